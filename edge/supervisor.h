@@ -1,0 +1,20 @@
+// The process a person starts: it alone keeps privileges. It opens the listening sockets, starts the private PostgreSQL and the server,
+// restarts a dead server on the same sockets, starts and reaps caged workers on the server's request, and takes everything down with it.
+#ifndef STOA_SUPERVISOR_H
+#define STOA_SUPERVISOR_H
+#include "edge/settings.h"
+
+// What each inherited listening socket is for; in this order from LISTEN_FD_FIRST on, as text in the settings fd ("listeners": see .c).
+enum listener_kind { LISTENER_APPS, LISTENER_CONSOLE, LISTENER_ADMIN, LISTENER_TLS };
+struct listener_fd {
+    enum listener_kind kind;
+    int fd;
+    char address[64]; // as bound: "127.0.0.1:43210", "[::1]:43210"
+};
+
+// Runs until SIGTERM or SIGINT, then returns the exit status. Single-threaded.
+int supervisor_run(struct settings *settings, int argc, char **argv);
+
+// The server's side: the listeners it was handed. Returns how many; the array lives as long as the process.
+size_t supervisor_listeners(const struct listener_fd **ret);
+#endif
