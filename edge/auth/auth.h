@@ -1,0 +1,30 @@
+// Who a request is from: API tokens (contract §1, §3; security-rules.md 22). A token is `stoa_` and 43 base64url characters, kept as a
+// SHA-256, compared in constant time. Pool threads.
+#ifndef STOA_AUTH_AUTH_H
+#define STOA_AUTH_AUTH_H
+#include "edge/http/endpoint.h"
+#include "edge/store/migrate.h"
+
+enum { AUTH_TOKEN_ROOM = 5 + 43 + 1 };
+
+struct principal {
+    char token_id[33];
+    char project_id[33]; // whom every management query names
+    char owner_id[37];   // the project's owner user (UUID)
+    enum scope scope;    // SCOPE_OPERATOR for the first start's token
+};
+
+// "Bearer …" of a request into a principal. FAIL_UNAUTHORISED with code "unauthorized" for anything that is no live token; the sentence says what to do.
+// Records the last use (at most once a minute a token).
+enum fail auth_principal(struct db *db, str authorization, struct principal *ret, struct fault *fault) MUST_CHECK;
+// FAIL_DENIED "scope_too_low" naming the scope needed.
+enum fail auth_require(const struct principal *p, enum scope scope, struct fault *fault) MUST_CHECK;
+
+// First start: makes a project, its owner and one operator/admin token, and writes the token to `token_file` (0600), once. Later starts change nothing.
+enum fail auth_first_start(struct db *db, const char *token_file, struct fault *fault) MUST_CHECK;
+
+extern const struct endpoint auth_endpoints[]; // tokens, projects
+extern const size_t auth_endpoint_count;
+extern const struct migration auth_migrations[];
+extern const size_t auth_migration_count;
+#endif
