@@ -1,0 +1,24 @@
+// What a feature implements to answer requests: the seam between edge and features. A feature fills in one struct with static life, main.c
+// registers it, the router knows the struct and never the feature.
+#ifndef STOA_HTTP_SERVICE_H
+#define STOA_HTTP_SERVICE_H
+#include "edge/http/endpoint.h"
+#include "edge/http/reply.h"
+#include "edge/http/request.h"
+
+struct service {
+    const char *name; // for logs and metrics
+    // Management endpoints on the console origin, served on pool threads. May be NULL.
+    const struct endpoint *endpoints;
+    size_t endpoint_count;
+    // The visitors' side, on the loop. `sites` is a bit set of 1 << enum site_kind; requests of those sites whose path begins with `prefix`
+    // (longest wins) come here. May be NULL.
+    unsigned sites;
+    const char *prefix; // "/apps/", "/api/public-actions/", "/"
+    void (*on_request)(struct request *r);
+    // Called on each loop's thread before its first turn, and never again.
+    void (*on_loop_start)(struct loop *loop);
+    // Adds this service's lines to /metrics (Prometheus text); admin loop's thread. May be NULL.
+    void (*on_metrics)(struct buf *to);
+};
+#endif
