@@ -1,0 +1,39 @@
+// Starting another program with nothing but what it is given: its descriptors, its environment, its
+// uid. The one place that forks, so that security-rules.md 1 is kept in one place. For
+// single-threaded processes (the supervisor); blocks until the program runs.
+#ifndef STOA_BASE_PROCESS_H
+#define STOA_BASE_PROCESS_H
+#include <sys/types.h>
+#include "edge/base/fail.h"
+
+enum { PROCESS_FDS_MAX = 64 };
+
+struct process_plan {
+    const char *program;            // absolute
+    char *const *argv, *const *env; // NULL-terminated
+    const char *directory;          // working directory; NULL: "/"
+    uid_t uid; // dropped to when we are root and it is not 0; else ours is kept
+    gid_t gid;
+    const int *fds;       // fds[i] becomes descriptor i; -1: /dev/null. All others are closed
+    size_t fd_count;      // at least 3, at most PROCESS_FDS_MAX
+    int death_signal;     // what it gets when we end, however we end
+    bool all_descriptors; // RLIMIT_NOFILE raised to the hard limit
+};
+
+// Forks and executes. Besides the plan: a session of its own (so that Ctrl-C at a terminal reaches
+// us alone), no supplementary groups, no capabilities, PR_SET_NO_NEW_PRIVS, RLIMIT_CORE 0, umask
+// 077, default signal handling. FAIL_INTERNAL with "start_failed" when any of it, or the exec, did
+// not work.
+enum fail process_start(const struct process_plan *plan, pid_t *ret_pid,
+                        struct fault *fault) MUST_CHECK;
+// Waits for the end of `pid`, at most `timeout_ms`; false when it still runs then.
+bool process_wait(pid_t pid, unsigned timeout_ms, int *ret_status);
+// "exit status 1", "signal 9 (Killed)": the words for a wait status; static, per
+// thread.
+const char *process_status_text(int status);
+
+// Between these two, files are opened and made as (uid, gid), as far as we are root: what lies in a
+// directory of another user's cannot lead us to other files. Nothing happens when uid is 0.
+void process_files_as(uid_t uid, gid_t gid);
+void process_files_as_ourselves(void);
+#endif
