@@ -1,0 +1,33 @@
+// Debian's Chromium through playwright-core, deaf to everything but this machine.
+import { chromium } from 'playwright-core';
+
+/**
+ * Gives {browser, open(url, options), close()}. `open` gives a page and `errors`: console errors, uncaught exceptions and failed requests
+ * as they happen. `hosts` maps names to addresses: {'x.apps.test': '127.0.0.1'}; every other name but localhost does not resolve.
+ */
+export async function openBrowser({ hosts = {} } = {}) {
+    const rules = [...Object.entries(hosts).map(([name, address]) => `MAP ${name} ${address}`), 'MAP * ~NOTFOUND', 'EXCLUDE localhost', 'EXCLUDE 127.0.0.1'];
+    const browser = await chromium.launch({
+        executablePath: process.env.STOA_CHROMIUM || '/usr/bin/chromium',
+        args: [
+            ...(process.getuid() === 0 ? ['--no-sandbox'] : []),
+            '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-default-apps', '--no-first-run',
+            '--disable-domain-reliability', '--disable-client-side-phishing-detection', '--metrics-recording-only', '--disable-dev-shm-usage',
+            `--host-resolver-rules=${rules.join(', ')}`,
+        ],
+    });
+    return {
+        browser,
+        async open(url, options = {}) {
+            const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
+            const page = await context.newPage();
+            const errors = [];
+            page.on('console', (message) => { if (message.type() === 'error') errors.push(message.text()); });
+            page.on('pageerror', (error) => errors.push(String(error)));
+            page.on('requestfailed', (failed) => errors.push(`${failed.url()}: ${failed.failure()?.errorText}`));
+            await page.goto(url);
+            return { page, errors, context };
+        },
+        close: () => browser.close(),
+    };
+}

@@ -1,0 +1,77 @@
+// What /proc tells about processes: who descends from whom, who is still there, what a process has open.
+import fs from 'node:fs';
+
+function stat(pid) {
+    try {
+        const text = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+        const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+        return { state: fields[0], parent: Number(fields[1]), started: fields[19] };
+    } catch {
+        return undefined;
+    }
+}
+
+export function isAlive(pid) {
+    const now = stat(pid);
+    return now !== undefined && now.state !== 'Z';
+}
+
+/** All descendants of `pid`, itself first, each as {pid, started, command}; a pid with another start time is another process. */
+export function processTree(pid) {
+    const children = new Map();
+    for (const name of fs.readdirSync('/proc')) {
+        if (!/^\d+$/.test(name)) continue;
+        const s = stat(name);
+        if (s === undefined) continue;
+        if (!children.has(s.parent)) children.set(s.parent, []);
+        children.get(s.parent).push(Number(name));
+    }
+    const tree = [];
+    const add = (p) => {
+        const s = stat(p);
+        if (s === undefined || s.state === 'Z') return;
+        let command = '';
+        try {
+            command = fs.readFileSync(`/proc/${p}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+        } catch { /* it ended meanwhile */ }
+        tree.push({ pid: p, started: s.started, command });
+        for (const child of children.get(p) ?? []) add(child);
+    };
+    add(pid);
+    return tree;
+}
+
+export function stillThere(tree) {
+    return tree.filter((p) => {
+        const s = stat(p.pid);
+        return s !== undefined && s.state !== 'Z' && s.started === p.started;
+    });
+}
+
+/** Open descriptors by kind: {tcp, unix, file, other}; undefined when they may not be read (not root, process not dumpable). */
+export function openDescriptors(pid) {
+    let names;
+    try {
+        names = fs.readdirSync(`/proc/${pid}/fd`);
+    } catch {
+        return undefined;
+    }
+    const tcp = new Set();
+    for (const table of ['tcp', 'tcp6']) {
+        for (const line of fs.readFileSync(`/proc/${pid}/net/${table}`, 'utf8').split('\n').slice(1)) tcp.add(line.trim().split(/\s+/)[9]);
+    }
+    const count = { tcp: 0, unix: 0, file: 0, other: 0 };
+    for (const name of names) {
+        let target;
+        try {
+            target = fs.readlinkSync(`/proc/${pid}/fd/${name}`);
+        } catch {
+            continue;
+        }
+        const socket = /^socket:\[(\d+)\]$/.exec(target);
+        if (socket) ++count[tcp.has(socket[1]) ? 'tcp' : 'unix'];
+        else if (target.startsWith('/') && !target.startsWith('/dev/') && !target.startsWith('/memfd:')) ++count.file;
+        else ++count.other;
+    }
+    return count;
+}
