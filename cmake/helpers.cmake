@@ -10,12 +10,14 @@ endfunction()
 
 # stoa_fuzz(NAME source... LIBS lib...): one libFuzzer program in the fuzz preset (clang); corpus in tests/fuzz/<NAME without fuzz_>/corpus.
 # In the other presets the same file is built with tests/fuzz/replay.c, which runs the corpus once as a unit test.
+add_custom_target(fuzzers)
 function(stoa_fuzz NAME)
   cmake_parse_arguments(T "" "" "LIBS" ${ARGN})
   if(STOA_SANITIZE STREQUAL "fuzz")
     add_executable(${NAME} ${T_UNPARSED_ARGUMENTS})
     target_link_libraries(${NAME} PRIVATE ${T_LIBS} -fsanitize=fuzzer)
     set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+    add_dependencies(fuzzers ${NAME})
   else()
     add_executable(${NAME} ${T_UNPARSED_ARGUMENTS} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay.c)
     target_link_libraries(${NAME} PRIVATE ${T_LIBS})

@@ -11,9 +11,13 @@ pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
-pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+if(STOA_TESTS)
+  pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+endif()
 pkg_check_modules(PSL REQUIRED IMPORTED_TARGET libpsl)
 find_library(DEFLATE_LIBRARY deflate REQUIRED)
+find_library(UNISTRING_LIBRARY unistring REQUIRED) # no .pc file; bundles/paths.c, case folding
+find_path(UNISTRING_INCLUDE_DIR unicase.h REQUIRED)
 
 # Debian's libh2o-evloop.pc names neither its own define nor the libraries behind it (shared/libh2o.md §1).
 pkg_check_modules(H2O REQUIRED IMPORTED_TARGET libh2o-evloop)
