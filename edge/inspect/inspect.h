@@ -1,0 +1,87 @@
+// Looking into strangers' binary formats without trusting the code that parses them: libarchive
+// runs in the caged program stoa-inspect, one archive per process life, and what it says is checked
+// here as hostile (security-rules.md 2). Blocking: for pool threads (the ingest lane). Any number
+// of threads may inspect at once; each has a process of its own.
+#ifndef STOA_INSPECT_INSPECT_H
+#define STOA_INSPECT_INSPECT_H
+#include "edge/cage/cage.h"
+
+enum {
+    INSPECT_ARCHIVE_MAX = 256 * 1024 * 1024, // bytes of an archive as it was sent
+    INSPECT_PATH_MAX = 4096,                 // bytes of a name; what is longer comes cut
+    INSPECT_DETAIL_MAX = 200,                // bytes of libarchive's own words
+    INSPECT_DEADLINE_MS = 30000,             // for one archive, the start of its process included
+    INSPECT_SPARES = 2,
+};
+
+// What an entry of an archive is. The numbers travel.
+enum inspect_kind {
+    INSPECT_FILE,
+    INSPECT_DIRECTORY,
+    INSPECT_SYMLINK,
+    INSPECT_HARDLINK,
+    INSPECT_DEVICE,
+    INSPECT_FIFO,
+    INSPECT_SOCKET,
+    INSPECT_ENCRYPTED, // a file that cannot be read without a password
+    INSPECT_OTHER,
+    INSPECT_KINDS
+};
+
+// What is wrong with an archive or with the entry before it. The numbers travel.
+enum inspect_problem {
+    INSPECT_NOT_AN_ARCHIVE,   // neither zip nor tar
+    INSPECT_TOO_MANY_FILTERS, // compressed twice, or a zip file inside gzip, xz or zstd
+    INSPECT_SPLIT,            // one part of several
+    INSPECT_DAMAGED,          // cut short or broken; nothing behind this place was read
+    INSPECT_ENTRY_DAMAGED,    // this entry's content is broken; the others were read
+    INSPECT_FILE_TOO_LARGE,   // this entry; its content was given up to the limit
+    INSPECT_TOTAL_TOO_LARGE,
+    INSPECT_TOO_MANY_ENTRIES,
+    INSPECT_RATIO,    // unpacks to far more than a bundle does
+    INSPECT_MEMORY,   // needs more memory to unpack than there is
+    INSPECT_BAD_NAME, // an entry whose name cannot be told
+    INSPECT_PROBLEMS
+};
+// "is cut short or damaged", …: follows "The archive " or the entry's name. Static text.
+const char *inspect_problem_text(enum inspect_problem problem);
+// Whether it is about the entry that came before it and not about the archive.
+bool inspect_problem_is_of_entry(enum inspect_problem problem);
+
+struct inspect_limits {
+    uint32_t entries;     // of any kind
+    uint64_t file_bytes;  // of one file, unpacked; as counted, never as declared
+    uint64_t total_bytes; // of all files, unpacked
+    unsigned deadline_ms; // INSPECT_DEADLINE_MS, but for tests
+};
+
+// Called on the calling thread, in the archive's order. `path` and `detail` are any bytes but NUL;
+// views are valid during the call only.
+struct inspect_visitor {
+    void (*on_entry)(void *ctx, enum inspect_kind kind, str path);
+    void (*on_content)(void *ctx, str piece); // of the last entry, which is a file
+    void (*on_problem)(void *ctx, enum inspect_problem problem, str detail);
+    void *ctx;
+};
+
+// FAIL_NONE: the whole archive was visited; whether it is any good is for the visitor to say. A
+// problem may have ended the visit early. FAIL_TOO_LARGE (archive_too_large). FAIL_REFUSED
+// (invalid_bundle): the process crashed, was killed, took too long or broke the protocol, so what
+// was visited so far must not be used. FAIL_BUSY: no process could be had.
+enum fail inspect_archive(const struct inspect_limits *limits, str bytes,
+                          const struct inspect_visitor *visitor, struct fault *fault) MUST_CHECK;
+
+// Where processes come from, and how they go.
+struct inspect_source {
+    enum fail (*start)(struct cage_worker *ret, struct fault *fault);
+    void (*kill)(const struct cage_worker *worker); // its socket was closed already
+};
+// By cage_start and cage_kill: for the server, after cage_connect.
+extern const struct inspect_source inspect_from_cage;
+
+// Process start: keeps `spares` processes (at most 8) ready from now on, so that an upload does not
+// wait for one to start. The source is kept.
+void inspect_init(size_t spares, const struct inspect_source *source);
+// Ends the spares. No inspection is running.
+void inspect_fini(void);
+#endif

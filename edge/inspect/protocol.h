@@ -1,0 +1,41 @@
+// What the server and stoa-inspect say to each other, in frames of edge/cage/frame.h; shared by
+// both sides. All numbers in the machine's byte order.
+//
+//   stoa-inspect                          server
+//   READY {u32 layers}              ->
+//                                   <-    REQUEST {struct inspect_request}
+//                                   <-    BYTES {piece} …      `bytes` of them in all
+//   ENTRY {u8 kind, path} …         ->
+//   CONTENT {piece} …               ->                         of the ENTRY before it, a file
+//   PROBLEM {u8 problem, detail} …  ->
+//   END {struct inspect_end}        ->                         then the process exits
+//
+// The process reads the archive as it needs it, so both directions move at once. It may end early:
+// the server then stops sending.
+#ifndef STOA_INSPECT_PROTOCOL_H
+#define STOA_INSPECT_PROTOCOL_H
+#include "edge/cage/frame.h"
+#include "edge/inspect/inspect.h"
+
+enum inspect_frame {
+    INSPECT_READY = 1,
+    INSPECT_REQUEST,
+    INSPECT_BYTES,
+    INSPECT_ENTRY,
+    INSPECT_CONTENT,
+    INSPECT_PROBLEM,
+    INSPECT_END,
+};
+
+struct inspect_request {
+    uint32_t what; // INSPECT_WHAT_ARCHIVE
+    uint32_t entries;
+    uint64_t file_bytes, total_bytes;
+    uint64_t bytes; // of the archive, at most INSPECT_ARCHIVE_MAX
+};
+enum { INSPECT_WHAT_ARCHIVE = 1 };
+
+struct inspect_end {
+    uint64_t entries, bytes; // how many ENTRY frames and how much CONTENT there were
+};
+#endif
