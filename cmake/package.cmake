@@ -1,1 +1,34 @@
-# cmake --install and cpack -G DEB (see packaging/).
+# cmake --install (DESTDIR for a staging tree) and cpack -G DEB. The programs lie together in lib/stoa, for each looks for the caged ones
+# beside itself; /usr/bin/stoa is a link.
+if(NOT TARGET stoa OR NOT TARGET stoa-inspect)
+  return()
+endif()
+set(from ${CMAKE_CURRENT_LIST_DIR}/package)
+install(TARGETS stoa stoa-inspect RUNTIME DESTINATION lib/stoa)
+install(CODE "
+  file(MAKE_DIRECTORY \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin\")
+  file(CREATE_LINK ../lib/stoa/stoa \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin/stoa\" SYMBOLIC)")
+install(FILES docs/stoa.1 DESTINATION share/man/man1)
+install(FILES README.md docs/security.md docs/decisions.md DESTINATION share/doc/stoa)
+install(FILES ${from}/stoa.service DESTINATION lib/systemd/system)
+install(FILES ${from}/sysusers.conf DESTINATION lib/sysusers.d RENAME stoa.conf)
+install(FILES ${from}/stoa.yaml DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/stoa)
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME stoa)
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGE_CONTACT "Stoa maintainers <root@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "edge server for public apps")
+set(CPACK_PACKAGE_DESCRIPTION "Serves apps deployed from .pie files and archives over HTTP/1.1, HTTP/2 and TLS,
+ with a PostgreSQL of its own for its state. One program, one command.")
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION httpd)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "postgresql-15, passwd")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${from}/conffiles ${from}/postinst ${from}/prerm ${from}/postrm)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_STRIP_FILES ON)
+# The configuration file has an absolute path.
+set(CPACK_SET_DESTDIR ON)
+set(CPACK_INSTALL_PREFIX /usr)
+include(CPack)
