@@ -1,5 +1,6 @@
-// Management endpoints: straight-line functions that run on a pool thread with a database connection and return a reply. A feature lists
-// them in a table; the router, authentication, the limits, and /api/openapi.json are all made from it.
+// Management endpoints: straight-line functions that run on a pool thread with a database
+// connection and return a reply. A feature lists them in a table; the router, authentication, the
+// limits, and /api/openapi.json are all made from it.
 #ifndef STOA_HTTP_ENDPOINT_H
 #define STOA_HTTP_ENDPOINT_H
 #include <jansson.h>
@@ -10,10 +11,10 @@
 struct principal; // opaque here; edge/auth fills and reads it
 
 enum scope {
-    SCOPE_NONE,   // anyone (documents)
-    SCOPE_READ,   // every token has at least this one
-    SCOPE_DEPLOY, // may deploy and roll back
-    SCOPE_ADMIN,  // may manage tokens, delete, …
+    SCOPE_NONE,     // anyone (documents)
+    SCOPE_READ,     // every token has at least this one
+    SCOPE_DEPLOY,   // may deploy and roll back
+    SCOPE_ADMIN,    // may manage tokens, delete, …
     SCOPE_OPERATOR, // the first start's token only
 };
 
@@ -28,29 +29,33 @@ struct stream {
 
 struct call {
     const struct endpoint *endpoint;
-    struct db *db; // this thread's
+    struct db *db;                     // this thread's
     const struct principal *principal; // NULL with SCOPE_NONE
-    str params[ENDPOINT_PARAMS_MAX];   // of the path, decoded, in order; valid UTF-8 without control characters, 1–256 bytes
-    str content_type;                  // as sent, may be empty
-    str body;                          // all of it
-    json_t *json;                      // the parsed body when the endpoint takes JSON (an object), else NULL; borrowed
+    str params[ENDPOINT_PARAMS_MAX]; // of the path, decoded, in order; valid UTF-8 without control
+                                     // characters, 1–256 bytes
+    str content_type;                // as sent, may be empty
+    str body;                        // all of it
+    json_t *json; // the parsed body when the endpoint takes JSON (an object), else NULL; borrowed
     const char *request_id;
-    str peer;    // the visitor's address as text
-    str origin;  // "Origin" as sent, may be empty
-    struct { str name, value; } query[QUERY_PARAMS_MAX]; // decoded; only names the endpoint lists get here
+    str peer;   // the visitor's address as text
+    str origin; // "Origin" as sent, may be empty
+    struct {
+        str name, value;
+    } query[QUERY_PARAMS_MAX]; // decoded; only names the endpoint lists get here
     size_t query_count;
 };
 // A listed query parameter, or an absent str (p == NULL).
 str call_query(const struct call *call, const char *name);
 // true | false | absent (=default); anything else is FAIL_REFUSED.
-enum fail call_query_bool(const struct call *call, const char *name, bool absent, bool *ret, struct fault *fault) MUST_CHECK;
+enum fail call_query_bool(const struct call *call, const char *name, bool absent, bool *ret,
+                          struct fault *fault) MUST_CHECK;
 // limit (1–100, default 50) of contract §1's lists.
 enum fail call_limit(const struct call *call, unsigned *ret, struct fault *fault) MUST_CHECK;
 
 struct answer {
-    int status;            // 200 when left 0
-    json_t *json;          // taken
-    struct stream *stream; // taken; instead of json
+    int status;                // 200 when left 0
+    json_t *json;              // taken
+    struct stream *stream;     // taken; instead of json
     const char *stream_type;   // "application/x-tar"; a literal
     char stream_filename[128]; // Content-Disposition, ASCII
     int64_t stream_size;       // -1 (or 0 with no stream): not known
@@ -68,20 +73,23 @@ struct endpoint_field {
 enum body_kind { BODY_NONE, BODY_JSON, BODY_BYTES };
 
 struct endpoint {
-    const char *method;  // "GET"
-    const char *path;    // "/api/plugins/:plugin/deployments/:deployment/activate"; /api/v1/… is the same
+    const char *method; // "GET"
+    const char
+        *path; // "/api/plugins/:plugin/deployments/:deployment/activate"; /api/v1/… is the same
     const char *id;      // operationId: "activateDeployment"
     const char *summary; // a sentence
     enum scope scope;
     enum lane lane;
     enum body_kind body;
-    const char *body_types;   // BODY_BYTES: "text/plain, multipart/form-data"
-    size_t body_max;          // bytes; 0: none. May be changed before the table is registered (settings)
+    const char *body_types; // BODY_BYTES: "text/plain, multipart/form-data"
+    size_t body_max; // bytes; 0: none. May be changed before the table is registered (settings)
     const struct endpoint_field *query; // ends with a NULL name; NULL: none
-    const struct endpoint_field *fields; // of the JSON body; unknown ones are refused (422); NULL: none
-    const char *answer;       // the component schema's name of the 2xx answer: "Deployment", "PluginList", …
-    int success;              // 200 | 201
-    const char *codes;        // codes it may fail with beside the common ones: "invalid_pie has_domains"
+    const struct endpoint_field
+        *fields; // of the JSON body; unknown ones are refused (422); NULL: none
+    const char
+        *answer; // the component schema's name of the 2xx answer: "Deployment", "PluginList", …
+    int success; // 200 | 201
+    const char *codes; // codes it may fail with beside the common ones: "invalid_pie has_domains"
     enum fail (*run)(struct call *call, struct answer *answer, struct fault *fault);
 };
 #endif

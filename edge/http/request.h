@@ -1,12 +1,22 @@
-// One request on its loop, as features see it: no feature includes libh2o. It lives from the moment its head and body are there until its
-// reply is out or the client has gone; everything it holds is the request's, borrowed by whoever looks.
+// One request on its loop, as features see it: no feature includes libh2o. It lives from the moment
+// its head and body are there until its reply is out or the client has gone; everything it holds is
+// the request's, borrowed by whoever looks.
 #ifndef STOA_HTTP_REQUEST_H
 #define STOA_HTTP_REQUEST_H
 #include "edge/base/str.h"
 #include "edge/base/token.h"
 #include "edge/loop/loop.h"
 
-enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_OPTIONS, METHOD_OTHER };
+enum method {
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_PATCH,
+    METHOD_DELETE,
+    METHOD_OPTIONS,
+    METHOD_OTHER
+};
 
 // Which of the server's origins a request came to (edge/route/site.h decides).
 enum site_kind {
@@ -52,9 +62,9 @@ struct request {
     unsigned version; // 0x100, 0x101, 0x200
     enum site_kind site;
     str site_name;
-    str body;                         // all of it; valid until the reply is out
-    char id[TOKEN_REQUEST_ID_ROOM];   // X-Request-Id
-    char peer[46];                    // the visitor's address as text, IPv4-mapped ones as IPv4
+    str body;                       // all of it; valid until the reply is out
+    char id[TOKEN_REQUEST_ID_ROOM]; // X-Request-Id
+    char peer[46];                  // the visitor's address as text, IPv4-mapped ones as IPv4
     struct loop *loop;
     // For the access log; literals, set by whoever answers ("" until then).
     const char *route;    // "bundle", "api importPlugin", …
@@ -64,13 +74,16 @@ struct request {
     bool _started;
 };
 
-// The values of all fields of that name joined with ", " (RFC 9110 §5.2), p == NULL when there is none. A single one is not copied.
+// The values of all fields of that name joined with ", " (RFC 9110 §5.2), p == NULL when there is
+// none. A single one is not copied.
 str request_header(struct request *r, enum header h);
 // Memory that goes with the request.
 void *request_alloc(struct request *r, size_t n);
-// Memory that goes with the request, zeroed; `on_gone` is called when the request's memory goes, whether it was answered or the client left: the one notice
-// of the latter (unlink timers, drop what waits). It must not touch the request.
+// Memory that goes with the request, zeroed; `on_gone` is called when the request's memory goes,
+// whether it was answered or the client left: the one notice of the latter (unlink timers, drop
+// what waits). It must not touch the request.
 void *request_holder(struct request *r, size_t n, void (*on_gone)(void *holder));
-// True when a person's browser asks for a page: refusals are then a small page, else JSON (contract §1).
+// True when a person's browser asks for a page: refusals are then a small page, else JSON (contract
+// §1).
 bool request_wants_html(struct request *r);
 #endif

@@ -1,5 +1,6 @@
-// What a feature implements to answer requests: the seam between edge and features. A feature fills in one struct with static life, main.c
-// registers it, the router knows the struct and never the feature.
+// What a feature implements to answer requests: the seam between edge and features. A feature fills
+// in one struct with static life, main.c registers it, the router knows the struct and never the
+// feature.
 #ifndef STOA_HTTP_SERVICE_H
 #define STOA_HTTP_SERVICE_H
 #include "edge/http/endpoint.h"
@@ -11,8 +12,9 @@ struct service {
     // Management endpoints on the console origin, served on pool threads. May be NULL.
     const struct endpoint *endpoints;
     size_t endpoint_count;
-    // The visitors' side, on the loop. `sites` is a bit set of 1 << enum site_kind; requests of those sites whose path begins with `prefix`
-    // (longest wins) come here. May be NULL.
+    const char *schemas; // a JSON object: the OpenAPI schemas of their answers; NULL: none
+    // The visitors' side, on the loop. `sites` is a bit set of 1 << enum site_kind; requests of
+    // those sites whose path begins with `prefix` (longest wins) come here. May be NULL.
     unsigned sites;
     const char *prefix; // "/apps/", "/api/public-actions/", "/"
     void (*on_request)(struct request *r);

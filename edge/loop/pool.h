@@ -1,5 +1,6 @@
-// Pool threads, in lanes: work that may block. Each lane has its own threads and its own bounded queue, so that a slow deploy delays no page
-// load. A pool thread owns its database connection (edge/store/db: db_of_thread).
+// Pool threads, in lanes: work that may block. Each lane has its own threads and its own bounded
+// queue, so that a slow deploy delays no page load. A pool thread owns its database connection
+// (edge/store/db: db_of_thread).
 #ifndef STOA_LOOP_POOL_H
 #define STOA_LOOP_POOL_H
 #include "edge/base/fail.h"
@@ -12,8 +13,9 @@ enum lane {
     LANES
 };
 
-// Embed it. `run` is called once on a pool thread; then, if `done` is set, `done` on the loop that posted (or, posted from no loop, on the
-// same pool thread). The memory is the poster's again after the last of the two.
+// Embed it. `run` is called once on a pool thread; then, if `done` is set, `done` on the loop that
+// posted (or, posted from no loop, on the same pool thread). The memory is the poster's again after
+// the last of the two.
 struct job {
     void (*run)(struct job *j);
     void (*done)(struct job *j);
@@ -25,7 +27,8 @@ struct job {
 void pool_start(const unsigned threads[LANES], size_t queue_max);
 // FAIL_BUSY when the lane's queue is full: nothing was taken. Any thread.
 enum fail pool_post(enum lane lane, struct job *j) MUST_CHECK;
-// Waits until every queue is empty and every thread idle, or the time is over; then no job is taken any more.
+// Waits until every queue is empty and every thread idle, or the time is over; then no job is taken
+// any more.
 bool pool_drain(uint64_t timeout_ms);
 size_t pool_queued(enum lane lane);
 #endif

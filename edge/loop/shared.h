@@ -1,5 +1,5 @@
-// Immutable values that several threads hold: an atomic count, and a function that frees. Embed as the first member. The maker holds the
-// first reference.
+// Immutable values that several threads hold: an atomic count, and a function that frees. Embed as
+// the first member. The maker holds the first reference.
 #ifndef STOA_LOOP_SHARED_H
 #define STOA_LOOP_SHARED_H
 #include <assert.h>

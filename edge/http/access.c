@@ -1,0 +1,295 @@
+// Lines are made on the loop into a buffer of its own; a full or 200 ms old buffer is handed to the
+// writer thread, which alone touches the disk. When the disk is slower than the load, whole buffers
+// are dropped and counted: a request never waits for its log line.
+#include "edge/http/access.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "edge/base/clock.h"
+#include "edge/base/log.h"
+#include "edge/http/internal.h"
+
+enum { BUFFER_SIZE = 128 * 1024, LINE_MAX_BYTES = 4096, FLUSH_MS = 200, QUEUE_MAX = 64 };
+
+struct log_buffer {
+    struct log_buffer *next;
+    size_t n;
+    char bytes[BUFFER_SIZE];
+};
+
+struct loop_log {
+    struct log_buffer *filling;
+    struct loop_timer timer;
+    char time[CLOCK_RFC3339_ROOM]; // of second `time_at`
+    int64_t time_at;
+    _Atomic uint64_t requests[6], body_bytes, dropped;
+};
+
+static struct loop_log logs[LOOPS_MAX];
+static bool is_off = true;
+static char *file_name; // NULL: standard output
+static int log_fd = -1;
+static _Atomic bool must_reopen;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // guards the queue
+static pthread_cond_t has_work = PTHREAD_COND_INITIALIZER;
+static struct log_buffer *queue_first, **queue_last = &queue_first;
+static size_t queue_count;
+static bool is_ending;
+static pthread_t writer;
+
+static int open_file(void)
+{
+    return open(file_name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+}
+
+static void write_out(const struct log_buffer *b)
+{
+    if (atomic_exchange(&must_reopen, false) && file_name != NULL) {
+        int fd = open_file();
+        if (fd >= 0) {
+            close(log_fd);
+            log_fd = fd;
+        } else {
+            log_warn("the access log could not be opened again", "reason=%s", strerror(errno));
+        }
+    }
+    for (size_t done = 0; done != b->n;) {
+        ssize_t n = write(log_fd, b->bytes + done, b->n - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return; // a full disk: the lines are lost, the server goes on
+        done += (size_t)n;
+    }
+}
+
+static void *writer_main(void *arg)
+{
+    pthread_setname_np(pthread_self(), "access-log");
+    pthread_mutex_lock(&lock);
+    for (;;) {
+        while (queue_first == NULL && !is_ending)
+            pthread_cond_wait(&has_work, &lock);
+        struct log_buffer *b = queue_first;
+        if (b == NULL)
+            break;
+        if ((queue_first = b->next) == NULL)
+            queue_last = &queue_first;
+        --queue_count;
+        pthread_mutex_unlock(&lock);
+        write_out(b);
+        free(b);
+        pthread_mutex_lock(&lock);
+    }
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+enum fail access_log_open(const char *where, struct fault *fault)
+{
+    if (strcmp(where, "off") == 0)
+        return FAIL_NONE;
+    if (strcmp(where, "-") == 0) {
+        log_fd = STDOUT_FILENO;
+    } else {
+        file_name = str_dup(str_from(where));
+        log_fd = open_file();
+        if (log_fd < 0)
+            return fault_set(fault, FAIL_INTERNAL, "access_log",
+                             "The access log %s cannot be opened: %s.", where, strerror(errno));
+    }
+    is_off = false;
+    if (pthread_create(&writer, NULL, writer_main, NULL) != 0)
+        abort();
+    return FAIL_NONE;
+}
+
+void access_log_reopen(void)
+{
+    atomic_store(&must_reopen, true);
+}
+
+static void hand_over(struct loop_log *l)
+{
+    struct log_buffer *b = l->filling;
+    if (b == NULL || b->n == 0)
+        return;
+    l->filling = NULL;
+    b->next = NULL;
+    pthread_mutex_lock(&lock);
+    bool is_full = queue_count >= QUEUE_MAX;
+    if (!is_full) {
+        *queue_last = b;
+        queue_last = &b->next;
+        ++queue_count;
+        pthread_cond_signal(&has_work);
+    }
+    pthread_mutex_unlock(&lock);
+    if (is_full) {
+        uint64_t lines = 0;
+        for (size_t i = 0; i != b->n; ++i)
+            lines += b->bytes[i] == '\n';
+        atomic_fetch_add_explicit(&l->dropped, lines, memory_order_relaxed);
+        free(b);
+    }
+}
+
+static void on_flush(struct loop_timer *t)
+{
+    struct loop_log *l = (struct loop_log *)((char *)t - offsetof(struct loop_log, timer));
+    hand_over(l);
+    loop_timer_start(t, FLUSH_MS);
+}
+
+void access_log_start(struct loop *loop)
+{
+    if (is_off)
+        return;
+    struct loop_log *l = &logs[loop_index(loop)];
+    l->timer.run = on_flush;
+    loop_timer_start(&l->timer, FLUSH_MS);
+}
+
+void access_log_stop(void)
+{
+    if (is_off)
+        return;
+    for (unsigned i = 0; i != loop_count(); ++i)
+        hand_over(&logs[i]);
+    pthread_mutex_lock(&lock);
+    is_ending = true;
+    pthread_cond_signal(&has_work);
+    pthread_mutex_unlock(&lock);
+    pthread_join(writer, NULL);
+}
+
+struct http_counters http_counters(void)
+{
+    struct http_counters sum = {0};
+    for (unsigned i = 0; i != loop_count(); ++i) {
+        for (size_t k = 0; k != 6; ++k)
+            sum.requests[k] += atomic_load_explicit(&logs[i].requests[k], memory_order_relaxed);
+        sum.body_bytes += atomic_load_explicit(&logs[i].body_bytes, memory_order_relaxed);
+        sum.log_lines_dropped += atomic_load_explicit(&logs[i].dropped, memory_order_relaxed);
+    }
+    return sum;
+}
+
+// --- one line
+// ------------------------------------------------------------------------------------------------------------------------
+
+static char *put(char *to, str s)
+{
+    memcpy(to, s.p, s.n);
+    return to + s.n;
+}
+
+// JSON string content, cut at `max` bytes of output; what is not printable ASCII is escaped, so
+// that a terminal shows text and nothing else.
+static char *put_escaped(char *to, str s, size_t max)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (const char *end = to + max; s.n != 0 && to + 6 <= end; s = str_skip(s, 1)) {
+        unsigned char c = (unsigned char)s.p[0];
+        if (c == '"' || c == '\\') {
+            *to++ = '\\';
+            *to++ = (char)c;
+        } else if (c < 0x20 || c >= 0x7f) {
+            to = put(to, STR("\\u00"));
+            *to++ = hex[c >> 4];
+            *to++ = hex[c & 15];
+        } else {
+            *to++ = (char)c;
+        }
+    }
+    return to;
+}
+
+static char *put_number(char *to, uint64_t v)
+{
+    char digits[20];
+    size_t n = 0;
+    do
+        digits[n++] = (char)('0' + v % 10);
+    while ((v /= 10) != 0);
+    while (n != 0)
+        *to++ = digits[--n];
+    return to;
+}
+
+static void put_time(struct loop_log *l)
+{
+    int64_t now = clock_real_ms();
+    if (now / 1000 != l->time_at / 1000)
+        clock_rfc3339(now, l->time);
+    int ms = (int)(now % 1000);
+    l->time[20] = (char)('0' + ms / 100);
+    l->time[21] = (char)('0' + ms / 10 % 10);
+    l->time[22] = (char)('0' + ms % 10);
+    l->time_at = now;
+}
+
+static const char *const site_names[] = {"unknown",  "console", "apps",
+                                         "instance", "preview", "admin"};
+
+static char *write_line(char *to, struct loop_log *l, const struct http_request *own, int status,
+                        uint64_t bytes)
+{
+    const struct request *r = &own->super;
+    uint64_t us = clock_monotonic_us() - own->began_us;
+    put_time(l);
+    to = put(put(to, STR("{\"time\":\"")), str_of(l->time, CLOCK_RFC3339_ROOM - 1));
+    to = put(put(to, STR("\",\"requestId\":\"")), str_of(r->id, sizeof r->id - 1));
+    to = put(put(to, STR("\",\"peer\":\"")), str_from(r->peer));
+    to = put(put(to, STR("\",\"site\":\"")), str_from(site_names[r->site]));
+    to = put_escaped(put(to, STR("\",\"host\":\"")), r->host, 300);
+    to = put_escaped(put(to, STR("\",\"method\":\"")), r->method_name, 40);
+    to = put_escaped(put(to, STR("\",\"path\":\"")), r->path, 1200);
+    to = put(put(to, STR("\",\"route\":\"")), str_from(r->route));
+    to = put_number(put(to, STR("\",\"status\":")), (uint64_t)status);
+    to = put_number(put(to, STR(",\"bytes\":")), bytes);
+    to = put_number(put(to, STR(",\"ms\":")), us / 1000);
+    *to++ = '.';
+    *to++ = (char)('0' + us % 1000 / 100);
+    *to++ = (char)('0' + us % 100 / 10);
+    *to++ = (char)('0' + us % 10);
+    to = put(put(to, STR(",\"encoding\":\"")), str_from(r->encoding));
+    to = put(put(to, STR("\",\"cache\":\"")), str_from(r->cache));
+    to = put(put(to, STR("\",\"http\":\"")), r->version >= 0x200   ? STR("2")
+                                             : r->version == 0x101 ? STR("1.1")
+                                                                   : STR("1.0"));
+    return put(to, r->is_tls ? STR("\",\"tls\":true}\n") : STR("\",\"tls\":false}\n"));
+}
+
+void access_log_request(const struct http_request *own)
+{
+    struct loop *loop = own->super.loop;
+    struct loop_log *l = &logs[loop_index(loop)];
+    const h2o_req_t *req = h2o_of(&own->super);
+    int status = own->super._started ? req->res.status : 0;
+    uint64_t bytes = req->bytes_sent;
+    // a counter of one thread's own: a plain add, which readers see whole
+    _Atomic uint64_t *class = &l->requests[status >= 100 && status < 600 ? status / 100 : 0];
+    atomic_store_explicit(class, atomic_load_explicit(class, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    atomic_store_explicit(&l->body_bytes,
+                          atomic_load_explicit(&l->body_bytes, memory_order_relaxed) + bytes,
+                          memory_order_relaxed);
+    if (is_off)
+        return;
+    if (l->filling != NULL && l->filling->n > BUFFER_SIZE - LINE_MAX_BYTES)
+        hand_over(l);
+    if (l->filling == NULL) {
+        l->filling = malloc(sizeof *l->filling);
+        if (l->filling == NULL)
+            abort();
+        l->filling->n = 0;
+    }
+    char *start = l->filling->bytes + l->filling->n;
+    l->filling->n += (size_t)(write_line(start, l, own, status, bytes) - start);
+}

@@ -1,0 +1,45 @@
+// What the .c files of this folder share: the way from our request to libh2o's, and the answering
+// of pool work.
+#ifndef STOA_HTTP_INTERNAL_H
+#define STOA_HTTP_INTERNAL_H
+#include <h2o.h>
+#include "edge/http/reply.h"
+#include "edge/http/request.h"
+
+struct reply_headers {
+    h2o_header_t *list;
+    size_t count, room;
+};
+
+// Bodies go out of here: libh2o asks for more when the last piece is written. HTTP/1 over TLS gets
+// slices, since libh2o encrypts all that one h2o_send hands over before it writes the first byte
+// (libh2o.md §2.12).
+struct reply_body {
+    h2o_generator_t super;
+    const str *pieces;
+    size_t count, next, offset;
+    bool sliced;
+};
+
+// Our request begins with its feature-facing half; libh2o's pool owns it.
+struct http_request {
+    struct request super;
+    str headers[HEADERS]; // joined values already asked for
+    uint32_t asked;       // bit set of HEADERS
+    struct shared *owner; // of the bytes being sent
+    struct reply_body body;
+    str single; // the one piece of most bodies
+    uint64_t began_us;
+};
+
+static inline h2o_req_t *h2o_of(const struct request *r)
+{
+    return r->_h2o;
+}
+static inline h2o_iovec_t iovec(str s)
+{
+    return h2o_iovec_init(s.p, s.n);
+}
+// Called when a request's memory goes: the access log's line (access.c).
+void access_log_request(const struct http_request *r);
+#endif

@@ -1,0 +1,28 @@
+// Running management endpoints: matching, limits, authentication, the pool, the reply. main.c hands
+// over the tables of all features once.
+#ifndef STOA_HTTP_MANAGEMENT_H
+#define STOA_HTTP_MANAGEMENT_H
+#include "edge/http/endpoint.h"
+#include "edge/http/request.h"
+
+// "Authorization" of a request into a principal of at least `needed`: registered by edge/auth. *ret
+// is malloc'ed and freed by us. Pool thread.
+typedef enum fail (*authenticate_fn)(struct db *db, str authorization, enum scope needed,
+                                     struct principal **ret, struct fault *fault);
+
+// Before the loops start. The tables are kept. `body_memory` bounds the bodies of all running calls
+// together.
+void management_init(authenticate_fn authenticate, size_t body_memory);
+void management_register(const struct endpoint *list, size_t count);
+
+// Answers the request; `path` begins with "/api/". Loop thread.
+void management_on_request(struct request *r);
+// The largest body that an endpoint at this path takes (any method), or SIZE_MAX when there is no
+// such endpoint. Any thread.
+size_t management_body_max(str path);
+// Every registered endpoint, for /api/openapi.json and tests.
+size_t management_count(void);
+const struct endpoint *management_at(size_t index);
+// How many calls are running or queued. Any thread.
+size_t management_running(void);
+#endif

@@ -1,0 +1,237 @@
+// From libh2o's request to ours. What is decided here is decided once: which authority counts (RFC
+// 9112 §3.2, RFC 9113 §8.3.1), where the query begins, and what the visitor's address is.
+#include "edge/http/request.h"
+#include <arpa/inet.h>
+#include <assert.h>
+#include <netinet/in.h>
+#include "edge/base/clock.h"
+#include "edge/http/h2o.h"
+#include "edge/http/internal.h"
+
+struct listener_handler {
+    h2o_handler_t super;
+    enum site_kind site;
+    void (*on_request)(struct request *r);
+};
+
+static const struct {
+    const char *name;
+    enum method method;
+} methods[] = {{"GET", METHOD_GET},        {"HEAD", METHOD_HEAD},   {"POST", METHOD_POST},
+               {"PUT", METHOD_PUT},        {"PATCH", METHOD_PATCH}, {"DELETE", METHOD_DELETE},
+               {"OPTIONS", METHOD_OPTIONS}};
+
+static enum method method_of(str name)
+{
+    for (size_t i = 0; i != sizeof methods / sizeof methods[0]; ++i)
+        if (str_eq(name, str_from(methods[i].name)))
+            return methods[i].method;
+    return METHOD_OTHER;
+}
+
+static void set_peer(struct request *r, h2o_req_t *req)
+{
+    struct sockaddr_storage sa;
+    r->peer[0] = '\0';
+    if (req->conn->callbacks->get_peername(req->conn, (struct sockaddr *)&sa) == 0)
+        return;
+    if (sa.ss_family == AF_INET) {
+        inet_ntop(AF_INET, &((struct sockaddr_in *)&sa)->sin_addr, r->peer, sizeof r->peer);
+    } else if (sa.ss_family == AF_INET6) {
+        const struct in6_addr *a = &((struct sockaddr_in6 *)&sa)->sin6_addr;
+        if (IN6_IS_ADDR_V4MAPPED(a))
+            inet_ntop(AF_INET, a->s6_addr + 12, r->peer, sizeof r->peer);
+        else
+            inet_ntop(AF_INET6, a, r->peer, sizeof r->peer);
+    }
+}
+
+// Splits host and port; a name that is no host at all stays as it is and matches no site.
+static void set_authority(struct request *r, str authority)
+{
+    r->authority = authority;
+    str host = authority;
+    size_t colon = SIZE_MAX;
+    if (host.n != 0 && host.p[0] == '[') {
+        size_t end = str_find(host, ']');
+        if (end != SIZE_MAX && end + 1 < host.n && host.p[end + 1] == ':')
+            colon = end + 1;
+    } else {
+        colon = str_find(host, ':');
+    }
+    uint64_t port = 0;
+    if (colon != SIZE_MAX && str_to_u64(str_skip(host, colon + 1), 65535, &port))
+        host.n = colon;
+    r->port = (uint16_t)port;
+    if (host.n > 1 && host.p[host.n - 1] == '.')
+        --host.n;
+    bool is_lower = true;
+    for (size_t i = 0; i != host.n && is_lower; ++i)
+        is_lower = host.p[i] < 'A' || host.p[i] > 'Z';
+    if (!is_lower) {
+        char *copy = request_alloc(r, host.n);
+        for (size_t i = 0; i != host.n; ++i)
+            copy[i] = host.p[i] >= 'A' && host.p[i] <= 'Z' ? (char)(host.p[i] | 0x20) : host.p[i];
+        host.p = copy;
+    }
+    r->host = host;
+}
+
+// An absolute-form target (RFC 9112 §3.2.2) names the authority itself, and it wins over Host.
+static str target_of(struct request *r, h2o_req_t *req)
+{
+    str target = str_of(req->input.path.base, req->input.path.len),
+        authority = str_of(req->input.authority.base, req->input.authority.len);
+    if (req->version < 0x200 && target.n > 7 && target.p[0] != '/') {
+        size_t scheme = str_caseeq(str_of(target.p, 7), STR("http://"))                    ? 7
+                        : target.n > 8 && str_caseeq(str_of(target.p, 8), STR("https://")) ? 8
+                                                                                           : 0;
+        if (scheme != 0) {
+            str rest = str_skip(target, scheme);
+            size_t n = 0;
+            while (n != rest.n && rest.p[n] != '/' && rest.p[n] != '?')
+                ++n;
+            authority = str_of(rest.p, n);
+            target = str_skip(rest, n);
+            if (target.n == 0)
+                target = STR("/");
+        }
+    }
+    set_authority(r, authority);
+    return target;
+}
+
+static void on_request_gone(void *p)
+{
+    struct http_request *r = p;
+    access_log_request(r);
+    shared_unref(r->owner);
+}
+
+static int on_h2o_request(h2o_handler_t *self, h2o_req_t *req)
+{
+    struct listener_handler *handler = (struct listener_handler *)self;
+    struct http_request *r = h2o_mem_alloc_shared(&req->pool, sizeof *r, on_request_gone);
+    memset(r, 0, sizeof *r);
+    struct request *s = &r->super;
+    s->_h2o = req;
+    s->loop = loop_self();
+    s->method_name = str_of(req->input.method.base, req->input.method.len);
+    s->method = method_of(s->method_name);
+    s->version = (unsigned)req->version;
+    s->is_tls = req->input.scheme == &H2O_URL_SCHEME_HTTPS;
+    s->site = handler->site;
+    s->route = s->encoding = s->cache = "";
+    s->body = str_of(req->entity.base, req->entity.len);
+    r->began_us = clock_monotonic_us();
+    token_request_id(s->id);
+    set_peer(s, req);
+    str target = target_of(s, req);
+    size_t mark = str_find(target, '?');
+    s->path = str_of(target.p, mark != SIZE_MAX ? mark : target.n);
+    if (mark != SIZE_MAX)
+        s->query = str_skip(target, mark + 1);
+    handler->on_request(s);
+    return 0;
+}
+
+h2o_hostconf_t **http_register_listener(h2o_globalconf_t *config, const char *name,
+                                        enum site_kind site, void (*on_request)(struct request *r))
+{
+    h2o_hostconf_t *host =
+        h2o_config_register_host(config, h2o_iovec_init(name, strlen(name)), 65535);
+    host->http2.push_preload = 0;
+    struct listener_handler *handler =
+        (struct listener_handler *)h2o_create_handler(&host->fallback_path, sizeof *handler);
+    handler->super.on_req = on_h2o_request;
+    handler->site = site;
+    handler->on_request = on_request;
+    h2o_hostconf_t **list = h2o_mem_alloc(2 * sizeof *list);
+    list[0] = host;
+    list[1] = NULL;
+    return list;
+}
+
+static const char *const header_names[HEADERS] = {
+    [HEADER_ACCEPT] = "accept",
+    [HEADER_ACCEPT_ENCODING] = "accept-encoding",
+    [HEADER_AUTHORIZATION] = "authorization",
+    [HEADER_CONTENT_TYPE] = "content-type",
+    [HEADER_HOST] = "host",
+    [HEADER_IF_MATCH] = "if-match",
+    [HEADER_IF_MODIFIED_SINCE] = "if-modified-since",
+    [HEADER_IF_NONE_MATCH] = "if-none-match",
+    [HEADER_IF_RANGE] = "if-range",
+    [HEADER_IF_UNMODIFIED_SINCE] = "if-unmodified-since",
+    [HEADER_ORIGIN] = "origin",
+    [HEADER_RANGE] = "range",
+    [HEADER_REFERER] = "referer",
+    [HEADER_SEC_FETCH_DEST] = "sec-fetch-dest",
+    [HEADER_SEC_FETCH_MODE] = "sec-fetch-mode",
+    [HEADER_SERVICE_WORKER] = "service-worker",
+    [HEADER_USER_AGENT] = "user-agent",
+};
+
+static str find_joined(struct request *r, enum header h)
+{
+    const char *name = header_names[h];
+    h2o_req_t *req = h2o_of(r);
+    size_t name_length = strlen(name), count = 0, total = 0;
+    str first = {0};
+    for (size_t i = 0; i != req->headers.size; ++i) {
+        const h2o_header_t *f = &req->headers.entries[i];
+        if (f->name->len != name_length || memcmp(f->name->base, name, name_length) != 0)
+            continue;
+        if (count++ == 0)
+            first = str_of(f->value.base, f->value.len);
+        total += f->value.len + 2;
+    }
+    if (count < 2)
+        return first;
+    char *joined = request_alloc(r, total), *to = joined;
+    for (size_t i = 0; i != req->headers.size; ++i) {
+        const h2o_header_t *f = &req->headers.entries[i];
+        if (f->name->len != name_length || memcmp(f->name->base, name, name_length) != 0)
+            continue;
+        if (to != joined) {
+            *to++ = ',';
+            *to++ = ' ';
+        }
+        memcpy(to, f->value.base, f->value.len);
+        to += f->value.len;
+    }
+    return str_of(joined, (size_t)(to - joined));
+}
+
+str request_header(struct request *r, enum header h)
+{
+    assert(h < HEADERS);
+    struct http_request *own = (struct http_request *)r;
+    if ((own->asked & 1u << h) == 0) {
+        own->asked |= 1u << h;
+        own->headers[h] = h == HEADER_HOST ? r->authority : find_joined(r, h);
+    }
+    return own->headers[h];
+}
+
+void *request_alloc(struct request *r, size_t n)
+{
+    return h2o_mem_alloc_pool(&h2o_of(r)->pool, n);
+}
+
+void *request_holder(struct request *r, size_t n, void (*on_gone)(void *holder))
+{
+    void *holder = h2o_mem_alloc_shared(&h2o_of(r)->pool, n, on_gone);
+    memset(holder, 0, n);
+    return holder;
+}
+
+bool request_wants_html(struct request *r)
+{
+    if (r->method != METHOD_GET && r->method != METHOD_HEAD)
+        return false;
+    str mode = request_header(r, HEADER_SEC_FETCH_MODE);
+    if (mode.p != NULL)
+        return str_eq(mode, STR("navigate"));
+    return str_find_str(request_header(r, HEADER_ACCEPT), STR("text/html")) != SIZE_MAX;
+}

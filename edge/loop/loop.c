@@ -1,0 +1,270 @@
+// Loops: threads with a libh2o event loop, a lock-free mailbox, and a heap of timers.
+//
+// libh2o's own timeouts come in lists of one duration each and follow the wall clock; features need
+// any duration and a clock that never jumps. So a loop keeps a binary heap and gives the time to
+// its first timer to h2o_evloop_run as the longest wait.
+#include "edge/loop/h2o.h"
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { TURN_MAX_MS = 1000 };
+
+struct loop {
+    h2o_context_t h2o;
+    pthread_t thread;
+    unsigned index;
+    h2o_multithread_receiver_t receiver; // only wakes
+    struct loop_message *_Atomic mail;   // newest first
+    struct loop_timer **heap;            // heap[1] is due first
+    size_t heap_count, heap_room;
+    _Atomic uint64_t turns;
+    _Atomic bool is_stopping;
+};
+
+static struct loop *loops[LOOPS_MAX];
+static unsigned loops_count;
+static __thread struct loop *self;
+static void (*start_hook)(struct loop *loop);
+
+struct loop *loop_self(void)
+{
+    return self;
+}
+unsigned loop_index(const struct loop *loop)
+{
+    return loop->index;
+}
+unsigned loop_count(void)
+{
+    return loops_count;
+}
+struct loop *loop_at(unsigned index)
+{
+    assert(index < loops_count);
+    return loops[index];
+}
+h2o_context_t *loop_h2o(struct loop *loop)
+{
+    return &loop->h2o;
+}
+uint64_t loop_turns(const struct loop *loop)
+{
+    return atomic_load_explicit(&loop->turns, memory_order_relaxed);
+}
+
+uint64_t loop_now(const struct loop *loop)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC_COARSE,
+                  &ts); // a few nanoseconds, right within a tick: enough for time-outs
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void loop_post(struct loop *loop, struct loop_message *m)
+{
+    struct loop_message *head = atomic_load_explicit(&loop->mail, memory_order_relaxed);
+    do
+        m->_next = head;
+    while (!atomic_compare_exchange_weak_explicit(&loop->mail, &head, m, memory_order_release,
+                                                  memory_order_relaxed));
+    if (head == NULL && loop != self)
+        h2o_multithread_send_message(&loop->receiver, NULL);
+}
+
+static void read_mail(struct loop *loop)
+{
+    struct loop_message *m = atomic_exchange_explicit(&loop->mail, NULL, memory_order_acquire),
+                        *in_order = NULL;
+    while (m != NULL) { // the mailbox is a stack: turn it round
+        struct loop_message *next = m->_next;
+        m->_next = in_order;
+        in_order = m;
+        m = next;
+    }
+    while ((m = in_order) != NULL) {
+        in_order = m->_next;
+        m->run(m);
+    }
+}
+
+static void on_wake(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+{
+    assert(h2o_linklist_is_empty(messages)); // NULL messages only wake
+    read_mail(self);
+}
+
+// --- timers
+// --------------------------------------------------------------------------------------------------------------------------
+
+static void heap_put(struct loop *loop, size_t slot, struct loop_timer *t)
+{
+    loop->heap[slot] = t;
+    t->_slot = slot;
+}
+
+static void heap_up(struct loop *loop, size_t slot)
+{
+    struct loop_timer *t = loop->heap[slot];
+    for (; slot > 1 && loop->heap[slot / 2]->_at > t->_at; slot /= 2)
+        heap_put(loop, slot, loop->heap[slot / 2]);
+    heap_put(loop, slot, t);
+}
+
+static void heap_down(struct loop *loop, size_t slot)
+{
+    struct loop_timer *t = loop->heap[slot];
+    for (size_t child; (child = slot * 2) <= loop->heap_count; slot = child) {
+        if (child < loop->heap_count && loop->heap[child + 1]->_at < loop->heap[child]->_at)
+            ++child;
+        if (loop->heap[child]->_at >= t->_at)
+            break;
+        heap_put(loop, slot, loop->heap[child]);
+    }
+    heap_put(loop, slot, t);
+}
+
+void loop_timer_stop(struct loop_timer *t)
+{
+    size_t slot = t->_slot;
+    if (slot == 0)
+        return;
+    assert(self != NULL && self->heap[slot] == t);
+    t->_slot = 0;
+    struct loop_timer *last = self->heap[self->heap_count--];
+    if (last == t)
+        return;
+    heap_put(self, slot, last);
+    heap_up(self, slot);
+    heap_down(self, last->_slot);
+}
+
+void loop_timer_start(struct loop_timer *t, uint64_t after_ms)
+{
+    assert(self != NULL);
+    loop_timer_stop(t);
+    t->_at = loop_now(self) + after_ms;
+    if (self->heap_count + 1 >= self->heap_room) {
+        self->heap_room = self->heap_room != 0 ? self->heap_room * 2 : 64;
+        self->heap = realloc(self->heap, self->heap_room * sizeof *self->heap);
+        if (self->heap == NULL)
+            abort();
+    }
+    ++self->heap_count;
+    heap_put(self, self->heap_count, t);
+    heap_up(self, self->heap_count);
+}
+
+// Runs what is due; returns how long the loop may sleep.
+static int32_t run_timers(struct loop *loop)
+{
+    uint64_t now = loop_now(loop);
+    while (loop->heap_count != 0) {
+        struct loop_timer *first = loop->heap[1];
+        if (first->_at > now)
+            return first->_at - now < TURN_MAX_MS ? (int32_t)(first->_at - now) : TURN_MAX_MS;
+        loop_timer_stop(first);
+        first->run(first);
+    }
+    return TURN_MAX_MS;
+}
+
+// --- threads
+// -------------------------------------------------------------------------------------------------------------------------
+
+static void *loop_main(void *arg)
+{
+    struct loop *loop = self = arg;
+    char name[16];
+    snprintf(name, sizeof name, "loop-%u", loop->index);
+    pthread_setname_np(pthread_self(), name);
+    start_hook(loop);
+    while (!atomic_load_explicit(&loop->is_stopping, memory_order_acquire)) {
+        int32_t wait = run_timers(loop);
+        read_mail(loop); // what a timer posted to its own loop
+        h2o_evloop_run(loop->h2o.loop, wait);
+        atomic_fetch_add_explicit(&loop->turns, 1, memory_order_relaxed);
+    }
+    return NULL;
+}
+
+void loops_start(unsigned count, h2o_globalconf_t *config, void (*on_start)(struct loop *loop))
+{
+    assert(count != 0 && count <= LOOPS_MAX && loops_count == 0);
+    start_hook = on_start;
+    for (unsigned i = 0; i != count; ++i) {
+        struct loop *loop = loops[i] = calloc(1, sizeof *loop);
+        if (loop == NULL)
+            abort();
+        loop->index = i;
+        h2o_context_init(&loop->h2o, h2o_evloop_create(), config);
+        h2o_multithread_register_receiver(loop->h2o.queue, &loop->receiver, on_wake);
+    }
+    loops_count = count; // all there before any of them may post to another
+    for (unsigned i = 0; i != count; ++i)
+        if (pthread_create(&loops[i]->thread, NULL, loop_main, loops[i]) != 0)
+            abort();
+}
+
+struct stop_message {
+    struct loop_message super;
+    struct loop *loop;
+};
+
+static void on_stop(struct loop_message *m)
+{
+    struct stop_message *stop = (struct stop_message *)m;
+    atomic_store_explicit(&stop->loop->is_stopping, true, memory_order_release);
+}
+
+void loops_stop(void)
+{
+    struct stop_message stops[LOOPS_MAX];
+    for (unsigned i = 0; i != loops_count; ++i) {
+        stops[i] = (struct stop_message){.super.run = on_stop, .loop = loops[i]};
+        loop_post(loops[i], &stops[i].super);
+    }
+    for (unsigned i = 0; i != loops_count; ++i)
+        pthread_join(loops[i]->thread, NULL);
+}
+
+struct broadcast {
+    pthread_mutex_t lock; // guards left
+    pthread_cond_t is_done;
+    unsigned left;
+    void (*fn)(struct loop *loop, void *arg);
+    void *arg;
+};
+struct broadcast_message {
+    struct loop_message super;
+    struct broadcast *broadcast;
+};
+
+static void on_broadcast(struct loop_message *m)
+{
+    struct broadcast *b = ((struct broadcast_message *)m)->broadcast;
+    b->fn(self, b->arg);
+    pthread_mutex_lock(&b->lock);
+    if (--b->left == 0)
+        pthread_cond_signal(&b->is_done);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void loop_broadcast_wait(void (*fn)(struct loop *loop, void *arg), void *arg)
+{
+    assert(self == NULL);
+    struct broadcast b = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, loops_count, fn,
+                          arg};
+    struct broadcast_message messages[LOOPS_MAX];
+    for (unsigned i = 0; i != loops_count; ++i) {
+        messages[i] = (struct broadcast_message){.super.run = on_broadcast, .broadcast = &b};
+        loop_post(loops[i], &messages[i].super);
+    }
+    pthread_mutex_lock(&b.lock);
+    while (b.left != 0)
+        pthread_cond_wait(&b.is_done, &b.lock);
+    pthread_mutex_unlock(&b.lock);
+}
