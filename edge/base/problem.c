@@ -39,6 +39,56 @@ void problems_add(struct problems *ps, unsigned line, unsigned column, const cha
     p->message[str_utf8_prefix(str_from(p->message))] = '\0';
 }
 
+// What drives a terminal or turns a line around: security-rules.md 28.
+static bool is_control(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
+}
+
+// The character at the front of `s` and its length; 0 when it is not valid UTF-8.
+static size_t character(str s, uint32_t *ret)
+{
+    static const unsigned char mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    unsigned char c = (unsigned char)s.p[0];
+    size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    if (n > s.n || str_utf8_prefix(str_of(s.p, n)) != n)
+        return 0;
+    *ret = c & mask[n];
+    for (size_t i = 1; i != n; ++i)
+        *ret = *ret << 6 | ((unsigned char)s.p[i] & 0x3f);
+    return n;
+}
+
+const char *problem_quote(char *to, size_t room, str s)
+{
+    enum { TAIL = sizeof "…\"" }; // with the NUL
+    size_t n = 0;
+    to[n++] = '"';
+    while (s.n != 0) {
+        char piece[16];
+        uint32_t c = 0;
+        size_t len = character(s, &c), piece_n;
+        if (len == 0)
+            piece_n = (size_t)sprintf(piece, "\\x%02x", (unsigned char)s.p[len++]);
+        else if (c == '"' || c == '\\')
+            piece_n = (size_t)sprintf(piece, "\\%c", (int)c);
+        else if (is_control(c))
+            piece_n = (size_t)sprintf(piece, "\\u%04x", (unsigned)c);
+        else
+            piece_n = (size_t)sprintf(piece, "%.*s", (int)len, s.p);
+        if (n + piece_n + TAIL > room) {
+            n += (size_t)sprintf(to + n, "…");
+            break;
+        }
+        memcpy(to + n, piece, piece_n);
+        n += piece_n;
+        s = str_skip(s, len);
+    }
+    memcpy(to + n, "\"", 2);
+    return to;
+}
+
 void problems_sort(struct problems *ps)
 {
     for (size_t i = 1; i < ps->count; ++i) { // insertion: stable, and the list is short

@@ -25,6 +25,11 @@ void problems_fini(struct problems *ps);
 // `section` is cut at its room.
 void problems_add(struct problems *ps, unsigned line, unsigned column, const char *section,
                   const char *format, ...) __attribute__((format(printf, 5, 6)));
+// `s` in double quotes for a message: readable Unicode stays, controls (C0, C1, bidi, line and
+// paragraph separators), quotes, backslashes and invalid UTF-8 are escaped, and it is cut with "…"
+// at a character's border to fit `room`, at least 16. Returns `to`.
+const char *problem_quote(char *to, size_t room, str s);
+#define QUOTED(s) problem_quote((char[128]){0}, 128, (s))
 // Sorts by line, then by the order found.
 void problems_sort(struct problems *ps);
 // [{"line","column"?,"section","message"}], a new reference; line is left out where it is not
