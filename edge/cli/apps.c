@@ -1,0 +1,248 @@
+// Looking at apps and switching between their deployments.
+#include "edge/cli/api.h"
+#include "edge/cli/show.h"
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static enum cli_exit get(struct cli *cli, const char *path, json_t **ret)
+{
+    struct api_request request = API_REQUEST("GET", path);
+    return api_call(cli, &request, ret);
+}
+
+static void print_apps(struct cli *cli, const json_t *apps)
+{
+    struct table t;
+    size_t i;
+    json_t *app;
+    table_init(&t, 5);
+    for (i = 0; i != 5; ++i)
+        table_add(&t, STYLE_DIM,
+                  str_from((const char *[]){"APP", "NAME", "VERSION", "CHANGED", "LINK"}[i]));
+    json_array_foreach(apps, i, app)
+    {
+        table_add(&t, STYLE_STRONG, show_member(app, "slug"));
+        table_add(&t, STYLE_NONE, show_member(app, "displayName"));
+        table_add(&t, STYLE_NONE, show_member(app, "version"));
+        show_add_time(&t, app, "updatedAt");
+        table_add(&t, STYLE_LINK, show_member(app, "publicAppUrl"));
+    }
+    table_print(&t, &cli->output);
+    table_fini(&t);
+}
+
+enum cli_exit command_apps(struct cli *cli)
+{
+    json_auto_t *answer = NULL;
+    enum cli_exit exit = api_list(cli, "/api/plugins", &answer);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (cli->output.json)
+        return cli_json(cli, json_incref(answer));
+    const json_t *apps = json_object_get(answer, "data");
+    size_t i;
+    json_t *app;
+    if (cli->output.quiet) {
+        json_array_foreach(apps, i, app)
+        {
+            escape_print(stdout, show_member(app, "slug"));
+            fputc('\n', stdout);
+        }
+    } else if (json_array_size(apps) == 0) {
+        cli_note(cli, "There are no apps yet. `stoa deploy FILE` makes one.");
+    } else {
+        print_apps(cli, apps);
+    }
+    return EXIT_DONE;
+}
+
+static enum cli_exit list_deployments(struct cli *cli, const char *app, json_t **ret)
+{
+    AUTOFREE char *path = api_path("/api/plugins/%s/deployments", app);
+    return api_list(cli, path, ret);
+}
+
+static bool is_active(const json_t *deployment)
+{
+    return json_is_true(json_object_get(deployment, "active"));
+}
+
+static void print_deployments(struct cli *cli, const json_t *deployments)
+{
+    struct table t;
+    size_t i;
+    json_t *deployment;
+    table_init(&t, 5);
+    for (i = 0; i != 5; ++i)
+        table_add(&t, STYLE_DIM,
+                  str_from((const char *[]){" ", "DEPLOYMENT", "DEPLOYED", "FILES", "SIZE"}[i]));
+    json_array_foreach(deployments, i, deployment)
+    {
+        char files[24];
+        bool active = is_active(deployment);
+        snprintf(files, sizeof files, "%lld",
+                 (long long)json_integer_value(json_object_get(deployment, "fileCount")));
+        table_add(&t, STYLE_GOOD, active ? STR("*") : STR(" "));
+        table_add(&t, active ? STYLE_STRONG : STYLE_NONE, show_member(deployment, "id"));
+        show_add_time(&t, deployment, "createdAt");
+        table_add_right(&t, STYLE_NONE, str_from(files));
+        show_add_bytes(&t, deployment, "totalBytes");
+    }
+    table_print(&t, &cli->output);
+    table_fini(&t);
+}
+
+enum cli_exit command_deployments(struct cli *cli)
+{
+    json_auto_t *answer = NULL;
+    enum cli_exit exit = list_deployments(cli, cli->options.args[0], &answer);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (cli->output.json)
+        return cli_json(cli, json_incref(answer));
+    print_deployments(cli, json_object_get(answer, "data"));
+    return EXIT_DONE;
+}
+
+// The one deployed before the active one; the list is newest first.
+static enum cli_exit find_previous(struct cli *cli, const char *app, char **ret)
+{
+    json_auto_t *answer = NULL;
+    enum cli_exit exit = list_deployments(cli, app, &answer);
+    if (exit != EXIT_DONE)
+        return exit;
+    const json_t *all = json_object_get(answer, "data");
+    size_t i = 0, n = json_array_size(all);
+    while (i != n && !is_active(json_array_get(all, i)))
+        ++i;
+    str id = show_member(json_array_get(all, i + 1), "id");
+    if (i + 1 >= n || id.n == 0)
+        return cli_fail(cli, EXIT_CONFLICT, "no_earlier_deployment",
+                        "There is no deployment of \"%.60s\" before the present one.", app);
+    *ret = str_dup(id);
+    return EXIT_DONE;
+}
+
+enum cli_exit command_rollback(struct cli *cli)
+{
+    const char *app = cli->options.args[0];
+    AUTOFREE char *id = NULL;
+    enum cli_exit exit = EXIT_DONE;
+    if (cli->options.n_args == 2)
+        id = str_dup(str_from(cli->options.args[1]));
+    else
+        exit = find_previous(cli, app, &id);
+    if (exit != EXIT_DONE)
+        return exit;
+    json_auto_t *answer = NULL;
+    AUTOFREE char *path = api_path("/api/plugins/%s/deployments/%s/activate", app, id);
+    struct api_request request = API_REQUEST("POST", path);
+    exit = api_call(cli, &request, &answer);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (cli->output.json)
+        return cli_json(cli, json_incref(answer));
+    if (!cli->output.quiet) {
+        fputs("Visitors now see deployment ", stdout);
+        output_text(&cli->output, stdout, STYLE_STRONG, str_from(id));
+        fputc('\n', stdout);
+    }
+    show_warnings(cli, answer);
+    if (show_member(answer, "publicAppUrl").n != 0)
+        show_link(cli, show_member(answer, "publicAppUrl"));
+    return EXIT_DONE;
+}
+
+// True when a browser was told; xdg-open's own words are not ours to show.
+static bool open_browser(const char *link)
+{
+    extern char **environ;
+    char *const argv[] = {"xdg-open", (char *)(uintptr_t)link, NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+    int status;
+    posix_spawn_file_actions_init(&actions);
+    for (int fd = 0; fd != 3; ++fd)
+        posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", fd == 0 ? 0 : 1, 0);
+    bool started = posix_spawnp(&pid, "xdg-open", &actions, NULL, argv, environ) == 0;
+    posix_spawn_file_actions_destroy(&actions);
+    return started && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static bool has_display(void)
+{
+    return getenv("DISPLAY") != NULL || getenv("WAYLAND_DISPLAY") != NULL;
+}
+
+enum cli_exit command_open(struct cli *cli)
+{
+    json_auto_t *answer = NULL;
+    AUTOFREE char *path = api_path("/api/plugins/%s", cli->options.args[0]);
+    enum cli_exit exit = get(cli, path, &answer);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (cli->output.json)
+        return cli_json(cli, json_incref(answer));
+    str link = show_member(answer, "publicAppUrl");
+    if (link.n == 0)
+        return cli_fail(cli, EXIT_NOT_FOUND, "no_public_app",
+                        "\"%.60s\" has no public files, so it has no link.", cli->options.args[0]);
+    show_link(cli, link);
+    fflush(stdout);
+    // A server that is not ours to trust names the link: nothing but a web page is opened.
+    bool is_web = str_starts(link, STR("http://")) || str_starts(link, STR("https://"));
+    if (!options_has(&cli->options, OPT_PRINT) && has_display() && is_web &&
+        !open_browser(json_string_value(json_object_get(answer, "publicAppUrl"))))
+        cli_note(cli, "No browser could be started (xdg-open).");
+    return EXIT_DONE;
+}
+
+static enum cli_exit delete_wanted(struct cli *cli, const char *app)
+{
+    char question[200];
+    if (options_has(&cli->options, OPT_YES) || options_has(&cli->options, OPT_DRY_RUN))
+        return EXIT_DONE;
+    snprintf(question, sizeof question, "Delete \"%.60s\" with all its deployments?", app);
+    if (cli_confirm(cli, question))
+        return EXIT_DONE;
+    return cli_fail(cli, EXIT_USAGE, "not_confirmed",
+                    "Nothing was deleted. Say yes on the terminal, or give --yes.");
+}
+
+enum cli_exit command_delete(struct cli *cli)
+{
+    const struct options *o = &cli->options;
+    const char *app = o->args[0];
+    if (options_has(o, OPT_KEEP_DATA) && options_has(o, OPT_DELETE_DATA))
+        return cli_fail(cli, EXIT_USAGE, "usage", "Give either --keep-data or --delete-data.");
+    enum cli_exit exit = delete_wanted(cli, app);
+    if (exit != EXIT_DONE)
+        return exit;
+    const char *data = options_has(o, OPT_KEEP_DATA)     ? "&data=keep"
+                       : options_has(o, OPT_DELETE_DATA) ? "&data=delete"
+                                                         : "";
+    struct buf query;
+    AUTOFREE char *path = api_path("/api/plugins/%s", app);
+    buf_init(&query, 65536);
+    buf_addf(&query, "%s%s%s", data, options_has(o, OPT_FORCE) ? "&force=true" : "",
+             options_has(o, OPT_DRY_RUN) ? "&dryRun=true" : "");
+    AUTOFREE char *options = buf_take(&query);
+    if (options[0] == '&')
+        options[0] = '?';
+    buf_init(&query, 65536);
+    buf_addf(&query, "%s%s", path, options);
+    AUTOFREE char *target = buf_take(&query);
+    json_auto_t *answer = NULL;
+    struct api_request request = API_REQUEST("DELETE", target);
+    exit = api_call(cli, &request, &answer);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (cli->output.json)
+        return cli_json(cli, json_incref(answer));
+    show_warnings(cli, answer);
+    if (!cli->output.quiet)
+        printf("%s \"%s\"\n", options_has(o, OPT_DRY_RUN) ? "Would delete" : "Deleted", app);
+    return EXIT_DONE;
+}

@@ -1,0 +1,66 @@
+// The table of commands. `stoa help` prints it, stoa(1) is checked against it.
+#include "edge/cli/internal.h"
+
+#define TARGET_TEXT                                                                                \
+    "The server is the one named by --url, --data, STOA_URL or `stoa login`; without any, the\n"   \
+    "one that runs on this machine.\n"
+
+const struct command commands[] = {
+    {"deploy", "FILE|DIR", "put an app online, or its next version",
+     "FILE is a .pie file, or an archive (zip, tar, tar.gz, tar.xz, tar.zst) of public files; DIR\n"
+     "is a folder of them, with an index.html or a public-config.yaml. An archive needs --plugin;\n"
+     "a folder's app is named after it, or by --plugin. An app that does not exist yet is made.\n"
+     "Names that begin with a dot (but .well-known), node_modules and editors' backups are left\n"
+     "out of a folder; links are refused.\n",
+     OPTS_SERVER | OPT_BIT(OPT_PLUGIN) | OPT_BIT(OPT_DRY_RUN) | OPT_BIT(OPT_WATCH), 1, 1,
+     command_deploy},
+    {"apps", "", "list the apps", TARGET_TEXT, OPTS_SERVER, 0, 0, command_apps},
+    {"deployments", "APP", "list what was deployed of an app, newest first",
+     "The deployment marked with a * is the one visitors see.\n", OPTS_SERVER, 1, 1,
+     command_deployments},
+    {"rollback", "APP [DEPLOYMENT]", "switch back to an earlier deployment, or to a given one",
+     "Without DEPLOYMENT, to the one before the present one. Files, code and manifest change\n"
+     "together; the app's data stays as it is.\n",
+     OPTS_SERVER, 1, 2, command_rollback},
+    {"open", "APP", "print an app's link and open it in a browser",
+     "The browser is started where there is a display (xdg-open).\n",
+     OPTS_SERVER | OPT_BIT(OPT_PRINT), 1, 1, command_open},
+    {"delete", "APP", "delete an app with all its deployments",
+     "Asks first; --yes does not. An app with uploads or tables needs --keep-data or\n"
+     "--delete-data; one with verified domains needs --force.\n",
+     OPTS_SERVER | OPT_BIT(OPT_KEEP_DATA) | OPT_BIT(OPT_DELETE_DATA) | OPT_BIT(OPT_FORCE) |
+         OPT_BIT(OPT_YES) | OPT_BIT(OPT_DRY_RUN),
+     1, 1, command_delete},
+    {"export", "APP [DEPLOYMENT]", "save a deployment's files as a tar archive",
+     "Without DEPLOYMENT, the one visitors see. --source saves the .pie file instead, byte for\n"
+     "byte. An existing file is replaced with --force only.\n",
+     OPTS_SERVER | OPT_BIT(OPT_OUTPUT) | OPT_BIT(OPT_SOURCE) | OPT_BIT(OPT_FORCE), 1, 2,
+     command_export},
+    {"instances", "APP", "list an app's instances, make one, or delete one",
+     "An instance is a published copy of an app, with a link of its own.\n",
+     OPTS_SERVER | OPT_BIT(OPT_NEW) | OPT_BIT(OPT_RM) | OPT_BIT(OPT_YES), 1, 1, command_instances},
+    {"token create", "NAME", "make an API token; it is shown once",
+     "The token can do no more than the one used to make it, and ends with it.\n",
+     OPTS_SERVER | OPT_BIT(OPT_SCOPE) | OPT_BIT(OPT_EXPIRES), 1, 1, command_token_create},
+    {"token list", "", "list the API tokens", TARGET_TEXT, OPTS_SERVER, 0, 0, command_token_list},
+    {"token revoke", "ID", "end an API token, and those made with it",
+     "ID is the one `stoa token list` shows.\n", OPTS_SERVER, 1, 1, command_token_revoke},
+    {"project create", "NAME", "make a project and its first token (operator)",
+     "A project holds apps and has one owner. The token is shown once.\n", OPTS_SERVER, 1, 1,
+     command_project_create},
+    {"login", "URL", "keep a server's address and your token for it",
+     "URL is the server's console origin. The token is asked for on the terminal, or read from\n"
+     "--token-file, or from stdin when that is no terminal. It is checked, kept in a file that\n"
+     "only you can read, and only ever sent to that origin.\n",
+     OPTS_ALWAYS | OPT_BIT(OPT_TOKEN) | OPT_BIT(OPT_TOKEN_FILE) | OPT_BIT(OPT_CA) |
+         OPT_BIT(OPT_INSECURE),
+     1, 1, command_login},
+    {"logout", "[URL]", "forget a server and its token",
+     "Without URL, the one logged in to last. The token itself lives on: `stoa token revoke`.\n",
+     OPTS_ALWAYS, 0, 1, command_logout},
+    {"serve", "[OPTION]...", "run the server", "`stoa serve --help` lists its settings.\n",
+     OPTS_ALWAYS, 0, 0, NULL},
+    {"version", "", "print the version", "", OPTS_ALWAYS, 0, 0, command_version},
+    {"help", "[COMMAND]", "show this, or what a command does", "", OPTS_ALWAYS, 0, 2, command_help},
+};
+const size_t command_count = sizeof commands / sizeof *commands;
