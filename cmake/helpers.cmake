@@ -26,3 +26,18 @@ function(stoa_fuzz NAME)
     set_tests_properties(${NAME} PROPERTIES LABELS unit TIMEOUT 120)
   endif()
 endfunction()
+
+# stoa_schema(TARGET FEATURE): compiles this folder's schema/*.sql into TARGET as FEATURE_migrations[] and FEATURE_migration_count
+# (edge/store/migrate.h); a dash in FEATURE becomes an underscore there.
+function(stoa_schema TARGET FEATURE)
+  string(REPLACE "-" "_" prefix ${FEATURE})
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/${prefix}_migrations.c)
+  file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/schema/*.sql)
+  add_custom_command(
+    OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DFEATURE=${FEATURE} -DPREFIX=${prefix} -DFOLDER=${CMAKE_CURRENT_SOURCE_DIR}/schema -DOUT=${out}
+            -P ${CMAKE_SOURCE_DIR}/cmake/schema.cmake
+    DEPENDS ${scripts} ${CMAKE_SOURCE_DIR}/cmake/schema.cmake
+    VERBATIM)
+  target_sources(${TARGET} PRIVATE ${out})
+endfunction()

@@ -1,0 +1,109 @@
+// The catalogue above its statements: making ids and slugs, and JSON.
+#include "edge/catalog/catalog.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "edge/base/clock.h"
+#include "edge/base/jsonx.h"
+#include "edge/base/token.h"
+#include "edge/catalog/internal.h"
+
+enum fail catalog_project_create(struct db *db, str display_name,
+                                 char ret_id[static CATALOG_ID_ROOM], char ret_owner[static 37],
+                                 struct fault *fault)
+{
+    assert(db_is_in_transaction(db));
+    token_id("prj_", ret_id);
+    token_uuid(ret_owner);
+    return query_project_insert(db, ret_id, ret_owner, display_name, fault);
+}
+
+enum fail catalog_plugin_upsert(struct db *db, const char *project_id, str slug, str display_name,
+                                str version, str tier, struct plugin *ret, bool *ret_created,
+                                struct fault *fault)
+{
+    struct plugin p;
+    assert(slug.n < sizeof p.slug);
+    token_id("plg_", p.id);
+    snprintf(p.project_id, sizeof p.project_id, "%s", project_id);
+    snprintf(p.slug, sizeof p.slug, "%.*s", STR_FMT(slug));
+    return query_plugin_upsert(db, &p, display_name, version, tier, ret, ret_created, fault);
+}
+
+enum fail catalog_instance_create(struct db *db, const char *project_id, const struct plugin *p,
+                                  struct instance *ret, struct fault *fault)
+{
+    assert(db_is_in_transaction(db));
+    struct instance i;
+    bool is_new = false;
+    snprintf(i.project_id, sizeof i.project_id, "%s", project_id);
+    snprintf(i.plugin_id, sizeof i.plugin_id, "%s", p->id);
+    token_id("ins_", i.id);
+    while (!is_new) {
+        char tail[9];
+        token_hex(tail, 8);
+        int n = snprintf(i.slug, sizeof i.slug, "%s-%s", p->slug, tail);
+        assert(n < (int)sizeof i.slug);
+        enum fail f = query_slug_issue(db, i.slug, project_id, &is_new, fault);
+        if (f != FAIL_NONE)
+            return f;
+    }
+    enum fail f = query_instance_insert(db, &i, &i.created_at, fault);
+    if (f == FAIL_NONE)
+        *ret = i;
+    return f;
+}
+
+static json_t *time_json(int64_t real_ms)
+{
+    char text[CLOCK_RFC3339_ROOM];
+    clock_rfc3339(real_ms, text);
+    return json_string(text);
+}
+
+json_t *catalog_plugin_json(const struct plugin *p)
+{
+    return json_pack("{ss ss ss ss ss so so}", "id", p->id, "slug", p->slug, "displayName",
+                     p->display_name, "version", p->version, "tier", p->tier, "createdAt",
+                     time_json(p->created_at), "updatedAt", time_json(p->updated_at));
+}
+
+static struct page_key key_of(const struct plugin *p)
+{
+    struct page_key key = {.at = p->created_at};
+    snprintf(key.id, sizeof key.id, "%s", p->id);
+    return key;
+}
+
+enum fail catalog_plugin_list(struct db *db, const char *project_id, unsigned limit, str cursor,
+                              enum fail (*extra)(struct db *db, const struct plugin *p,
+                                                 json_t *object, struct fault *fault),
+                              json_t **ret, struct fault *fault)
+{
+    struct page page;
+    size_t fetched = 0;
+    struct plugin *list AUTOFREE = NULL;
+    enum fail f = page_init(&page, cursor, limit, fault);
+    if (f == FAIL_NONE)
+        f = query_plugin_page(db, project_id, &page, &list, &fetched, fault);
+    if (f != FAIL_NONE)
+        return f;
+    size_t shown = page_shown(&page, fetched);
+    json_auto_t *data = json_array();
+    for (size_t i = 0; f == FAIL_NONE && i != shown; ++i) {
+        const struct plugin *p = &list[page_row(&page, fetched, i)];
+        json_t *object = catalog_plugin_json(p);
+        json_array_append_new(data, object);
+        if (extra != NULL)
+            f = extra(db, p, object, fault);
+    }
+    if (f != FAIL_NONE)
+        return f;
+    struct page_key first = {0}, last = {0};
+    if (shown != 0) {
+        first = key_of(&list[page_row(&page, fetched, 0)]);
+        last = key_of(&list[page_row(&page, fetched, shown - 1)]);
+    }
+    *ret = page_json(&page, json_incref(data), fetched, &first, &last);
+    return FAIL_NONE;
+}
