@@ -1,0 +1,13 @@
+// The visitors' side: from a request to a reply (contract §2; RFC 9110). Loop threads.
+#ifndef STOA_BUNDLES_SERVE_H
+#define STOA_BUNDLES_SERVE_H
+#include "bundles/cache.h"
+
+enum { SERVE_WAIT_MS = 10000 };
+
+// What serving needs to know of the settings; kept.
+void serve_init(const struct bundle_options *o);
+void serve_on_request(struct request *r);
+void serve_on_loop_start(struct loop *loop);
+void serve_on_metrics(struct buf *to);
+#endif
