@@ -1,0 +1,186 @@
+// /healthz (the process turns), /readyz (it can serve: details per dependency), /metrics
+// (Prometheus text format).
+#include "edge/health.h"
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "edge/base/clock.h"
+#include "edge/base/digest.h"
+#include "edge/guard/guard.h"
+#include "edge/http/access.h"
+#include "edge/http/management.h"
+#include "edge/listener.h"
+#include "edge/route/router.h"
+#include "edge/store/db.h"
+
+enum { METRICS_MAX = 256 * 1024 };
+static char *required_token = "";
+
+void health_init(const char *admin_token)
+{
+    required_token = str_dup(str_from(admin_token));
+}
+
+static void on_healthz(struct request *r)
+{
+    reply_json(r, 200, json_pack("{s:s, s:s}", "status", "ok", "version", STOA_VERSION));
+}
+
+// Pages that are cached are served without PostgreSQL, so its absence makes the answer "degraded",
+// not an end: 503 tells a balancer to prefer another node, the body tells an operator what is
+// missing.
+static void on_readyz(struct request *r)
+{
+    int64_t since;
+    bool has_database = db_is_healthy(&since);
+    json_t *database = json_pack("{s:b}", "ok", has_database);
+    if (!has_database) {
+        char text[CLOCK_RFC3339_ROOM];
+        clock_rfc3339(since, text);
+        json_object_set_new(database, "since", json_string(text));
+        json_object_set_new(
+            database, "effect",
+            json_string("Cached apps are served; cold apps, deploys and management answer 503."));
+    }
+    reply_json(r, has_database ? 200 : 503,
+               json_pack("{s:s, s:{s:o}}", "status", has_database ? "ready" : "degraded",
+                         "dependencies", "database", database));
+}
+
+static void put_counter(struct buf *to, const char *name, const char *help, const char *type,
+                        uint64_t value)
+{
+    buf_addf(to, "# HELP stoa_%s %s\n# TYPE stoa_%s %s\nstoa_%s %llu\n", name, help, name, type,
+             name, (unsigned long long)value);
+}
+
+static void put_http(struct buf *to)
+{
+    static const char *const classes[6] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    struct http_counters c = http_counters();
+    buf_add(to, STR("# HELP stoa_requests_total Requests by status class (none: the client left "
+                    "before an answer).\n"
+                    "# TYPE stoa_requests_total counter\n"));
+    for (size_t i = 0; i != 6; ++i)
+        buf_addf(to, "stoa_requests_total{class=\"%s\"} %llu\n", classes[i],
+                 (unsigned long long)c.requests[i]);
+    put_counter(to, "response_body_bytes_total", "Body bytes handed to connections.", "counter",
+                c.body_bytes);
+    put_counter(to, "access_log_dropped_total",
+                "Access log lines dropped since the disk was slower than the load.", "counter",
+                c.log_lines_dropped);
+}
+
+static void put_guard(struct buf *to)
+{
+    struct guard_counters g = guard_counters();
+    put_counter(to, "guard_bad_heads_total", "Requests whose head could not be accepted (400).",
+                "counter", g.bad_heads);
+    put_counter(to, "guard_large_heads_total", "Heads or targets over the limit (431, 414).",
+                "counter", g.large_heads);
+    put_counter(to, "guard_large_bodies_total", "Bodies over the limit (413).", "counter",
+                g.large_bodies);
+    put_counter(to, "guard_busy_total", "Bodies refused for want of memory (503).", "counter",
+                g.busy);
+    put_counter(to, "guard_timeouts_total", "Slow heads, bodies and readers that were ended.",
+                "counter", g.timeouts);
+    put_counter(to, "guard_calmed_total", "HTTP/2 connections ended for abuse (ENHANCE_YOUR_CALM).",
+                "counter", g.calmed);
+    put_counter(to, "guard_averted_aborts_total", "Frames that would have aborted the process.",
+                "counter", g.averted_aborts);
+    put_counter(to, "guard_averted_loops_total", "Frames that would have hung a loop.", "counter",
+                g.averted_loops);
+    put_counter(to, "request_body_bytes_buffered", "Request bytes held in memory now.", "gauge",
+                g.buffered);
+}
+
+static void put_process(struct buf *to)
+{
+    struct listener_counters l = listener_counters();
+    put_counter(to, "connections_open", "Connections open now.", "gauge", l.open);
+    put_counter(to, "connections_accepted_total", "Connections accepted.", "counter", l.accepted);
+    put_counter(to, "connections_refused_full_total", "Connections refused at the server's limit.",
+                "counter", l.refused_full);
+    put_counter(to, "connections_refused_address_total",
+                "Connections refused at an address's limit.", "counter", l.refused_address);
+    put_counter(to, "handshakes_refused_total", "TLS handshakes refused at a rate limit.",
+                "counter", l.refused_handshakes);
+    put_counter(to, "management_calls_running", "Management calls running or queued.", "gauge",
+                management_running());
+    put_counter(to, "ingest_queue_length", "Deploys waiting for a thread.", "gauge",
+                pool_queued(LANE_INGEST));
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    buf_addf(to, "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %ld.%06ld\n",
+             u.ru_utime.tv_sec + u.ru_stime.tv_sec +
+                 (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000000,
+             (u.ru_utime.tv_usec + u.ru_stime.tv_usec) % 1000000);
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (f != NULL) {
+        if (fscanf(f, "%*d %ld", &pages) != 1)
+            pages = 0;
+        fclose(f);
+    }
+    buf_addf(to, "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes %ld\n",
+             pages * sysconf(_SC_PAGESIZE));
+    int64_t since;
+    buf_addf(to, "# TYPE stoa_database_up gauge\nstoa_database_up %d\n", db_is_healthy(&since));
+}
+
+static void on_metrics(struct request *r)
+{
+    struct buf text;
+    buf_init(&text, METRICS_MAX);
+    put_http(&text);
+    put_guard(&text);
+    put_process(&text);
+    router_metrics(&text);
+    char *copy = request_alloc(r, text.n);
+    memcpy(copy, text.p, text.n);
+    reply_add(r, "content-type", STR("text/plain; version=0.0.4; charset=utf-8"));
+    reply_add(r, "cache-control", STR("no-store"));
+    str body = str_of(copy, text.n);
+    buf_fini(&text);
+    reply_bytes(r, 200, NULL, body, NULL);
+}
+
+static bool is_authorised(struct request *r)
+{
+    str given = request_header(r, HEADER_AUTHORIZATION);
+    return required_token[0] == '\0' ||
+           (str_starts(given, STR("Bearer ")) &&
+            digest_secret_eq(str_skip(given, 7), str_from(required_token)));
+}
+
+static void on_request(struct request *r)
+{
+    static const struct {
+        str path;
+        void (*answer)(struct request *r);
+    } pages[] = {
+        {{"/healthz", 8}, on_healthz}, {{"/readyz", 7}, on_readyz}, {{"/metrics", 8}, on_metrics}};
+    r->route = "health";
+    for (size_t i = 0; i != sizeof pages / sizeof pages[0]; ++i) {
+        if (!str_eq(r->path, pages[i].path))
+            continue;
+        if (r->method == METHOD_OPTIONS)
+            reply_options(r, "GET, HEAD, OPTIONS");
+        else if (r->method != METHOD_GET && r->method != METHOD_HEAD)
+            reply_method_not_allowed(r, "GET, HEAD, OPTIONS");
+        else if (!is_authorised(r))
+            reply_error(r, 401, "unauthorized",
+                        "The admin listener needs the admin_token of the settings.", NULL, 0);
+        else
+            pages[i].answer(r);
+        return;
+    }
+    reply_error(r, 404, "not_found", "Here are /healthz, /readyz and /metrics.", NULL, 0);
+}
+
+struct service *health_service(void)
+{
+    static struct service service = {
+        .name = "health", .sites = 1 << SITE_ADMIN, .prefix = "/", .on_request = on_request};
+    return &service;
+}

@@ -1,0 +1,230 @@
+// Accepting. Every loop polls a dup of the same listening sockets and takes at most 16 connections
+// an event, so that no loop hoards.
+#include "edge/listener.h"
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "edge/base/log.h"
+#include "edge/http/h2o.h"
+#include "edge/http/reply.h"
+#include "edge/limits/limits.h"
+#include "edge/loop/h2o.h"
+#include "edge/tls.h"
+
+enum { ACCEPTS_AN_EVENT = 16, SOCKETS_MAX = 32, KINDS = 4, PAUSE_MS = 100 };
+
+// What is known of one connection; the guard carries it and tells when the connection has gone.
+struct connection {
+    uint64_t address_key;
+    SSL *ssl;          // set in the handshake
+    char covered[256]; // the last host its certificate was found to cover
+    size_t covered_n;
+};
+
+struct loop_listeners {
+    struct guard_loop *guard;
+    h2o_socket_t *sockets[SOCKETS_MAX];
+    h2o_accept_ctx_t contexts[SOCKETS_MAX];
+    size_t count;
+    struct loop_timer pause; // when descriptors ran out
+};
+
+static h2o_hostconf_t **hosts[KINDS];
+static struct loop_listeners per_loop[LOOPS_MAX];
+static void (*request_hook)(struct request *r);
+static _Atomic uint64_t max_open, max_per_address, max_handshakes, max_handshakes_per_address;
+static _Atomic uint64_t open_now, accepted, refused_full, refused_address, refused_handshakes;
+
+static void on_tls_hello(SSL *ssl, void *sock)
+{
+    struct connection *c = guard_socket_user(sock);
+    if (c != NULL)
+        c->ssl = ssl;
+}
+
+// A certificate that is not for this authority means the client is in the wrong place, or was sent
+// there (RFC 9110 §15.5.20).
+static bool is_covered(struct request *r)
+{
+    struct connection *c = guard_user(r->_h2o);
+    if (c == NULL || c->ssl == NULL)
+        return false;
+    if (str_eq(str_of(c->covered, c->covered_n), r->host))
+        return true;
+    if (r->host.n > sizeof c->covered || !tls_covers(c->ssl, r->host))
+        return false;
+    memcpy(c->covered, r->host.p, r->host.n);
+    c->covered_n = r->host.n;
+    return true;
+}
+
+static void on_request(struct request *r)
+{
+    if (r->is_tls && !is_covered(r)) {
+        r->route = "misdirected";
+        r->site = SITE_UNKNOWN;
+        reply_error(r, 421, "misdirected_request",
+                    "The certificate of this connection is not for that host name.", NULL, 0);
+        return;
+    }
+    request_hook(r);
+}
+
+void listener_set_limits(const struct listener_limits *limits)
+{
+    max_open = limits->connections;
+    max_per_address = limits->connections_per_address;
+    max_handshakes = limits->handshakes_per_second;
+    max_handshakes_per_address = limits->handshakes_per_address;
+}
+
+void listener_init(h2o_globalconf_t *config, const struct listener_limits *limits,
+                   void (*hook)(struct request *r))
+{
+    static const struct {
+        const char *name;
+        enum site_kind site;
+    } kinds[KINDS] = {[LISTENER_APPS] = {"apps", SITE_APPS},
+                      [LISTENER_CONSOLE] = {"console", SITE_CONSOLE},
+                      [LISTENER_ADMIN] = {"admin", SITE_ADMIN},
+                      [LISTENER_TLS] = {"tls", SITE_UNKNOWN}};
+    request_hook = hook;
+    tls_on_hello = on_tls_hello;
+    for (size_t i = 0; i != KINDS; ++i)
+        hosts[i] = http_register_listener(config, kinds[i].name, kinds[i].site, on_request);
+    listener_set_limits(limits);
+}
+
+static void on_connection_closed(void *user)
+{
+    struct connection *c = user;
+    if (c->address_key != 0)
+        limits_leave(c->address_key);
+    --open_now;
+    free(c);
+}
+
+static bool handshake_conforms(str address)
+{
+    uint64_t wait, all = max_handshakes, each = max_handshakes_per_address;
+    return limits_conforms(limits_key(LIMIT_HANDSHAKES, address), 1000000 / each,
+                           (uint32_t)each * 2, &wait) &&
+           limits_conforms(limits_key(LIMIT_HANDSHAKES, STR("all")), 1000000 / all, (uint32_t)all,
+                           &wait);
+}
+
+// Takes the connection in, or says why not. The key is entered only when everything else has
+// agreed.
+static bool admit(h2o_socket_t *sock, bool is_tls, struct connection *c)
+{
+    struct sockaddr_storage sa;
+    uint8_t bytes[16];
+    if (open_now > max_open) {
+        ++refused_full;
+        return false;
+    }
+    if (h2o_socket_getpeername(sock, (struct sockaddr *)&sa) == 0)
+        return true; // gone already
+    str address = str_of(bytes, limits_address((struct sockaddr *)&sa, bytes));
+    if (is_tls && !handshake_conforms(address)) {
+        ++refused_handshakes;
+        return false;
+    }
+    uint64_t key = limits_key(LIMIT_CONNECTIONS, address);
+    if (!limits_enter(key, (uint32_t)max_per_address)) {
+        ++refused_address;
+        return false;
+    }
+    c->address_key = key;
+    return true;
+}
+
+static void on_accept(h2o_socket_t *listening, const char *error);
+
+static void on_pause_over(struct loop_timer *t)
+{
+    struct loop_listeners *l =
+        (struct loop_listeners *)((char *)t - offsetof(struct loop_listeners, pause));
+    for (size_t i = 0; i != l->count; ++i)
+        h2o_socket_read_start(l->sockets[i], on_accept);
+}
+
+// Out of descriptors: a listener that stays readable would spin, so all of them rest a moment.
+static void pause_all(struct loop_listeners *l)
+{
+    log_warn("out of file descriptors: not accepting for a moment", "open=%lu",
+             (unsigned long)open_now);
+    for (size_t i = 0; i != l->count; ++i)
+        h2o_socket_read_stop(l->sockets[i]);
+    loop_timer_start(&l->pause, PAUSE_MS);
+}
+
+static void on_accept(h2o_socket_t *listening, const char *error)
+{
+    h2o_accept_ctx_t *context = listening->data;
+    struct loop_listeners *l = &per_loop[loop_index(loop_self())];
+    if (error != NULL)
+        return;
+    for (int n = 0; n != ACCEPTS_AN_EVENT; ++n) {
+        errno = 0;
+        h2o_socket_t *sock = h2o_evloop_socket_accept(listening);
+        if (sock == NULL) {
+            if (errno == EMFILE || errno == ENFILE)
+                pause_all(l);
+            return;
+        }
+        struct connection *c = calloc(1, sizeof *c);
+        if (c == NULL)
+            abort();
+        ++open_now;
+        if (!admit(sock, context->ssl_ctx != NULL, c)) {
+            on_connection_closed(c);
+            h2o_socket_close(sock);
+            continue;
+        }
+        ++accepted;
+        guard_on_accept(l->guard, sock, c, on_connection_closed);
+        h2o_accept(context, sock);
+    }
+}
+
+void listener_start(struct loop *loop, struct guard_loop *guard, const struct listener_fd *list,
+                    size_t count)
+{
+    struct loop_listeners *l = &per_loop[loop_index(loop)];
+    assert(count <= SOCKETS_MAX);
+    l->guard = guard;
+    l->pause.run = on_pause_over;
+    for (size_t i = 0; i != count; ++i) {
+        int fd = fcntl(list[i].fd, F_DUPFD_CLOEXEC, 0);
+        assert(fd >= 0);
+        l->contexts[i] = (h2o_accept_ctx_t){.ctx = loop_h2o(loop), .hosts = hosts[list[i].kind]};
+        if (list[i].kind == LISTENER_TLS)
+            l->contexts[i].ssl_ctx = tls_context();
+        l->sockets[i] =
+            h2o_evloop_socket_create(loop_h2o(loop)->loop, fd, H2O_SOCKET_FLAG_DONT_READ);
+        l->sockets[i]->data = &l->contexts[i];
+        h2o_socket_read_start(l->sockets[i], on_accept);
+    }
+    l->count = count;
+}
+
+void listener_stop(struct loop *loop)
+{
+    struct loop_listeners *l = &per_loop[loop_index(loop)];
+    loop_timer_stop(&l->pause);
+    for (size_t i = 0; i != l->count; ++i) {
+        h2o_socket_read_stop(l->sockets[i]);
+        h2o_socket_close(l->sockets[i]);
+    }
+    l->count = 0;
+}
+
+struct listener_counters listener_counters(void)
+{
+    return (struct listener_counters){open_now, accepted, refused_full, refused_address,
+                                      refused_handshakes};
+}

@@ -1,0 +1,132 @@
+// Authority → site.
+#include "edge/route/site.h"
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+struct origin {
+    bool is_set, is_tls, is_loopback;
+    str host;
+    uint16_t port;
+};
+
+static struct origin apps, console;
+static str instance_suffix; // ".apps.example.com", or empty
+
+bool site_parse_origin(const char *origin, bool *ret_is_tls, str *ret_host, uint16_t *ret_port)
+{
+    str s = str_from(origin);
+    bool is_tls = str_starts(s, STR("https://"));
+    if (!is_tls && !str_starts(s, STR("http://")))
+        return false;
+    s = str_skip(s, is_tls ? 8 : 7);
+    uint64_t port = is_tls ? 443 : 80;
+    size_t bracket = s.n != 0 && s.p[0] == '[' ? str_find(s, ']') : 0;
+    if (bracket == SIZE_MAX)
+        return false;
+    size_t colon = str_find(str_skip(s, bracket), ':');
+    str host = s;
+    if (colon != SIZE_MAX) {
+        host.n = bracket + colon;
+        if (!str_to_u64(str_skip(s, bracket + colon + 1), 65535, &port) || port == 0)
+            return false;
+    }
+    if (host.n == 0 || str_find(host, '/') != SIZE_MAX)
+        return false;
+    *ret_is_tls = is_tls;
+    *ret_host = host;
+    *ret_port = (uint16_t)port;
+    return true;
+}
+
+bool site_is_loopback(str host)
+{
+    if (str_eq(host, STR("localhost")) || str_eq(host, STR("[::1]")))
+        return true;
+    char z[16];
+    struct in_addr a;
+    if (host.n >= sizeof z || !str_starts(host, STR("127.")))
+        return false;
+    memcpy(z, host.p, host.n);
+    z[host.n] = '\0';
+    return inet_pton(AF_INET, z, &a) == 1;
+}
+
+static struct origin keep_origin(const char *text)
+{
+    struct origin o = {0};
+    if (text[0] != '\0')
+        o.is_set = site_parse_origin(str_dup(str_from(text)), &o.is_tls, &o.host,
+                                     &o.port); // the copy lives as long as the process
+    o.is_loopback = !o.is_set || site_is_loopback(o.host);
+    return o;
+}
+
+void site_init(const struct site_options *o)
+{
+    apps = keep_origin(o->apps_origin);
+    console = keep_origin(o->console_origin);
+    if (o->instance_domain[0] != '\0') {
+        struct buf b;
+        buf_init(&b, 300);
+        buf_addf(&b, ".%s", o->instance_domain);
+        instance_suffix = str_from(buf_take(&b));
+    }
+}
+
+static bool is_ip_literal(str host)
+{
+    char z[48];
+    uint8_t a[16];
+    if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+        return true;
+    if (host.n >= sizeof z)
+        return false;
+    memcpy(z, host.p, host.n);
+    z[host.n] = '\0';
+    return inet_pton(AF_INET, z, a) == 1;
+}
+
+// Behind a proxy that ends TLS the scheme differs: the authority is what counts.
+static bool is_origin(const struct origin *o, const struct request *r)
+{
+    uint16_t port = r->port != 0 ? r->port : o->is_tls ? 443 : 80;
+    return o->is_set && port == o->port && str_eq(r->host, o->host);
+}
+
+// A preview's label is "p-" and the deployment's 26 base32 characters; no instance slug looks so,
+// since it ends in "-" and eight hex digits.
+static bool is_preview_label(str label)
+{
+    return label.n == 28 && str_starts(label, STR("p-")) &&
+           str_find(str_skip(label, 2), '-') == SIZE_MAX;
+}
+
+void site_decide(struct request *r)
+{
+    enum site_kind listener = r->site;
+    r->site_name = (str){0};
+    if (listener == SITE_ADMIN) { // a page in somebody's browser must not reach it by a name of its
+                                  // own (DNS rebinding)
+        r->site =
+            str_eq(r->host, STR("localhost")) || is_ip_literal(r->host) ? SITE_ADMIN : SITE_UNKNOWN;
+        return;
+    }
+    r->site = SITE_UNKNOWN;
+    if (instance_suffix.n != 0 && listener != SITE_CONSOLE && r->host.n > instance_suffix.n &&
+        str_ends(r->host, instance_suffix)) {
+        str label = str_of(r->host.p, r->host.n - instance_suffix.n);
+        if (str_find(label, '.') != SIZE_MAX)
+            return;
+        r->site = is_preview_label(label) ? SITE_PREVIEW : SITE_INSTANCE;
+        r->site_name = r->site == SITE_PREVIEW ? str_skip(label, 2) : label;
+        return;
+    }
+    if (is_origin(&apps, r))
+        r->site = SITE_APPS;
+    else if (is_origin(&console, r))
+        r->site = SITE_CONSOLE;
+    else if (site_is_loopback(r->host) && listener == SITE_CONSOLE && console.is_loopback)
+        r->site = SITE_CONSOLE;
+    else if (site_is_loopback(r->host) && listener != SITE_CONSOLE && apps.is_loopback)
+        r->site = SITE_APPS;
+}

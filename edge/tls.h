@@ -1,0 +1,25 @@
+// TLS: certificates by SNI, ALPN, and the check that a certificate covers the authority asked for.
+// The operator's certificates now; domains' own come to the same table later. Set up before the
+// loops; tls_replace at a reload; the rest on loop threads.
+#ifndef STOA_TLS_H
+#define STOA_TLS_H
+#include <openssl/ssl.h>
+#include "edge/settings.h"
+
+// Reads the PEM texts. The certificate that covers `fallback_host` (else the first) answers
+// handshakes without SNI.
+enum fail tls_init(const struct settings_certificate *list, size_t count, str fallback_host,
+                   struct fault *fault) MUST_CHECK;
+// The same again with new ones; connections that are open keep theirs. On failure nothing changes.
+enum fail tls_replace(const struct settings_certificate *list, size_t count, str fallback_host,
+                      struct fault *fault) MUST_CHECK;
+// What the listeners hand to libh2o. Sessions and tickets belong to it, so a session of one name
+// may resume under another: tls_covers is asked per request, never per session.
+SSL_CTX *tls_context(void);
+// Whether the certificate this connection presented is one for `host` (RFC 9110 §7.4: 421
+// otherwise).
+bool tls_covers(SSL *ssl, str host);
+// Called on the loop's thread when a handshake has said its name: tells the listener which SSL
+// belongs to which socket.
+extern void (*tls_on_hello)(SSL *ssl, void *h2o_socket);
+#endif
