@@ -1,0 +1,12 @@
+# Fails unless the executable BINARY exports every function of hooks.def: without that the dynamic linker would prefer the library's.
+execute_process(COMMAND ${NM} -D --defined-only ${BINARY} OUTPUT_VARIABLE symbols RESULT_VARIABLE failed)
+if(failed)
+  message(FATAL_ERROR "guard: ${NM} cannot read ${BINARY}")
+endif()
+file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/hooks.def hooks REGEX "^GUARD_HOOK")
+foreach(hook ${hooks})
+  string(REGEX REPLACE "GUARD_HOOK\\((.*)\\)" "\\1" name "${hook}")
+  if(NOT symbols MATCHES " T ${name}\n")
+    message(FATAL_ERROR "guard: ${BINARY} does not export ${name}, so libh2o would use its own")
+  endif()
+endforeach()

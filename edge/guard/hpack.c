@@ -1,0 +1,236 @@
+// Header blocks of HTTP/2, in and out.
+//
+// In: libh2o decodes without any limit on fields. Here the fields are counted first; what is over
+// the limit is still decoded, since both sides' tables must stay in step, but piecewise into a
+// request that is thrown away, and the request is answered 431. The same is done with trailers,
+// which libh2o would add to the request's headers. Then the request is held to RFC 9113 §8.3.
+//
+// Out: libh2o ignores SETTINGS_HEADER_TABLE_SIZE. frames.c empties its table when a client
+// announces a smaller one; here the next block tells so, as RFC 7541 §4.2 wants.
+#include "edge/guard/fields.h"
+#include "edge/guard/internal.h"
+
+enum { PSEUDO_FIELDS = 4, PIECE = 64, FIELD_OVERHEAD = 32 };
+
+// ---- decoding
+
+// Decodes and forgets; only the header table remembers.
+static int decode_away(h2o_hpack_header_table_t *table, h2o_conn_t *conn, const uint8_t *src,
+                       size_t len, int *pseudo)
+{
+    h2o_req_t away;
+    h2o_cache_digests_t *digests = NULL;
+    const char *desc = NULL;
+    size_t content_length;
+    h2o_init_request(&away, conn, NULL);
+    int ret = guard_real.h2o_hpack_parse_headers(&away, table, src, len, pseudo, &content_length,
+                                                 pseudo != NULL ? &digests : NULL, &desc);
+    if (digests != NULL)
+        h2o_cache_digests_destroy(digests);
+    h2o_mem_clear_pool(&away.pool);
+    return ret == H2O_HTTP2_ERROR_INVALID_HEADER_CHAR ? 0 : ret;
+}
+
+static int decode_rest_away(h2o_hpack_header_table_t *table, h2o_conn_t *conn, const uint8_t *src,
+                            size_t len)
+{
+    while (len != 0) {
+        int pseudo = 0;
+        struct fields f = fields_pass(src, len, PIECE, 0);
+        if (f.state == FIELDS_BROKEN)
+            return H2O_HTTP2_ERROR_COMPRESSION;
+        int ret = decode_away(table, conn, src, f.n, &pseudo);
+        if (ret != 0)
+            return ret;
+        src += f.n;
+        len -= f.n;
+    }
+    return 0;
+}
+
+static int parse_trailers(h2o_req_t *req, h2o_hpack_header_table_t *table, const uint8_t *src,
+                          size_t len, const char **err_desc)
+{
+    struct fields f = fields_pass(src, len, guard_policy.header_count, 1);
+    if (f.state == FIELDS_MORE || len > guard_policy.header_bytes) {
+        guard_count(&guard_totals.calmed);
+        *err_desc = "too many trailers";
+        return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
+    }
+    if (f.state == FIELDS_BROKEN)
+        return H2O_HTTP2_ERROR_COMPRESSION;
+    return decode_away(table, req->conn, src, len, NULL);
+}
+
+// ---- judging
+
+static str view(h2o_iovec_t v)
+{
+    return str_of(v.base, v.len);
+}
+
+static size_t list_size(const h2o_req_t *req)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < req->headers.size; ++i)
+        size +=
+            req->headers.entries[i].name->len + req->headers.entries[i].value.len + FIELD_OVERHEAD;
+    return size + req->input.path.len + req->input.authority.len;
+}
+
+// RFC 9113 §8.3.1: Host may stand for :authority, but not differ from it. Takes it out of the
+// headers.
+static bool settle_authority(h2o_req_t *req)
+{
+    ssize_t at = h2o_find_header(&req->headers, H2O_TOKEN_HOST, -1);
+    if (at != -1) {
+        h2o_iovec_t host = req->headers.entries[at].value;
+        h2o_delete_header(&req->headers, at);
+        if (req->input.authority.base == NULL)
+            req->input.authority = host;
+        else if (!str_caseeq(view(host), view(req->input.authority)))
+            return false;
+        if (h2o_find_header(&req->headers, H2O_TOKEN_HOST, -1) != -1)
+            return false;
+    }
+    return head_is_authority(view(req->input.authority));
+}
+
+static bool is_well_formed(h2o_req_t *req, const h2o_http2_stream_t *stream, size_t content_length)
+{
+    str method = view(req->input.method), target = view(req->input.path);
+    if (!head_is_token(method) || !head_is_target(target, method) || !settle_authority(req))
+        return false;
+    // §8.1.1: a length with no body to have it
+    return stream->_req_body != NULL || content_length == SIZE_MAX || content_length == 0;
+}
+
+static const struct guard_refusal *judge(struct guard_conn *c, h2o_req_t *req, size_t block,
+                                         size_t content_length)
+{
+    const h2o_http2_stream_t *stream = H2O_STRUCT_FROM_MEMBER(h2o_http2_stream_t, req, req);
+    if (req->input.path.len > guard_policy.target_length)
+        return &guard_target_too_long;
+    if (block > guard_policy.header_bytes || list_size(req) > guard_policy.header_bytes ||
+        req->headers.size > guard_policy.header_count)
+        return &guard_headers_too_large;
+    if (stream->_req_body == NULL)
+        return NULL;
+    if (content_length != SIZE_MAX &&
+        content_length > guard_body_limit(view(req->input.method), view(req->input.authority),
+                                          view(req->input.path)))
+        return &guard_body_too_large;
+    return guard_has_room(c, 1) ? NULL : &guard_busy;
+}
+
+static void count_refusal(const struct guard_refusal *why)
+{
+    guard_count(why == &guard_busy             ? &guard_totals.busy
+                : why == &guard_body_too_large ? &guard_totals.large_bodies
+                                               : &guard_totals.large_heads);
+}
+
+// libh2o answers a head with a character that may not be there by an error to the request; all
+// other errors end the connection.
+static int refuse(struct guard_conn *c, h2o_req_t *req, const struct guard_refusal *why,
+                  const char **err_desc)
+{
+    count_refusal(why);
+    c->why = why;
+    c->why_req = req;
+    *err_desc = why->reason;
+    return H2O_HTTP2_ERROR_INVALID_HEADER_CHAR;
+}
+
+static int parse_request(struct guard_conn *c, h2o_req_t *req, h2o_hpack_header_table_t *table,
+                         const uint8_t *src, size_t len, int *pseudo, size_t *content_length,
+                         h2o_cache_digests_t **digests, const char **err_desc)
+{
+    h2o_http2_stream_t *stream = H2O_STRUCT_FROM_MEMBER(h2o_http2_stream_t, req, req);
+    struct fields f = fields_pass(src, len, guard_policy.header_count + PSEUDO_FIELDS, 1);
+    if (f.state == FIELDS_BROKEN)
+        return H2O_HTTP2_ERROR_COMPRESSION;
+    int ret = guard_real.h2o_hpack_parse_headers(req, table, src, f.n, pseudo, content_length,
+                                                 digests, err_desc);
+    if (ret != 0 && ret != H2O_HTTP2_ERROR_INVALID_HEADER_CHAR)
+        return ret;
+    int rest = decode_rest_away(table, req->conn, src + f.n, len - f.n);
+    if (rest != 0)
+        return rest;
+    // the peer's word on the scheme is no evidence
+    req->input.scheme = c->sock->ssl != NULL ? &H2O_URL_SCHEME_HTTPS : &H2O_URL_SCHEME_HTTP;
+    if (!is_well_formed(req, stream, *content_length)) {
+        // libh2o resets a stream that lacks one of these (a stream error, RFC 9113 §8.1.1)
+        guard_count(&guard_totals.malformed);
+        *pseudo &= ~H2O_HPACK_PARSE_HEADERS_PATH_EXISTS;
+        return ret;
+    }
+    ++c->requests;
+    const struct guard_refusal *why =
+        f.state == FIELDS_MORE ? &guard_headers_too_large : judge(c, req, len, *content_length);
+    return why != NULL ? refuse(c, req, why, err_desc) : ret;
+}
+
+int h2o_hpack_parse_headers(h2o_req_t *req, h2o_hpack_header_table_t *table, const uint8_t *src,
+                            size_t len, int *pseudo, size_t *content_length,
+                            h2o_cache_digests_t **digests, const char **err_desc)
+{
+    struct guard_conn *c = guard_conn_of_request(req);
+    GUARD_SEES(h2o_hpack_parse_headers);
+    if (c == NULL)
+        return guard_real.h2o_hpack_parse_headers(req, table, src, len, pseudo, content_length,
+                                                  digests, err_desc);
+    c->why = NULL;
+    if (pseudo == NULL)
+        return parse_trailers(req, table, src, len, err_desc);
+    return parse_request(c, req, table, src, len, pseudo, content_length, digests, err_desc);
+}
+
+// ---- encoding
+
+// RFC 7541 §6.3
+static size_t encode_size_update(uint8_t *to, uint32_t size)
+{
+    uint8_t *at = to;
+    if (size < 31) {
+        *at++ = (uint8_t)(0x20 | size);
+        return 1;
+    }
+    *at++ = 0x3f;
+    for (size -= 31; size >= 128; size >>= 7)
+        *at++ = (uint8_t)(0x80 | size);
+    *at++ = (uint8_t)size;
+    return (size_t)(at - to);
+}
+
+// Puts the update in front of the block that begins at `start` with its frame header. A response's
+// headers are far below a frame's maximum, so that the first frame can grow by these few bytes.
+static void insert_size_update(h2o_buffer_t **buf, size_t start, uint32_t size)
+{
+    uint8_t update[8];
+    size_t n = encode_size_update(update, size);
+    h2o_buffer_reserve(buf, n);
+    uint8_t *frame = (uint8_t *)(*buf)->bytes + start, *block = frame + H2O_HTTP2_FRAME_HEADER_SIZE;
+    memmove(block + n, block, (*buf)->size - start - H2O_HTTP2_FRAME_HEADER_SIZE);
+    memcpy(block, update, n);
+    (*buf)->size += n;
+    h2o_http2_encode24u(frame, h2o_http2_decode24u(frame) + (uint32_t)n);
+}
+
+void h2o_hpack_flatten_response(h2o_buffer_t **buf, h2o_hpack_header_table_t *table,
+                                uint32_t stream_id, size_t max_frame_size, h2o_res_t *res,
+                                h2o_timestamp_t *ts, const h2o_iovec_t *server_name,
+                                size_t content_length)
+{
+    enum { UPDATE_ROOM = 8 };
+    h2o_http2_conn_t *conn = H2O_STRUCT_FROM_MEMBER(h2o_http2_conn_t, _output_header_table, table);
+    struct guard_conn *c = guard_conn_of(conn->sock);
+    size_t start = (*buf)->size;
+    GUARD_SEES(h2o_hpack_flatten_response);
+    guard_real.h2o_hpack_flatten_response(buf, table, stream_id, max_frame_size - UPDATE_ROOM, res,
+                                          ts, server_name, content_length);
+    if (c == NULL || c->table_update == 0)
+        return;
+    insert_size_update(buf, start, c->table_update - 1);
+    c->table_update = 0;
+}

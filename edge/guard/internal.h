@@ -1,0 +1,150 @@
+// What the files of the guard share. A guarded connection is found from its socket: the guard owns
+// sock->on_close.
+#ifndef STOA_GUARD_INTERNAL_H
+#define STOA_GUARD_INTERNAL_H
+#include <stdatomic.h>
+#include "edge/guard/guard.h"
+#include "edge/guard/budget.h"
+#include "edge/guard/chunks.h"
+#include "edge/guard/head.h"
+#include <h2o/http1.h>
+#include <h2o/http2.h>
+#include <h2o/http2_internal.h>
+
+// Of picohttpparser, which libh2o contains and exports but for which it ships no header.
+struct phr_chunked_decoder;
+int phr_parse_request(const char *buf, size_t len, const char **method, size_t *method_len,
+                      const char **path, size_t *path_len, int *minor_version,
+                      struct phr_header *headers, size_t *num_headers, size_t last_len);
+ssize_t phr_decode_chunked(struct phr_chunked_decoder *decoder, char *buf, size_t *bufsz);
+
+// ---- hooks.c: the library's own functions behind ours
+
+#define GUARD_HOOK(name) typeof(name) *name;
+struct guard_real {
+#include "edge/guard/hooks.def"
+};
+#undef GUARD_HOOK
+extern struct guard_real guard_real;
+
+#define GUARD_HOOK(name) GUARD_HOOK_##name,
+enum guard_hook {
+#include "edge/guard/hooks.def"
+    GUARD_HOOKS
+};
+#undef GUARD_HOOK
+extern __thread uint32_t guard_seen; // which hooks have fired on this thread, for the self-test
+#define GUARD_SEES(name) (guard_seen |= UINT32_C(1) << GUARD_HOOK_##name)
+
+// ---- policy.c
+
+extern struct guard_policy guard_policy;
+extern struct guard_totals {
+    _Atomic uint64_t connections, buffered, bad_heads, large_heads, large_bodies, busy, timeouts,
+        calmed, malformed, averted_aborts, averted_loops, unknown_frames, idle_closed;
+} guard_totals;
+static inline void guard_count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+size_t guard_body_limit(str method, str authority, str target);
+
+// ---- conn.c: the life of a connection
+
+enum guard_kind {
+    GUARD_NEW,       // TLS handshake
+    GUARD_H1,        // sock->data is libh2o's HTTP/1 connection
+    GUARD_H2,        // sock->data is h2o_http2_conn_t
+    GUARD_CLOSING,   // libh2o's connection has gone, its socket says goodbye
+    GUARD_LINGERING, // libh2o's socket has gone, ours throws away what still comes
+};
+
+struct guard_meter { // progress of one direction, see sweep.c
+    uint64_t mark, since;
+};
+
+enum { GUARD_REFUSED_STREAMS = 8 };
+
+struct guard_conn {
+    h2o_linklist_t link;
+    struct guard_loop *loop;
+    h2o_socket_t *sock; // libh2o's, then NULL, then the lingering one
+    enum guard_kind kind;
+    void *user;
+    void (*on_close)(void *user);
+    h2o_socket_cb read, write; // libh2o's callbacks, behind ours
+    bool peer_gone;            // a read or a write has failed
+    bool linger;               // the coming close is ours and cuts the peer short
+    int linger_fd;
+    uint64_t linger_until;
+    size_t lingered;
+    size_t buffered; // request bytes accounted to this connection
+    // refusals
+    const struct guard_refusal *raw; // libh2o's next write is its constant 400: send this instead
+    char *answer;                    // the bytes of that
+    const struct guard_refusal *why; // libh2o's next error for why_req is this one
+    const h2o_req_t *why_req;
+    // HTTP/1
+    h2o_req_t *req;    // once a head has come; libh2o has one for the connection's whole life
+    bool in_body;      // the head is complete, the body not
+    uint64_t requests; // over both protocols
+    size_t body_limit;
+    struct chunks chunks;
+    // HTTP/2
+    struct budget budget;
+    bool settled; // the first frame was SETTINGS
+    unsigned continuations;
+    uint32_t table_update; // 1 + the encoder table size to announce in the next block, or 0
+    size_t window_credit;  // bytes_written that WINDOW_UPDATE frames have been paid with
+    struct {
+        uint32_t id; // 0 = free
+        bool ended;  // the peer has ended or reset its half
+    } refused[GUARD_REFUSED_STREAMS];
+    unsigned next_refused;
+    // sweep
+    struct guard_meter in, out;
+    unsigned phase;
+    uint64_t phase_since, phase_request;
+};
+
+// The connection whose callback runs; NULL outside, and after it has gone.
+extern __thread struct guard_conn *guard_current;
+
+void guard_socket_gone(void *conn); // libh2o's on_close: it marks a guarded socket
+static inline struct guard_conn *guard_conn_of(const h2o_socket_t *sock)
+{
+    return sock != NULL && sock->on_close.cb == guard_socket_gone ? sock->on_close.data : NULL;
+}
+struct guard_conn *guard_conn_of_request(const h2o_req_t *req);
+// Ends the connection at once, safe in every state: libh2o sees the hang-up on its next turn.
+void guard_kill(struct guard_conn *c);
+// True when libh2o only waits to read HTTP/1 from it, so that it may be closed or answered from
+// outside.
+bool guard_h1_is_waiting(const struct guard_conn *c);
+void guard_h1_close(struct guard_conn *c);
+void guard_h1_refuse(struct guard_conn *c, const struct guard_refusal *why);
+void guard_linger_end(struct guard_conn *c);
+
+// ---- answer.c
+
+extern const struct guard_refusal guard_bad_request, guard_bad_body, guard_target_too_long,
+    guard_headers_too_large, guard_body_too_large, guard_busy, guard_request_timeout;
+// A whole HTTP/1 response that closes; c->answer holds the bytes.
+h2o_iovec_t guard_raw_answer(struct guard_conn *c, const struct guard_refusal *why);
+// Answers a request whose head is known, over either protocol.
+void guard_answer(h2o_req_t *req, const struct guard_refusal *why);
+
+// ---- body.c: request bytes in memory
+
+void guard_hold(struct guard_conn *c, size_t n);
+void guard_release(struct guard_conn *c, size_t n);
+bool guard_has_room(const struct guard_conn *c, size_t n);
+// After each turn of an HTTP/1 connection: accounts what its input buffer holds.
+void guard_h1_account(struct guard_conn *c);
+
+// ---- frames.c
+
+// Bytes that still come for this stream are thrown away.
+void guard_refuse_stream(struct guard_conn *c, uint32_t id);
+
+#endif
