@@ -1,25 +1,34 @@
-// Every setting, from stoa.yaml, STOA_* variables and flags (in rising order of right), by one table. The supervisor resolves them once,
-// hands them to the server in a sealed memfd, and forgets the secrets of the environment. Read-only after loading; any thread.
+// Every setting, from stoa.yaml, STOA_* variables and flags (in rising order of right), by one
+// table. The supervisor resolves them once, hands them to the server in a sealed memfd, and forgets
+// the secrets of the environment. Read-only after loading; any thread.
 #ifndef STOA_SETTINGS_H
 #define STOA_SETTINGS_H
 #include <stdio.h>
 #include "edge/base/fail.h"
 #include "edge/base/problem.h"
 
-// Strings are NUL-terminated, never NULL ("" = not set), and live as long as the struct. Sizes are bytes, times milliseconds unless the name
-// says otherwise.
+enum { SETTINGS_CERTIFICATES_MAX = 64 };
+
+// PEM text, read by the supervisor, so that the server needs no right to the files.
+struct settings_certificate {
+    char *chain, *key;
+};
+
+// Strings are NUL-terminated, never NULL ("" = not set), and live as long as the struct. Sizes are
+// bytes, times milliseconds.
 struct settings {
     // where
     char *data;           // data directory, absolute
     char *listen_apps;    // "127.0.0.1:8080,[::1]:8080": comma-separated addresses
     char *listen_console; // "127.0.0.1:8081,[::1]:8081"
     char *listen_admin;   // "127.0.0.1:9090"; non-loopback only with admin_token
-    char *listen_tls;     // "": none; carries apps, console and instance hosts, told apart by authority
-    char *tls_certificate; // PEM chain files, comma-separated, each with its key at the same place in tls_key
+    char *listen_tls; // "": none; carries apps, console and instance hosts, told apart by authority
+    char *tls_certificate; // PEM chain files, comma-separated, each with its key at the same place
+                           // in tls_key
     char *tls_key;
-    char *ready_file; // "": ready.json in the data directory
+    char *ready_file; // absolute; not set: ready.json in the data directory
     char *admin_token;
-    // origins ("" = what was bound)
+    // origins: as configured; in the server, those left out are what was bound
     char *apps_origin;
     char *console_origin;
     char *files_origin;
@@ -27,10 +36,10 @@ struct settings {
     bool shared_origin;    // shared_origin: accepted
     bool insecure_origins; // insecure_origins: accepted
     // state
-    char *database;   // "": private cluster
-    char *state_user; // who the private cluster runs as when started as root
-    char *server_user;
-    char *cage_user;
+    char *database;    // "": private cluster; in the server always a URL
+    char *state_user;  // whom the private cluster runs as when started as root
+    char *server_user; // and the server
+    char *cage_user;   // and what parses strangers' bytes
     // size
     uint64_t threads; // loops; 0 = one per core
     uint64_t api_threads, ingest_threads, load_threads;
@@ -38,7 +47,8 @@ struct settings {
     // limits on what comes in
     uint64_t header_bytes, header_count, target_length;
     uint64_t body_memory_per_connection, body_memory_total;
-    uint64_t header_timeout, body_timeout, write_timeout, idle_timeout, minimum_rate; // minimum_rate: bytes per second
+    uint64_t handshake_timeout, header_timeout, body_timeout, write_timeout, idle_timeout;
+    uint64_t minimum_rate; // bytes per second
     uint64_t connections, connections_per_address;
     uint64_t handshakes_per_second, handshakes_per_address; // the latter per second too
     uint64_t pie_bytes, archive_files, archive_file_bytes, archive_bytes;
@@ -46,25 +56,45 @@ struct settings {
     // telling
     char *log_level;  // error | warn | info | debug
     char *log_format; // auto | text | pretty
-    char *access_log; // "": access.log in the data directory; "-": standard output; "off"
-    char *_strings;
+    char *access_log; // absolute path, "-" (standard output) or "off"; not set: logs/access.log in
+                      // the data directory
+
+    // Not in the table: what the supervisor adds.
+    char *listeners; // "apps 127.0.0.1:43210\n…", in the order of their descriptors
+    struct settings_certificate certificates[SETTINGS_CERTIFICATES_MAX]; // of tls_certificate
+    size_t certificate_count;
 };
 
-// Reads the table's defaults, the file (`--config`, else /etc/stoa/stoa.yaml when started as root and there is one, else none), the
-// environment and the flags after "serve". Everything wrong is added to `problems`; true when there was nothing wrong. `ret` is filled in any case and
-// must be given back with settings_fini. *ret_check is set when --check was among the flags, *ret_help when --help was.
-bool settings_load(struct settings *ret, int argc, char **argv, struct problems *problems, bool *ret_check, bool *ret_help);
-// Removes from the environment what was read for secrets (STOA_*, PG*, *_proxy): security-rules.md 1.
+// Reads the table's defaults, the file (`--config`, else /etc/stoa/stoa.yaml when started as root
+// and there is one, else none), the environment (as it was at the first call: a reload sees it
+// again after settings_clean_environment) and `argv`, the flags after "serve". Everything wrong is
+// added to `problems` with its place (section: the file, the variable or the flag); true when there
+// was nothing wrong. `ret` is filled in any case and must be given back with settings_fini.
+// *ret_check is set when --check was among the flags, *ret_help when --help was (nothing is judged
+// then).
+bool settings_load(struct settings *ret, int argc, char **argv, struct problems *problems,
+                   bool *ret_check, bool *ret_help);
+// "stoa.yaml:3: listen_apps: …", a line each.
+void settings_print_problems(const struct problems *problems, FILE *to);
+// Removes from the environment what was read for secrets (STOA_*, PG*, *_proxy), and overwrites the
+// secrets among the flags, so that `ps` no longer shows them: security-rules.md 1.
 void settings_clean_environment(void);
+void settings_hide_flags(int argc, char **argv);
 void settings_fini(struct settings *s);
 
-// All resolved values as one sealed memfd, and back. The second is the server's way to its settings.
+// All resolved values as one sealed memfd (close-on-exec), and back. The second is the server's way
+// to its settings; it reads from the start each time and leaves the descriptor open.
 int settings_to_fd(const struct settings *s);
 enum fail settings_from_fd(struct settings *ret, int fd, struct fault *fault) MUST_CHECK;
-// Copies into `now` what the table says is reloadable; names what changed and what would need a restart in two comma-separated lists.
-void settings_reload(struct settings *now, const struct settings *from, char *ret_changed, char *ret_ignored, size_t room);
+// Copies into `now` what the table says is reloadable (certificates too); names what changed and
+// what would need a restart in two comma-separated lists of `room` bytes each.
+void settings_reload(struct settings *now, const struct settings *from, char *ret_changed,
+                     char *ret_ignored, size_t room);
+// The level and look of the operator's log, as the settings say.
+void settings_apply_log(const struct settings *s);
 
-// The table for people: --help text, or Markdown for the README (checked against each other by tests/check).
+// The table for people: --help text, or Markdown for the README (checked against each other by
+// tests/check).
 void settings_print_help(FILE *to);
 void settings_print_markdown(FILE *to);
 #endif

@@ -167,6 +167,14 @@ const char *process_status_text(int status)
     return text;
 }
 
+void process_forbid_inspection(void)
+{
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+#ifndef STOA_ASAN
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
 void process_files_as(uid_t uid, gid_t gid)
 {
     if (uid == 0)

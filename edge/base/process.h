@@ -32,6 +32,11 @@ bool process_wait(pid_t pid, unsigned timeout_ms, int *ret_status);
 // thread.
 const char *process_status_text(int status);
 
+// What a process that handles secrets does first: no other process of its user may read its memory
+// or attach to it, and it leaves no core. Builds with AddressSanitizer stay open, since its leak
+// checker attaches.
+void process_forbid_inspection(void);
+
 // Between these two, files are opened and made as (uid, gid), as far as we are root: what lies in a
 // directory of another user's cannot lead us to other files. Nothing happens when uid is 0.
 void process_files_as(uid_t uid, gid_t gid);
