@@ -1,0 +1,394 @@
+// The reader is a machine of five states fed with pieces of any size. A delimiter is CRLF "--"
+// boundary; CR stands in it only at the front (a boundary holds none), so a match that breaks off
+// can begin anew only at the breaking byte itself, and the bytes held back meanwhile are the
+// delimiter's own first bytes: nothing of the body is ever copied.
+#include "edge/http/multipart/internal.h"
+#include <assert.h>
+#include <stdlib.h>
+
+enum state {
+    PREAMBLE,        // before the first delimiter
+    AFTER_DELIMITER, // the two bytes that say whether a part follows
+    HEAD,
+    DATA,
+    EPILOGUE,
+};
+
+struct multipart {
+    const struct multipart_events *events;
+    void *ctx;
+    enum state state;
+    struct fault fault; // of a spent parser
+
+    char delimiter[4 + MULTIPART_BOUNDARY_MAX + 1];
+    size_t delimiter_n;
+    size_t matched;    // bytes of the delimiter seen so far
+    char after[2];     // AFTER_DELIMITER
+    size_t after_n;    // …
+    size_t outside_n;  // bytes of preamble or epilogue
+    unsigned parts;    // begun so far
+    struct buf line;   // HEAD: the line so far
+    size_t head_bytes; // HEAD: of this part
+    unsigned headers;  // …
+    bool has_disposition, has_type;
+
+    struct multipart_part part;
+    char name[MULTIPART_NAME_MAX + 1], filename[MULTIPART_NAME_MAX + 1],
+        content_type[MULTIPART_NAME_MAX + 1];
+};
+
+static enum fail refuse(struct fault *fault, const char *sentence)
+{
+    return fault_set(fault, FAIL_BAD_INPUT, "invalid_multipart", "%s", sentence);
+}
+
+static enum fail too_large(struct multipart *m, const char *sentence)
+{
+    return fault_set(&m->fault, FAIL_TOO_LARGE, "multipart_too_large", "%s", sentence);
+}
+
+// The boundary parameter.
+static bool is_boundary(str s)
+{
+    for (size_t i = 0; i != s.n; ++i) {
+        char c = s.p[i];
+        bool is_alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!is_alnum && (c == '\0' || strchr("'()+_,-./:=? ", c) == NULL))
+            return false;
+    }
+    return s.n != 0 && s.n <= MULTIPART_BOUNDARY_MAX && s.p[s.n - 1] != ' ';
+}
+
+enum fail multipart_boundary(str content_type, char to[static MULTIPART_BOUNDARY_MAX + 1],
+                             struct fault *fault)
+{
+    size_t end = str_find(content_type, ';');
+    str rest = end != SIZE_MAX ? str_skip(content_type, end) : (str){content_type.p, 0};
+    if (!str_caseeq(str_trim(str_of(content_type.p, content_type.n - rest.n)),
+                    STR("multipart/form-data")))
+        return fault_set(fault, FAIL_BAD_TYPE, "unsupported_media_type",
+                         "The Content-Type must be multipart/form-data.");
+    struct param p;
+    str boundary = {0};
+    enum param_result result;
+    while ((result = param_next(&rest, &p)) == PARAM_OK) {
+        if (!str_caseeq(p.name, STR("boundary")))
+            continue;
+        if (boundary.p != NULL)
+            return refuse(fault, "The Content-Type names two boundaries.");
+        boundary = p.value;
+    }
+    if (result == PARAM_BAD)
+        return refuse(fault, "The parameters of the Content-Type are malformed.");
+    if (boundary.p == NULL)
+        return refuse(fault, "The Content-Type names no boundary.");
+    if (!is_boundary(boundary)) // which has no backslash either, so nothing is escaped
+        return refuse(fault, "The boundary must be 1 to 70 of the characters of RFC 2046.");
+    memcpy(to, boundary.p, boundary.n);
+    to[boundary.n] = '\0';
+    return FAIL_NONE;
+}
+
+struct multipart *multipart_create(const char *boundary, const struct multipart_events *events,
+                                   void *ctx)
+{
+    struct multipart *m = calloc(1, sizeof *m);
+    if (m == NULL)
+        abort();
+    assert(is_boundary(str_from(boundary)));
+    m->events = events;
+    m->ctx = ctx;
+    memcpy(m->delimiter, "\r\n--", 4);
+    memcpy(m->delimiter + 4, boundary, strlen(boundary) + 1);
+    m->delimiter_n = 4 + strlen(boundary);
+    m->matched = 2; // the body's start counts as a line's
+    buf_init(&m->line, MULTIPART_HEADER_BYTES_MAX);
+    return m;
+}
+
+void multipart_destroy(struct multipart *m)
+{
+    if (m == NULL)
+        return;
+    buf_fini(&m->line);
+    free(m);
+}
+
+// A part's head.
+static bool is_text(str s)
+{
+    for (size_t i = 0; i != s.n; ++i)
+        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+            return false;
+    return str_is_utf8(s);
+}
+
+static enum fail take_name(struct multipart *m, const struct param *p)
+{
+    char text[MULTIPART_HEADER_BYTES_MAX + 1];
+    str name = str_of(text, param_decode(p, text));
+    if (m->part.name.p != NULL)
+        return refuse(&m->fault, "A part has two names.");
+    if (name.n == 0 || name.n > MULTIPART_NAME_MAX || !is_text(name))
+        return refuse(&m->fault, "A part's name must be 1 to 255 bytes of UTF-8 text.");
+    memcpy(m->name, name.p, name.n);
+    m->part.name = str_of(m->name, name.n);
+    return FAIL_NONE;
+}
+
+static void set_filename(struct multipart *m, str raw)
+{
+    filename_clean(raw, m->filename);
+    m->part.filename = str_from(m->filename);
+    m->part.is_file = true;
+}
+
+static enum fail read_disposition(struct multipart *m, str value)
+{
+    if (m->has_disposition)
+        return refuse(&m->fault, "A part has two Content-Disposition headers.");
+    m->has_disposition = true;
+    size_t end = str_find(value, ';');
+    str rest = end != SIZE_MAX ? str_skip(value, end) : (str){value.p, 0};
+    if (!str_caseeq(str_trim(str_of(value.p, value.n - rest.n)), STR("form-data")))
+        return refuse(&m->fault, "A part's Content-Disposition must be form-data.");
+    struct param p;
+    enum param_result result;
+    bool has_plain = false, has_extended = false;
+    char text[MULTIPART_HEADER_BYTES_MAX + 1];
+    while ((result = param_next(&rest, &p)) == PARAM_OK) {
+        size_t n;
+        if (str_caseeq(p.name, STR("name"))) {
+            enum fail fail = take_name(m, &p);
+            if (fail != FAIL_NONE)
+                return fail;
+        } else if (str_caseeq(p.name, STR("filename"))) {
+            if (has_plain)
+                return refuse(&m->fault, "A part has two file names.");
+            has_plain = true;
+            n = param_decode(&p, text);
+            if (!has_extended) // which is the better one (RFC 6266 §4.3)
+                set_filename(m, str_of(text, n));
+        } else if (str_caseeq(p.name, STR("filename*"))) {
+            if (has_extended || !param_decode_extended(&p, text, &n))
+                return refuse(&m->fault, "A part's filename* must be one UTF-8 name of RFC 8187.");
+            has_extended = true;
+            set_filename(m, str_of(text, n));
+        }
+    }
+    if (result == PARAM_BAD)
+        return refuse(&m->fault, "A part's Content-Disposition is malformed.");
+    return FAIL_NONE;
+}
+
+static enum fail read_type(struct multipart *m, str value)
+{
+    if (m->has_type)
+        return refuse(&m->fault, "A part has two Content-Type headers.");
+    m->has_type = true;
+    if (value.n > 10 && str_caseeq(str_of(value.p, 10), STR("multipart/")))
+        return refuse(&m->fault, "A multipart within a part is not supported.");
+    if (value.n == 0 || value.n > MULTIPART_NAME_MAX || !is_text(value))
+        return refuse(&m->fault, "A part's Content-Type must be 1 to 255 bytes of text.");
+    memcpy(m->content_type, value.p, value.n);
+    m->part.content_type = str_of(m->content_type, value.n);
+    return FAIL_NONE;
+}
+
+static enum fail read_header(struct multipart *m, str line)
+{
+    if (++m->headers > MULTIPART_HEADERS_MAX)
+        return too_large(m, "A part has more than 16 headers.");
+    if (line.p[0] == ' ' || line.p[0] == '\t')
+        return refuse(&m->fault, "A part's header is folded over several lines.");
+    if (str_find(line, ':') == SIZE_MAX || str_find(line, '\0') != SIZE_MAX ||
+        str_find(line, '\r') != SIZE_MAX)
+        return refuse(&m->fault, "A part's header is malformed.");
+    str value = line, name = str_cut(&value, ':');
+    value = str_trim(value);
+    if (!is_token(name))
+        return refuse(&m->fault, "A part's header has a malformed name.");
+    if (str_caseeq(name, STR("Content-Disposition")))
+        return read_disposition(m, value);
+    if (str_caseeq(name, STR("Content-Type")))
+        return read_type(m, value);
+    if (str_caseeq(name, STR("Content-Transfer-Encoding")) && !str_caseeq(value, STR("7bit")) &&
+        !str_caseeq(value, STR("8bit")) && !str_caseeq(value, STR("binary")))
+        return refuse(&m->fault, "A part's Content-Transfer-Encoding is not supported.");
+    return FAIL_NONE;
+}
+
+static enum fail begin_head(struct multipart *m)
+{
+    if (++m->parts > MULTIPART_PARTS_MAX)
+        return too_large(m, "There are more than 100 parts.");
+    m->state = HEAD;
+    m->head_bytes = m->headers = 0;
+    m->has_disposition = m->has_type = false;
+    m->part = (struct multipart_part){.content_type = STR("text/plain")};
+    buf_clear(&m->line);
+    return FAIL_NONE;
+}
+
+static enum fail end_head(struct multipart *m)
+{
+    if (!m->has_disposition)
+        return refuse(&m->fault, "A part has no Content-Disposition header.");
+    if (m->part.name.p == NULL)
+        return refuse(&m->fault, "A part has no name.");
+    m->state = DATA;
+    m->matched = 0;
+    if (m->events->on_part != NULL)
+        return m->events->on_part(m->ctx, &m->part, &m->fault);
+    return FAIL_NONE;
+}
+
+static enum fail feed_head(struct multipart *m, str *piece)
+{
+    size_t end = str_find(*piece, '\n');
+    str taken = end == SIZE_MAX ? *piece : str_of(piece->p, end + 1);
+    m->head_bytes += taken.n;
+    if (m->head_bytes > MULTIPART_HEADER_BYTES_MAX)
+        return too_large(m, "A part has more than 8 KiB of headers.");
+    buf_add(&m->line, taken);
+    *piece = str_skip(*piece, taken.n);
+    if (end == SIZE_MAX)
+        return FAIL_NONE;
+    str line = buf_str(&m->line);
+    if (!str_ends(line, STR("\r\n")))
+        return refuse(&m->fault, "Lines must end with CRLF.");
+    line.n -= 2;
+    enum fail fail = line.n == 0 ? end_head(m) : read_header(m, line);
+    buf_clear(&m->line);
+    return fail;
+}
+
+// Bytes that belong to no delimiter.
+static enum fail emit(struct multipart *m, str bytes)
+{
+    if (bytes.n == 0)
+        return FAIL_NONE;
+    if (m->state == PREAMBLE) {
+        m->outside_n += bytes.n;
+        if (m->outside_n > MULTIPART_PREAMBLE_MAX)
+            return refuse(&m->fault, "The body does not begin with the boundary.");
+        return FAIL_NONE;
+    }
+    if (m->events->on_data != NULL)
+        return m->events->on_data(m->ctx, bytes, &m->fault);
+    return FAIL_NONE;
+}
+
+static enum fail end_data(struct multipart *m)
+{
+    bool was_part = m->state == DATA;
+    m->state = AFTER_DELIMITER;
+    m->after_n = m->matched = 0;
+    if (was_part && m->events->on_part_end != NULL)
+        return m->events->on_part_end(m->ctx, &m->fault);
+    return FAIL_NONE;
+}
+
+// PREAMBLE and DATA: up to and with the next delimiter, or all of the piece.
+static enum fail feed_data(struct multipart *m, str *piece)
+{
+    size_t held = m->matched; // matched in earlier pieces
+    size_t i = 0;
+    enum fail fail;
+    while (i != piece->n && m->matched != m->delimiter_n) {
+        if (m->matched == 0) {
+            size_t cr = str_find(str_skip(*piece, i), '\r');
+            if (cr == SIZE_MAX) {
+                i = piece->n;
+                break;
+            }
+            i += cr;
+        }
+        if (piece->p[i] == m->delimiter[m->matched]) {
+            ++m->matched;
+            ++i;
+            continue;
+        }
+        if (held != 0 && (fail = emit(m, str_of(m->delimiter, held))) != FAIL_NONE)
+            return fail;
+        held = m->matched = 0;
+    }
+    size_t begun_here = m->matched - held;
+    fail = held != 0 ? FAIL_NONE : emit(m, str_of(piece->p, i - begun_here));
+    *piece = str_skip(*piece, i);
+    if (fail == FAIL_NONE && m->matched == m->delimiter_n)
+        fail = end_data(m);
+    return fail;
+}
+
+static enum fail feed_after_delimiter(struct multipart *m, str *piece)
+{
+    m->after[m->after_n++] = piece->p[0];
+    *piece = str_skip(*piece, 1);
+    str after = str_of(m->after, m->after_n);
+    if (after.p[0] == '\n')
+        return refuse(&m->fault, "Lines must end with CRLF.");
+    if (!str_starts(STR("\r\n"), after) && !str_starts(STR("--"), after))
+        return refuse(&m->fault, "A boundary is followed by something other than a line end.");
+    if (m->after_n == 1)
+        return FAIL_NONE;
+    if (after.p[0] == '\r')
+        return begin_head(m);
+    m->state = EPILOGUE;
+    m->outside_n = 0;
+    return FAIL_NONE;
+}
+
+static enum fail feed_epilogue(struct multipart *m, str *piece)
+{
+    m->outside_n += piece->n;
+    for (size_t i = 0; i != piece->n; ++i)
+        if (memchr(" \t\r\n", piece->p[i], 4) == NULL)
+            return refuse(&m->fault, "Something follows the last boundary.");
+    if (m->outside_n > MULTIPART_EPILOGUE_MAX)
+        return refuse(&m->fault, "Too much follows the last boundary.");
+    *piece = (str){piece->p, 0};
+    return FAIL_NONE;
+}
+
+static enum fail step(struct multipart *m, str *piece)
+{
+    switch (m->state) {
+    case PREAMBLE:
+    case DATA:
+        return feed_data(m, piece);
+    case AFTER_DELIMITER:
+        return feed_after_delimiter(m, piece);
+    case HEAD:
+        return feed_head(m, piece);
+    case EPILOGUE:
+        return feed_epilogue(m, piece);
+    }
+    abort();
+}
+
+static enum fail answer(const struct multipart *m, struct fault *fault)
+{
+    if (m->fault.fail != FAIL_NONE && fault != NULL)
+        *fault = m->fault;
+    return m->fault.fail;
+}
+
+enum fail multipart_feed(struct multipart *m, str piece, struct fault *fault)
+{
+    while (piece.n != 0 && m->fault.fail == FAIL_NONE) {
+        enum fail fail = step(m, &piece);
+        if (fail != FAIL_NONE && m->fault.fail == FAIL_NONE)
+            m->fault.fail = fail; // a callback that filled nothing
+    }
+    return answer(m, fault);
+}
+
+enum fail multipart_end(struct multipart *m, struct fault *fault)
+{
+    if (m->fault.fail == FAIL_NONE && m->state != EPILOGUE)
+        refuse(&m->fault, m->parts == 0 && m->state == PREAMBLE
+                              ? "The body does not hold the boundary."
+                              : "The body ends before its last boundary.");
+    return answer(m, fault);
+}
