@@ -124,20 +124,17 @@ static bool set_session(PGconn *conn)
     return ok;
 }
 
-// libpq's words about an URL it cannot read may quote a password.
-static bool url_is_readable(const char *url)
+// libpq's words about an URL it cannot use may quote a password; those about a server do not.
+static const char *words_about(const PGconn *conn)
 {
-    char *words = NULL;
-    PQconninfoOption *options = PQconninfoParse(url, &words);
-    PQfreemem(words);
-    PQconninfoFree(options);
-    return options != NULL;
+    const char *words = PQerrorMessage(conn);
+    return str_starts(str_from(words), STR("connection to server"))
+               ? words
+               : "the URL of the database cannot be used, or its host not be found";
 }
 
 static enum fail connect_now(struct db *db, struct fault *fault)
 {
-    if (!url_is_readable(db->url))
-        return state_unavailable(fault, "the URL of the database cannot be read");
     if (db->reopens && clock_monotonic_ms() < no_connect_until)
         return state_unavailable(fault, "was refused a moment ago");
     PGconn *conn = connect_to(db->url);
@@ -148,7 +145,7 @@ static enum fail connect_now(struct db *db, struct fault *fault)
             return FAIL_NONE;
         }
     }
-    enum fail f = state_unavailable(fault, PQerrorMessage(conn));
+    enum fail f = state_unavailable(fault, words_about(conn));
     PQfinish(conn);
     tell_health(false);
     if (db->reopens)
