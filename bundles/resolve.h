@@ -26,8 +26,12 @@ struct resolution {
 // `raw` is the path below the site's root, percent-encoded, without query; it begins with '/'.
 // `sec_fetch_dest` is that header (p == NULL: none). `room` takes resolve_room(raw) bytes and must
 // live as long as the result.
-size_t resolve_room(str raw);
+size_t resolve_room(const struct site *site, str raw);
 struct resolution resolve(const struct site *site, str raw, str sec_fetch_dest, char *room);
+
+// The short way for the root and for files whose path has nothing to decode: the file, or
+// SITE_NO_FILE when only resolve can tell.
+uint32_t resolve_plain(const struct site *site, str raw);
 
 // The one decoding of a path and what it refuses: NULL, or why it is malformed. Writes at most
 // raw.n bytes; *ret_canonical is false when `to` still has empty, "." or ".." segments.

@@ -37,11 +37,8 @@ struct site {
     char last_modified_text[CLOCK_HTTP_ROOM];
     size_t bytes; // that this value takes
     uint32_t entry;
-    size_t route_count;
-    const struct site_route {
-        str path;
-        bool spa;
-    } * routes; // longest path first
+    struct config config; // its strings are in here, too
+    uint32_t depth;       // of the deepest file: how many folders it stands in
     uint32_t file_count, variant_count;
     const struct site_file *files;
     const struct site_variant *variants;
@@ -56,9 +53,6 @@ enum fail site_create(str key, bool is_preview, const struct deployment_row *row
 
 // The file of that very name, or SITE_NO_FILE.
 uint32_t site_find(const struct site *site, str path);
-// Whether the entry answers for a decoded path ('/' first) that no file matched: the longest route
-// that is a prefix on segment borders decides (contract §2, "SPA").
-bool site_is_spa(const struct site *site, str path);
 // The number of a file's variant, and the other way round. The encoding must be among the file's.
 uint32_t site_variant_of(const struct site_file *file, enum encoding e);
 enum encoding site_encoding_of(const struct site *site, uint32_t variant, uint32_t *ret_file);
