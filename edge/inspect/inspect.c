@@ -268,7 +268,7 @@ const char *inspect_problem_text(enum inspect_problem problem)
         [INSPECT_TOO_MANY_ENTRIES] = "has too many entries",
         [INSPECT_RATIO] = "unpacks to far more than its size",
         [INSPECT_MEMORY] = "needs too much memory to unpack",
-        [INSPECT_BAD_NAME] = "has an entry whose name cannot be read",
+        [INSPECT_BAD_NAME] = "has an entry whose name is not valid UTF-8 or holds a NUL",
     };
     return texts[problem];
 }

@@ -13,6 +13,7 @@
 #include <locale.h>
 #include <stdlib.h>
 #include <time.h>
+#include "edge/inspect/zip.h"
 
 enum {
     RATIO_MAX = 200,          // bytes out for one byte in …
@@ -212,30 +213,17 @@ static bool unpack_content(struct unpack *u, enum inspect_kind kind)
 
 // --- the whole archive -------------------------------------------------------------------------
 
-static uint16_t le16(const char *p)
-{
-    return (uint16_t)((unsigned char)p[0] | (unsigned char)p[1] << 8);
-}
-
 // Why libarchive knows no format in this: for zip files it says only that.
 static enum inspect_problem unknown_format(struct unpack *u)
 {
-    enum { END_RECORD = 22, COMMENT_MAX = 65535 };
     if (archive_filter_count(u->archive) > 2)
         return INSPECT_TOO_MANY_FILTERS;
     if (!have_until(u, u->io->bytes))
         return INSPECT_DAMAGED;
     str all = str_of(u->io->base, u->io->bytes);
-    if (str_starts(all, STR("PK\x07\x08")))
-        return INSPECT_SPLIT;
-    if (!str_starts(all, STR("PK\x03\x04")) && !str_starts(all, STR("PK\x05\x06")))
-        return INSPECT_NOT_AN_ARCHIVE;
-    for (size_t back = END_RECORD; back <= all.n && back <= END_RECORD + COMMENT_MAX; ++back) {
-        const char *end = all.p + all.n - back;
-        if (memcmp(end, "PK\x05\x06", 4) == 0 && le16(end + 4) != 0)
-            return INSPECT_SPLIT;
-    }
-    return INSPECT_DAMAGED;
+    return !zip_is_zip(all)    ? INSPECT_NOT_AN_ARCHIVE
+           : zip_is_split(all) ? INSPECT_SPLIT
+                               : INSPECT_DAMAGED;
 }
 
 static void send_failure(struct unpack *u)
@@ -249,6 +237,22 @@ static void send_failure(struct unpack *u)
         send_problem(u, INSPECT_DAMAGED, words);
 }
 
+// Before the first entry: what is wrong with all of them.
+static bool check_whole(struct unpack *u)
+{
+    if (archive_filter_count(u->archive) > 2) {
+        send_problem(u, INSPECT_TOO_MANY_FILTERS, NULL);
+        return false;
+    }
+    bool is_zip = (archive_format(u->archive) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_ZIP;
+    if (is_zip && have_until(u, u->io->bytes) &&
+        zip_has_nul_in_name(str_of(u->io->base, u->io->bytes))) {
+        send_problem(u, INSPECT_BAD_NAME, NULL);
+        return false;
+    }
+    return true;
+}
+
 // False: this was the last one, or the last that could be read.
 static bool unpack_entry(struct unpack *u)
 {
@@ -260,10 +264,8 @@ static bool unpack_entry(struct unpack *u)
         send_failure(u);
         return false;
     }
-    if (u->end.entries == 0 && archive_filter_count(u->archive) > 2) {
-        send_problem(u, INSPECT_TOO_MANY_FILTERS, NULL);
+    if (u->end.entries == 0 && !check_whole(u))
         return false;
-    }
     if (u->end.entries == u->limits.entries) {
         send_problem(u, INSPECT_TOO_MANY_ENTRIES, NULL);
         return false;
