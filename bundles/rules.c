@@ -30,8 +30,10 @@ static void join(char to[static PATH_ROOM], const char *path, const char *key)
         snprintf(to, PATH_ROOM, "%s%s%s", path, path[0] != '\0' ? "." : "", key);
 }
 
-static void report(struct problems *list, const struct rule_place *at, const json_t *object,
-                   const char *key, const char *format, va_list ap)
+__attribute__((format(printf, 5, 0))) static void report(struct problems *list,
+                                                         const struct rule_place *at,
+                                                         const json_t *object, const char *key,
+                                                         const char *format, va_list ap)
 {
     char path[PATH_ROOM], words[256];
     unsigned line = at->line, key_line = 0;
