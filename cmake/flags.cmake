@@ -21,6 +21,7 @@ elseif(STOA_SANITIZE STREQUAL "fuzz")
   add_link_options(-fsanitize=address,undefined)
   add_compile_definitions(STOA_ASAN=1)
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(CMAKE_C_FLAGS_RELEASE "-O2") # without NDEBUG: assertions stay
   add_compile_options(-D_FORTIFY_SOURCE=2 -g)
 else()
   add_compile_definitions(STOA_FAULTS=1)
