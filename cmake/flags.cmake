@@ -1,5 +1,7 @@
 # Warnings, hardening and sanitizers. STOA_SANITIZE is "", "address" (with undefined), "thread" or "fuzz".
 set(STOA_SANITIZE "" CACHE STRING "address | thread | fuzz, or empty")
+# CMake's own would add NDEBUG: asserts stay in what is shipped.
+set(CMAKE_C_FLAGS_RELEASE "-O3")
 add_compile_options(-Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
                     -Wvla -Wformat=2 -Wno-unused-parameter -fno-common -fstack-protector-strong)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
