@@ -1,5 +1,7 @@
-// Who a request is from: API tokens (contract §1, §3; security-rules.md 22). A token is `stoa_` and 43 base64url characters, kept as a
-// SHA-256, compared in constant time. Pool threads.
+// Who a request is from: API tokens (contract §1, §3; security-rules.md 22). A token is `stoa_` and
+// 43 base64url characters, kept as a SHA-256, compared in constant time, shown once. Each has a
+// scope, perhaps an expiry, and the token that made it: it may make none that can do more or lives
+// longer, and is revoked with all that it made. Blocking: pool threads.
 #ifndef STOA_AUTH_AUTH_H
 #define STOA_AUTH_AUTH_H
 #include "edge/http/endpoint.h"
@@ -14,17 +16,26 @@ struct principal {
     enum scope scope;    // SCOPE_OPERATOR for the first start's token
 };
 
-// "Bearer …" of a request into a principal. FAIL_UNAUTHORISED with code "unauthorized" for anything that is no live token; the sentence says what to do.
-// Records the last use (at most once a minute a token).
-enum fail auth_principal(struct db *db, str authorization, struct principal *ret, struct fault *fault) MUST_CHECK;
+// "Bearer …" of a request into a principal. FAIL_UNAUTHORISED with code "unauthorized" and one and
+// the same sentence for anything that is no live token. Records the last use (at most once a minute
+// a token).
+enum fail auth_principal(struct db *db, str authorization, struct principal *ret,
+                         struct fault *fault) MUST_CHECK;
 // FAIL_DENIED "scope_too_low" naming the scope needed.
 enum fail auth_require(const struct principal *p, enum scope scope, struct fault *fault) MUST_CHECK;
+// Both, as the runner of management endpoints wants it (authenticate_fn): *ret is malloc'ed.
+enum fail auth_authenticate(struct db *db, str authorization, enum scope needed,
+                            struct principal **ret, struct fault *fault) MUST_CHECK;
 
-// First start: makes a project, its owner and one operator/admin token, and writes the token to `token_file` (0600), once. Later starts change nothing.
+// Makes a project and its owner when there is none, and one operator token in the oldest project
+// when no live one is left (so that a revoked one is replaced at the next start); writes that token
+// to `token_file` (0600, with a line end), whole or not at all. Later starts change nothing. The
+// token is told nowhere else.
 enum fail auth_first_start(struct db *db, const char *token_file, struct fault *fault) MUST_CHECK;
 
 extern const struct endpoint auth_endpoints[]; // tokens, projects
 extern const size_t auth_endpoint_count;
+extern const char auth_schemas[]; // of their answers, for openapi_add_schemas
 extern const struct migration auth_migrations[];
 extern const size_t auth_migration_count;
 #endif
