@@ -257,8 +257,7 @@ enum fail inspect_archive(const struct inspect_limits *limits, str bytes,
 const char *inspect_problem_text(enum inspect_problem problem)
 {
     static const char *const texts[INSPECT_PROBLEMS] = {
-        [INSPECT_NOT_AN_ARCHIVE] = "is neither a zip nor a tar file (tar may be compressed with "
-                                   "gzip, xz or zstd)",
+        [INSPECT_NOT_AN_ARCHIVE] = "is neither a zip nor a tar file (plain, gzip, xz or zstd)",
         [INSPECT_TOO_MANY_FILTERS] = "is compressed more than once",
         [INSPECT_SPLIT] = "is one part of a split archive",
         [INSPECT_DAMAGED] = "is cut short or damaged",
