@@ -105,6 +105,7 @@ export function request(url, { method = 'GET', headers = {}, body, timeout = 300
  *   settings       {name: value}, each given as --set name=value
  *   args, env      more of them
  *   preset         another build than STOA_BUILD's, e.g. 'release'
+ *   program        another program altogether, e.g. an installed one
  *   dataDir        an existing data directory (to start again on it); `database` then names the one to use again
  *   database       a URL; default: a fresh database in the run's shared PostgreSQL, which outlives stop()
  *   privatePostgres  true: the server starts its own clusters
@@ -114,7 +115,7 @@ export function request(url, { method = 'GET', headers = {}, body, timeout = 300
  */
 export async function startServer(options = {}) {
     const build = buildFolder(options.preset);
-    const stoaBin = path.join(build, 'stoa');
+    const stoaBin = options.program ?? path.join(build, 'stoa');
     if (!fs.existsSync(stoaBin)) throw new Error(`${stoaBin} is not built: ./dev build ${path.basename(build)}`);
     const home = temporaryDirectory('server');
     const dataDir = options.dataDir ?? path.join(home, 'data');

@@ -1,0 +1,80 @@
+// What a person meets first: ./dev up on a fresh data directory, again on the same one, and Ctrl-C.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { processTree, stillThere } from '../harness/processes.mjs';
+import { repository, request, temporaryDirectory, until } from '../harness/server.mjs';
+
+const FREE_PORTS = ['--listen-apps', '127.0.0.1:0', '--listen-console', '127.0.0.1:0', '--listen-admin', '127.0.0.1:0'];
+const data = path.join(temporaryDirectory('up'), 'data');
+const started = new Set();
+after(() => started.forEach((up) => up.tree().forEach((p) => process.kill(p.pid, 'SIGKILL'))));
+
+async function devUp(args) {
+    const child = spawn(path.join(repository, 'dev'), ['up', ...args],
+        { cwd: repository, env: { ...process.env, STOA_DATA: data, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const up = { child, text: '', tree: () => processTree(child.pid) };
+    started.add(up);
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (part) => { up.text += part; });
+    up.ended = new Promise((resolve) => child.on('close', (code) => { started.delete(up); resolve(code); }));
+    return up;
+}
+
+const linkOf = (up) => until(() => {
+    if (up.child.exitCode !== null) throw new Error(`./dev up ended:\n${up.text}`);
+    return /^ +app +(http\S+)$/m.exec(up.text)?.[1];
+}, `the app's link`, 300000);
+
+async function stopWith(up, signal) {
+    const tree = up.tree();
+    assert.ok(tree.some((p) => / serve-process$/.test(p.command)), 'the server is among its processes');
+    process.kill(up.child.pid, signal);
+    assert.equal(await up.ended, 0, up.text);
+    await until(() => stillThere(tree).length === 0, 'every process to end', 5000);
+    assert.ok(!fs.existsSync(path.join(data, 'ready.json')), 'the ready file is gone');
+}
+
+let firstLink;
+
+test('up deploys the example, and says where everything is', async () => {
+    const up = await devUp(FREE_PORTS);
+    firstLink = await linkOf(up);
+    const page = await request(firstLink, { headers: { accept: 'text/html' } });
+    assert.equal(page.status, 200);
+    assert.match(page.headers['content-type'], /^text\/html/);
+    const consoleUrl = /^ +console +(http\S+)$/m.exec(up.text)[1];
+    assert.notEqual(new URL(consoleUrl).origin, new URL(firstLink).origin);
+    assert.equal((await request(`${consoleUrl}/api/plugins`)).status, 401);
+    const tokenFile = /^ +token +in (\/\S+)$/m.exec(up.text)[1];
+    assert.equal(fs.statSync(tokenFile).mode & 0o777, 0o600);
+    const mine = await request(`${consoleUrl}/api/plugins`, { headers: { authorization: `Bearer ${fs.readFileSync(tokenFile, 'utf8').trim()}` } });
+    assert.equal(mine.status, 200, mine.text);
+
+    const second = await devUp(FREE_PORTS);
+    assert.equal(await second.ended, 1);
+    assert.match(second.text, /already running/);
+    await stopWith(up, 'SIGINT');
+});
+
+test('up again starts in seconds with the same data', async () => {
+    const begun = Date.now();
+    const up = await devUp(FREE_PORTS);
+    const link = await linkOf(up);
+    assert.ok(Date.now() - begun < 15000, `it took ${Date.now() - begun} ms`);
+    assert.equal(new URL(link).pathname, new URL(firstLink).pathname);
+    await stopWith(up, 'SIGTERM');
+});
+
+test('up names the port that is taken', async () => {
+    const holder = (await import('node:net')).createServer();
+    const taken = await new Promise((resolve) => {
+        holder.on('error', () => resolve(false)); // somebody has it already
+        holder.listen(8080, '127.0.0.1', () => resolve(true));
+    });
+    const up = await devUp([]);
+    assert.equal(await up.ended, 1);
+    assert.match(up.text, /Port 8080 is taken/);
+    if (taken) holder.close();
+});

@@ -1,0 +1,81 @@
+// The Debian package: what is in it, whether it works unpacked, and with STOA_FULL=1 as root installed and removed. What cannot be seen here:
+// systemd starting the unit, for a test machine has none running; the unit is verified and scored offline instead.
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { before, test } from 'node:test';
+import { buildFolder, request, startServer, temporaryDirectory } from '../harness/server.mjs';
+
+const work = temporaryDirectory('package');
+const unpacked = path.join(work, 'root');
+let deb;
+
+const run = (program, args, options = {}) => execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], ...options });
+
+before(() => {
+    run('cpack', ['-G', 'DEB', '-B', work, '--config', path.join(buildFolder('release'), 'CPackConfig.cmake')], { cwd: buildFolder('release') });
+    deb = fs.readdirSync(work).filter((f) => f.endsWith('.deb')).map((f) => path.join(work, f))[0];
+    fs.mkdirSync(unpacked);
+    run('dpkg-deb', ['-x', deb, unpacked]);
+    fs.chmodSync(unpacked, 0o755);
+});
+
+test('it holds the programs, the manual page, the configuration and the unit, owned by root', () => {
+    const files = new Map(run('dpkg-deb', ['-c', deb]).trim().split('\n').map((line) => {
+        const [mode, owner, , , , ...name] = line.split(/\s+/);
+        return [name.join(' ').replace(/^\./, ''), { mode, owner }];
+    }));
+    for (const [name, mode] of Object.entries({
+        '/usr/lib/stoa/stoa': '-rwxr-xr-x', '/usr/lib/stoa/stoa-inspect': '-rwxr-xr-x', '/usr/bin/stoa -> ../lib/stoa/stoa': 'lrwxrwxrwx',
+        '/etc/stoa/stoa.yaml': '-rw-r--r--', '/usr/lib/systemd/system/stoa.service': '-rw-r--r--', '/usr/lib/sysusers.d/stoa.conf': '-rw-r--r--',
+        '/usr/share/man/man1/stoa.1.gz': '-rw-r--r--',
+    })) {
+        assert.equal(files.get(name)?.mode, mode, name);
+        assert.equal(files.get(name).owner, 'root/root', name);
+    }
+    const depends = run('dpkg-deb', ['-f', deb, 'Depends']);
+    for (const library of ['libh2o-evloop', 'libssl3', 'libpq5', 'libarchive13', 'libseccomp2', 'postgresql-15']) assert.match(depends, new RegExp(`\\b${library}`));
+    assert.deepEqual(run('dpkg-deb', ['-I', deb, 'conffiles']).trim(), '/etc/stoa/stoa.yaml');
+    for (const script of ['postinst', 'prerm', 'postrm']) assert.match(run('dpkg-deb', ['-I', deb, script]), /^#!\/bin\/sh/);
+});
+
+test('the unpacked program takes the shipped configuration', () => {
+    const checked = spawnSync(path.join(unpacked, 'usr/bin/stoa'), ['serve', '--check', '--config', path.join(unpacked, 'etc/stoa/stoa.yaml')], { encoding: 'utf8' });
+    assert.equal(checked.status, 0, checked.stderr);
+});
+
+test('the unpacked program serves', async () => {
+    const server = await startServer({ program: path.join(unpacked, 'usr/bin/stoa'), privatePostgres: true });
+    const answer = await server.api('GET', '/api/plugins');
+    assert.equal(answer.status, 200, answer.text);
+    await server.stop();
+});
+
+const systemd = spawnSync('systemd-analyze', ['--version']).status === 0;
+test('systemd accepts the unit', { skip: systemd ? false : 'no systemd-analyze here' }, () => {
+    const unit = path.join(work, 'stoa.service');
+    const text = fs.readFileSync(path.join(unpacked, 'usr/lib/systemd/system/stoa.service'), 'utf8');
+    fs.writeFileSync(unit, text.replaceAll('/usr/bin/stoa', path.join(unpacked, 'usr/bin/stoa')));
+    const verified = spawnSync('systemd-analyze', ['verify', '--man=no', unit], { encoding: 'utf8' });
+    assert.equal(verified.status, 0, verified.stderr);
+    assert.doesNotMatch(verified.stderr, /stoa\.service/);
+    const scored = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=40', unit], { encoding: 'utf8' });
+    assert.equal(scored.status, 0, scored.stdout);
+});
+
+const mayInstall = process.env.STOA_FULL === '1' && process.getuid() === 0 && spawnSync('dpkg-query', ['-W', 'stoa']).status !== 0;
+test('it installs, serves from /usr/bin, and is removed', { skip: mayInstall ? false : 'only with --full, as root, where stoa is not installed' }, async () => {
+    run('dpkg', ['-i', deb]);
+    try {
+        for (const user of ['stoa', 'stoa-state', 'stoa-cage']) run('getent', ['passwd', user]);
+        const server = await startServer({ program: '/usr/bin/stoa', privatePostgres: true });
+        assert.equal((await request(`${server.admin}/readyz`)).status, 200);
+        await server.stop();
+    } finally {
+        run('dpkg', ['-r', 'stoa']);
+    }
+    assert.ok(!fs.existsSync('/usr/bin/stoa'));
+    assert.ok(fs.existsSync('/etc/stoa/stoa.yaml'), 'the configuration stays until a purge');
+    run('dpkg', ['-P', 'stoa']);
+});
