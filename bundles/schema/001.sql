@@ -3,7 +3,7 @@ create table bundle_deployments (
     id             text primary key,                     -- 26 random base32 characters: a preview's address, never a content hash
     plugin_id      text not null references plugins (id) on delete cascade,
     project_id     text not null references projects (id),
-    created_at     timestamptz not null default now(),
+    created_at     timestamptz(3) not null default now(),
     created_by     text not null,                        -- token id
     content_sha256 bytea not null,                       -- over everything it declares: the same again makes no new deployment
     source_sha256  bytea,                                -- blob: the .pie as sent; NULL for an archive
@@ -28,7 +28,14 @@ create table bundle_files (
     gzip_sha256   bytea, gzip_size bigint,
     primary key (deployment_id, path)
 );
+-- Which blobs are named: what collection asks.
 create index bundle_files_sha256 on bundle_files (sha256);
+create index bundle_files_br on bundle_files (br_sha256);
+create index bundle_files_zstd on bundle_files (zstd_sha256);
+create index bundle_files_gzip on bundle_files (gzip_sha256);
+create index bundle_deployments_source on bundle_deployments (source_sha256);
+create index bundle_deployments_code on bundle_deployments (code_sha256);
+create index bundle_deployments_widget on bundle_deployments (widget_sha256);
 
 -- Every (path, bytes) a plugin ever served: what decides `immutable`. Never shrinks while the plugin lives.
 create table bundle_history (

@@ -1,0 +1,45 @@
+// Deployments in the database, as deploying and managing needs them (serving: internal.h). Each
+// function is one or two statements; those that change take part in the caller's transaction. Pool
+// threads.
+#ifndef STOA_BUNDLES_DEPLOYMENTS_H
+#define STOA_BUNDLES_DEPLOYMENTS_H
+#include "bundles/declaration.h"
+#include "edge/catalog/page.h"
+
+// One deployment without its files.
+struct deployment_head {
+    char id[DEPLOYMENT_ID_ROOM], plugin_id[CATALOG_ID_ROOM], created_by[CATALOG_ID_ROOM];
+    int64_t created_at;
+    struct digest content, source, code, widget;
+    bool has_source, has_code, has_widget, has_app, is_active;
+    uint64_t file_count, total_bytes;
+    json_t *front, *config; // owned; NULL in lists, config also when there is no public app
+};
+void deployment_head_fini(struct deployment_head *h);
+json_t *deployment_json(const struct deployment_head *h);
+
+// The deployment that the plugin's instances point at, else its newest. FAIL_NOT_FOUND
+// "deployment_not_found".
+enum fail deployment_current(struct db *db, const char *plugin_id, struct deployment_head *ret,
+                             struct fault *fault) MUST_CHECK;
+enum fail deployment_find(struct db *db, const char *plugin_id, str id, struct deployment_head *ret,
+                          struct fault *fault) MUST_CHECK;
+enum fail deployment_page(struct db *db, const char *plugin_id, const struct page *page,
+                          struct deployment_head **ret, size_t *ret_count,
+                          struct fault *fault) MUST_CHECK;
+// Paths, sizes and digests of a deployment's files, by path; deployment_row_fini gives it back.
+enum fail deployment_files(struct db *db, const char *deployment_id, struct deployment_row *ret,
+                           struct fault *fault) MUST_CHECK;
+
+// Rows of a new deployment, immutability decided from the plugin's history, which it joins.
+enum fail deployment_insert(struct db *db, const struct plugin *plugin, const char *created_by,
+                            const struct declaration *d, char ret_id[static DEPLOYMENT_ID_ROOM],
+                            int64_t *ret_created_at, struct fault *fault) MUST_CHECK;
+// Every instance of the plugin points at it from now on (one that has none yet too).
+enum fail deployment_activate(struct db *db, const char *plugin_id, const char *deployment_id,
+                              struct fault *fault) MUST_CHECK;
+// Tells every node when the transaction commits.
+enum fail deployment_notify(struct db *db, const char *plugin_id, struct fault *fault) MUST_CHECK;
+// For collection: whether any row names the blob. A failure counts as named.
+bool deployment_names_blob(struct db *db, const struct digest *d);
+#endif

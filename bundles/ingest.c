@@ -1,0 +1,217 @@
+// ingest: what is there now → what changes → (dry run ends here) → write_blobs → switch_over.
+#include "bundles/ingest.h"
+#include <stdio.h>
+#include "bundles/variants.h"
+#include "edge/base/jsonx.h"
+#include "edge/store/blob.h"
+
+// What the project has under that slug, before anything is written.
+struct present {
+    bool has_plugin, has_deployment;
+    struct plugin plugin;
+    struct deployment_head head;
+};
+
+static enum fail look(struct db *db, const char *project_id, str slug, struct present *ret,
+                      struct fault *fault)
+{
+    *ret = (struct present){0};
+    enum fail fail = catalog_plugin_find(db, project_id, slug, &ret->plugin, fault);
+    if (fail == FAIL_NOT_FOUND)
+        return FAIL_NONE;
+    if (fail != FAIL_NONE)
+        return fail;
+    ret->has_plugin = true;
+    fail = deployment_current(db, ret->plugin.id, &ret->head, fault);
+    if (fail == FAIL_NOT_FOUND)
+        return FAIL_NONE;
+    ret->has_deployment = fail == FAIL_NONE;
+    return fail;
+}
+
+static void add_change(json_t *changes, str path, const char *change, uint64_t bytes)
+{
+    json_array_append_new(changes, json_pack("{s:o, s:s, s:I}", "path", jsonx_string(path),
+                                             "change", change, "bytes", (json_int_t)bytes));
+}
+
+// Both lists are sorted by path: one walk tells what was added, modified and removed.
+static json_t *compare(const struct deployment_row *before, const struct declaration *d)
+{
+    json_t *changes = json_array();
+    size_t a = 0, b = 0;
+    while (a != before->file_count || b != d->file_count) {
+        const struct bundle_file *old = a != before->file_count ? &before->files[a] : NULL;
+        const struct declared_file *new = b != d->file_count ? &d->files[b] : NULL;
+        int order = old == NULL ? 1 : new == NULL ? -1 : str_cmp(old->path, new->path);
+        if (order < 0)
+            add_change(changes, old->path, "removed", old->size[ENCODING_IDENTITY]);
+        else if (order > 0)
+            add_change(changes, new->path, "added", new->content.n);
+        else if (!digest_eq(&old->sha256[ENCODING_IDENTITY], &new->row.sha256[ENCODING_IDENTITY]))
+            add_change(changes, new->path, "modified", new->content.n);
+        a += order <= 0;
+        b += order >= 0;
+    }
+    return changes;
+}
+
+static enum fail find_changes(struct db *db, const struct present *p, const struct declaration *d,
+                              json_t **ret, struct fault *fault)
+{
+    struct deployment_row before = {0};
+    if (p->has_deployment) {
+        enum fail fail = deployment_files(db, p->head.id, &before, fault);
+        if (fail != FAIL_NONE)
+            return fail;
+    }
+    *ret = compare(&before, d);
+    deployment_row_fini(&before);
+    return FAIL_NONE;
+}
+
+static enum fail write_blobs(struct declaration *d, struct fault *fault)
+{
+    const str texts[] = {d->source, d->code, d->widget};
+    enum fail fail = FAIL_NONE;
+    for (size_t i = 0; fail == FAIL_NONE && i != sizeof texts / sizeof texts[0]; ++i)
+        if (texts[i].p != NULL)
+            fail = blob_put(texts[i], NULL, fault);
+    for (size_t i = 0; fail == FAIL_NONE && i != d->file_count; ++i)
+        fail = variants_make(&d->files[i], fault);
+    return fail == FAIL_NONE ? blob_sync(fault) : fail;
+}
+
+// A second tenant's pages would share the first one's browser origin.
+static enum fail check_origin(struct db *db, const char *project_id, const struct declaration *d,
+                              const struct ingest_options *o, struct fault *fault)
+{
+    uint64_t others = 0;
+    if (d->config == NULL || o->shared_origin || o->has_instance_domain)
+        return FAIL_NONE;
+    enum fail fail = catalog_serving_projects(db, project_id, &others, fault);
+    if (fail != FAIL_NONE || others == 0)
+        return fail;
+    return fault_set(
+        fault, FAIL_CONFLICT, "instance_domain_required",
+        "Another project's apps are served from this origin already, and browsers would let the "
+        "two read each other's storage. "
+        "The operator can set instance_domain, which gives every app a host of its own.");
+}
+
+static enum fail pick_instance(struct db *db, const char *project_id, const struct declaration *d,
+                               struct ingest_result *ret, struct fault *fault)
+{
+    enum fail fail = catalog_instance_first(db, project_id, ret->plugin.id, &ret->instance, fault);
+    if (fail != FAIL_NOT_FOUND)
+        return fail;
+    ret->instance = (struct instance){0};
+    return d->config != NULL
+               ? catalog_instance_create(db, project_id, &ret->plugin, &ret->instance, fault)
+               : FAIL_NONE;
+}
+
+static enum fail audit(struct call *call, const struct ingest_result *r, struct fault *fault)
+{
+    json_auto_t *facts =
+        json_pack("{s:s, s:s}", "deployment", r->deployment_id, "plugin", r->plugin.slug);
+    return audit_append(call->db, call->principal->project_id, call->principal->token_id,
+                        r->is_new_plugin ? "plugin.create" : "deployment.create", r->plugin.id,
+                        call->request_id, call->peer, facts, fault);
+}
+
+// The upsert locks the plugin's row, so deploys of one plugin come one after the other; the second
+// finds what the first has made.
+static enum fail switch_over(struct call *call, const struct declaration *d,
+                             const struct ingest_options *o, struct ingest_result *ret,
+                             struct fault *fault)
+{
+    struct db *db = call->db;
+    const char *project_id = call->principal->project_id;
+    enum fail fail = catalog_plugin_upsert(db, project_id, d->name, d->display_name, d->version,
+                                           d->tier, &ret->plugin, &ret->is_new_plugin, fault);
+    if (fail == FAIL_NONE)
+        fail = check_origin(db, project_id, d, o, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    struct deployment_head now;
+    fail = deployment_current(db, ret->plugin.id, &now, fault);
+    ret->is_unchanged = fail == FAIL_NONE && digest_eq(&now.content, &d->content);
+    if (fail == FAIL_NONE) {
+        memcpy(ret->deployment_id, now.id, sizeof ret->deployment_id);
+        ret->created_at = now.created_at;
+        deployment_head_fini(&now);
+    } else if (fail != FAIL_NOT_FOUND) {
+        return fail;
+    }
+    fail = ret->is_unchanged ? FAIL_NONE
+                             : deployment_insert(db, &ret->plugin, call->principal->token_id, d,
+                                                 ret->deployment_id, &ret->created_at, fault);
+    if (fail == FAIL_NONE)
+        fail = pick_instance(db, project_id, d, ret, fault);
+    if (fail == FAIL_NONE)
+        fail = deployment_activate(db, ret->plugin.id, ret->deployment_id, fault);
+    if (fail == FAIL_NONE)
+        fail = deployment_notify(db, ret->plugin.id, fault);
+    if (fail == FAIL_NONE && !ret->is_unchanged)
+        fail = audit(call, ret, fault);
+    return fail;
+}
+
+static enum fail dry_run(struct call *call, const struct declaration *d,
+                         const struct ingest_options *o, const struct present *p,
+                         struct ingest_result *ret, struct fault *fault)
+{
+    struct db *db = call->db;
+    ret->is_new_plugin = !p->has_plugin;
+    ret->is_unchanged = p->has_deployment && digest_eq(&p->head.content, &d->content);
+    ret->created_at = p->has_deployment && ret->is_unchanged ? p->head.created_at : 0;
+    if (ret->is_unchanged)
+        memcpy(ret->deployment_id, p->head.id, sizeof ret->deployment_id);
+    snprintf(ret->plugin.slug, sizeof ret->plugin.slug, "%.*s", STR_FMT(d->name));
+    snprintf(ret->plugin.display_name, sizeof ret->plugin.display_name, "%.*s",
+             STR_FMT(d->display_name));
+    snprintf(ret->plugin.version, sizeof ret->plugin.version, "%.*s", STR_FMT(d->version));
+    snprintf(ret->plugin.tier, sizeof ret->plugin.tier, "%.*s", STR_FMT(d->tier));
+    if (p->has_plugin) {
+        memcpy(ret->plugin.id, p->plugin.id, sizeof ret->plugin.id);
+        enum fail fail = catalog_instance_first(db, call->principal->project_id, p->plugin.id,
+                                                &ret->instance, fault);
+        if (fail != FAIL_NONE && fail != FAIL_NOT_FOUND)
+            return fail;
+    }
+    enum fail fail = db_begin(db, fault);
+    if (fail == FAIL_NONE)
+        fail = check_origin(db, call->principal->project_id, d, o, fault);
+    db_rollback(db);
+    return fail;
+}
+
+enum fail ingest(struct call *call, struct declaration *d, const struct ingest_options *o,
+                 struct ingest_result *ret, struct fault *fault)
+{
+    *ret = (struct ingest_result){0};
+    struct present p;
+    enum fail fail = look(call->db, call->principal->project_id, d->name, &p, fault);
+    if (fail == FAIL_NONE)
+        fail = find_changes(call->db, &p, d, &ret->changes, fault);
+    bool is_known = p.has_deployment && digest_eq(&p.head.content, &d->content);
+    if (fail == FAIL_NONE && o->is_dry_run)
+        fail = dry_run(call, d, o, &p, ret, fault);
+    else if (fail == FAIL_NONE) {
+        if (!is_known) // compressed for nothing otherwise
+            fail = write_blobs(d, fault);
+        if (fail == FAIL_NONE)
+            fail = db_begin(call->db, fault);
+        if (fail == FAIL_NONE)
+            fail = switch_over(call, d, o, ret, fault);
+        if (fail == FAIL_NONE)
+            fail = db_commit(call->db, fault);
+    }
+    deployment_head_fini(&p.head);
+    if (fail != FAIL_NONE) {
+        json_decref(ret->changes);
+        ret->changes = NULL;
+    }
+    return fail;
+}

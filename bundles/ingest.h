@@ -1,0 +1,28 @@
+// From a declaration to a live deployment: blobs first, made durable, then one transaction that
+// switches every instance of the plugin. A reader sees the old or the new; a crash at any moment
+// leaves the old, and blobs that no row names. Pool threads (LANE_INGEST).
+#ifndef STOA_BUNDLES_INGEST_H
+#define STOA_BUNDLES_INGEST_H
+#include "bundles/deployments.h"
+#include "edge/auth/auth.h"
+
+struct ingest_result {
+    struct plugin plugin;
+    struct instance
+        instance; // id "" when there is none (no public app, or a dry run of a new plugin)
+    char deployment_id[DEPLOYMENT_ID_ROOM];
+    int64_t created_at;
+    bool is_new_plugin, is_unchanged;
+    json_t *changes; // [{path, change, bytes}] against the deployment it replaces; owned
+};
+
+struct ingest_options {
+    bool is_dry_run;
+    bool shared_origin, has_instance_domain; // security-rules.md 11
+};
+
+// Fills *ret (its `changes` is the caller's to decref) or fails: FAIL_CONFLICT
+// "instance_domain_required", FAIL_QUOTA "disk_full", FAIL_BUSY … with nothing changed.
+enum fail ingest(struct call *call, struct declaration *d, const struct ingest_options *o,
+                 struct ingest_result *ret, struct fault *fault) MUST_CHECK;
+#endif

@@ -1,0 +1,292 @@
+// The statements behind deployments.h.
+#include <stdio.h>
+#include <stdlib.h>
+#include "bundles/content_type.h"
+#include "bundles/deployments.h"
+#include "edge/base/clock.h"
+#include "edge/base/jsonx.h"
+
+#define HEAD_COLUMNS                                                                               \
+    "d.id, d.plugin_id, d.created_by, (extract(epoch from d.created_at) * 1000)::bigint, "         \
+    "encode(d.content_sha256, 'hex'), "                                                            \
+    "encode(d.source_sha256, 'hex'), encode(d.code_sha256, 'hex'), encode(d.widget_sha256, "       \
+    "'hex'), d.config is not null, d.file_count, "                                                 \
+    "d.total_bytes, exists (select from bundle_instances i where i.deployment_id = d.id)"
+
+void deployment_head_fini(struct deployment_head *h)
+{
+    json_decref(h->front);
+    json_decref(h->config);
+    h->front = h->config = NULL;
+}
+
+json_t *deployment_json(const struct deployment_head *h)
+{
+    char created[CLOCK_RFC3339_ROOM];
+    clock_rfc3339(h->created_at, created);
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:s}", "id", h->id, "pluginId",
+                     h->plugin_id, "createdAt", created, "createdBy", h->created_by, "fileCount",
+                     (json_int_t)h->file_count, "totalBytes", (json_int_t)h->total_bytes, "active",
+                     h->is_active, "hasPublicApp", h->has_app, "source",
+                     h->has_source ? "pie" : "archive");
+}
+
+static void copy(char *to, size_t room, str s)
+{
+    snprintf(to, room, "%.*s", STR_FMT(s));
+}
+
+static bool get_digest(const struct db_rows *rows, size_t row, size_t column, struct digest *ret)
+{
+    return !db_is_null(rows, row, column) && digest_from_hex(db_get(rows, row, column), ret);
+}
+
+static struct deployment_head head_of(const struct db_rows *rows, size_t row)
+{
+    struct deployment_head h = {.created_at = db_get_int(rows, row, 3),
+                                .has_app = db_get_bool(rows, row, 8),
+                                .file_count = (uint64_t)db_get_int(rows, row, 9),
+                                .total_bytes = (uint64_t)db_get_int(rows, row, 10),
+                                .is_active = db_get_bool(rows, row, 11)};
+    copy(h.id, sizeof h.id, db_get(rows, row, 0));
+    copy(h.plugin_id, sizeof h.plugin_id, db_get(rows, row, 1));
+    copy(h.created_by, sizeof h.created_by, db_get(rows, row, 2));
+    get_digest(rows, row, 4, &h.content);
+    h.has_source = get_digest(rows, row, 5, &h.source);
+    h.has_code = get_digest(rows, row, 6, &h.code);
+    h.has_widget = get_digest(rows, row, 7, &h.widget);
+    return h;
+}
+
+static enum fail head_with_front(struct db_rows *rows, struct deployment_head *ret,
+                                 struct fault *fault)
+{
+    if (db_count(rows) == 0)
+        return fault_set(fault, FAIL_NOT_FOUND, "deployment_not_found",
+                         "There is no such deployment of this plugin.");
+    *ret = head_of(rows, 0);
+    ret->front = jsonx_parse(db_get(rows, 0, 12), fault);
+    ret->config = db_is_null(rows, 0, 13) ? NULL : jsonx_parse(db_get(rows, 0, 13), fault);
+    return ret->front != NULL ? FAIL_NONE : FAIL_INTERNAL;
+}
+
+enum fail deployment_current(struct db *db, const char *plugin_id, struct deployment_head *ret,
+                             struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail fail =
+        db_query(db, fault, &rows,
+                 "select " HEAD_COLUMNS
+                 ", d.front::text, d.config::text from bundle_deployments d where d.plugin_id = $1"
+                 " order by 12 desc, d.created_at desc, d.id desc limit 1",
+                 db_text(plugin_id));
+    return fail == FAIL_NONE ? head_with_front(rows, ret, fault) : fail;
+}
+
+enum fail deployment_find(struct db *db, const char *plugin_id, str id, struct deployment_head *ret,
+                          struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail fail =
+        db_query(db, fault, &rows,
+                 "select " HEAD_COLUMNS ", d.front::text, d.config::text from bundle_deployments d "
+                                        "where d.plugin_id = $1 and d.id = $2",
+                 db_text(plugin_id), db_str(id));
+    return fail == FAIL_NONE ? head_with_front(rows, ret, fault) : fail;
+}
+
+enum fail deployment_page(struct db *db, const char *plugin_id, const struct page *page,
+                          struct deployment_head **ret, size_t *ret_count, struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    struct db_param at = page->has_key ? db_time(page->key.at) : DB_NULL,
+                    id = page->has_key ? db_text(page->key.id) : DB_NULL;
+    enum fail fail =
+        page->goes_back
+            ? db_query(db, fault, &rows,
+                       "select " HEAD_COLUMNS " from bundle_deployments d where d.plugin_id = $1"
+                       " and ($2::timestamptz is null or (d.created_at, d.id) > ($2, $3)) order by "
+                       "d.created_at, d.id limit $4",
+                       db_text(plugin_id), at, id, db_int(page_fetch(page)))
+            : db_query(db, fault, &rows,
+                       "select " HEAD_COLUMNS " from bundle_deployments d where d.plugin_id = $1"
+                       " and ($2::timestamptz is null or (d.created_at, d.id) < ($2, $3)) order by "
+                       "d.created_at desc, d.id desc limit $4",
+                       db_text(plugin_id), at, id, db_int(page_fetch(page)));
+    if (fail != FAIL_NONE)
+        return fail;
+    size_t n = db_count(rows);
+    struct deployment_head *list = calloc(n != 0 ? n : 1, sizeof *list);
+    if (list == NULL)
+        abort();
+    for (size_t i = 0; i != n; ++i)
+        list[i] = head_of(rows, i);
+    *ret = list;
+    *ret_count = n;
+    return FAIL_NONE;
+}
+
+enum fail deployment_files(struct db *db, const char *deployment_id, struct deployment_row *ret,
+                           struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail fail = db_query(db, fault, &rows,
+                              "select path, encode(sha256, 'hex'), size from bundle_files where "
+                              "deployment_id = $1 order by path collate \"C\"",
+                              db_text(deployment_id));
+    if (fail != FAIL_NONE)
+        return fail;
+    *ret = (struct deployment_row){.file_count = db_count(rows)};
+    size_t bytes = 0;
+    for (size_t i = 0; i != ret->file_count; ++i)
+        bytes += db_get(rows, i, 0).n;
+    ret->files = calloc(ret->file_count != 0 ? ret->file_count : 1, sizeof *ret->files);
+    char *to = ret->_arena = malloc(bytes + 1);
+    if (ret->files == NULL || to == NULL)
+        abort();
+    for (size_t i = 0; i != ret->file_count; ++i) {
+        str path = db_get(rows, i, 0);
+        memcpy(to, path.p, path.n);
+        struct bundle_file *f = &ret->files[i];
+        f->path = str_of(to, path.n);
+        to += path.n;
+        get_digest(rows, i, 1, &f->sha256[ENCODING_IDENTITY]);
+        f->size[ENCODING_IDENTITY] = (uint64_t)db_get_int(rows, i, 2);
+        f->has[ENCODING_IDENTITY] = true;
+    }
+    return FAIL_NONE;
+}
+
+// --- changing
+// ------------------------------------------------------------------------------------------------------------------------
+
+static void set_hex(json_t *object, const char *key, const struct digest *d)
+{
+    char hex[DIGEST_HEX_ROOM];
+    digest_hex(d, hex);
+    json_object_set_new(object, key, json_string(hex));
+}
+
+// All files as one JSON array: one statement whatever their number.
+static char *files_text(const struct declaration *d)
+{
+    static const char *const names[ENCODINGS] = {"identity", "br", "zstd", "gzip"};
+    json_t *list = json_array();
+    for (size_t i = 0; i != d->file_count; ++i) {
+        const struct bundle_file *f = &d->files[i].row;
+        json_t *o = json_object();
+        json_object_set_new(o, "path", jsonx_string(f->path));
+        json_object_set_new(o, "type", jsonx_string(f->content_type));
+        json_object_set_new(o, "hashed", json_boolean(path_has_content_hash(f->path)));
+        for (enum encoding e = 0; e != ENCODINGS; ++e) {
+            if (!f->has[e])
+                continue;
+            char size[24];
+            snprintf(size, sizeof size, "%s_size", names[e]);
+            set_hex(o, names[e], &f->sha256[e]);
+            json_object_set_new(o, size, json_integer((json_int_t)f->size[e]));
+        }
+        json_array_append_new(list, o);
+    }
+    char *text = jsonx_dump(list, NULL);
+    json_decref(list);
+    return text;
+}
+
+static enum fail insert_files(struct db *db, const char *plugin_id, const char *deployment_id,
+                              const struct declaration *d, struct fault *fault)
+{
+    AUTOFREE char *text = files_text(d);
+    enum fail fail = db_query(db, fault, NULL,
+                              "insert into bundle_history (plugin_id, path, sha256) select $1, "
+                              "f.path, decode(f.identity, 'hex')"
+                              " from jsonb_to_recordset($2::jsonb) as f (path text, identity text) "
+                              "on conflict do nothing",
+                              db_text(plugin_id), db_text(text));
+    if (fail != FAIL_NONE)
+        return fail;
+    return db_query(db, fault, NULL,
+                    "insert into bundle_files (deployment_id, path, sha256, size, content_type, "
+                    "immutable, br_sha256, br_size, zstd_sha256, zstd_size,"
+                    " gzip_sha256, gzip_size) select $1, f.path, decode(f.identity, 'hex'), "
+                    "f.identity_size, f.type,"
+                    " f.hashed and not exists (select from bundle_history h where h.plugin_id = $2 "
+                    "and h.path = f.path and h.sha256 <> decode(f.identity, 'hex')),"
+                    " decode(f.br, 'hex'), f.br_size, decode(f.zstd, 'hex'), f.zstd_size, "
+                    "decode(f.gzip, 'hex'), f.gzip_size"
+                    " from jsonb_to_recordset($3::jsonb) as f (path text, type text, hashed "
+                    "boolean, identity text, identity_size bigint, br text, br_size bigint,"
+                    " zstd text, zstd_size bigint, gzip text, gzip_size bigint)",
+                    db_text(deployment_id), db_text(plugin_id), db_text(text));
+}
+
+static struct db_param digest_param(bool is_there, const struct digest *d)
+{
+    return is_there ? db_bytes(str_of(d->b, sizeof d->b)) : DB_NULL;
+}
+
+enum fail deployment_insert(struct db *db, const struct plugin *plugin, const char *created_by,
+                            const struct declaration *d, char ret_id[static DEPLOYMENT_ID_ROOM],
+                            int64_t *ret_created_at, struct fault *fault)
+{
+    char id[TOKEN_ID_ROOM];
+    token_id("", id);
+    AUTOFREE char *front = jsonx_dump(d->front, NULL),
+                  *config = d->config != NULL ? jsonx_dump(d->config, NULL) : NULL;
+    struct digest source = d->source.p != NULL ? digest_sha256(d->source) : (struct digest){0};
+    struct digest code = d->inherits_code ? d->inherited_code : digest_sha256(d->code);
+    struct digest widget = d->inherits_widget ? d->inherited_widget : digest_sha256(d->widget);
+    DB_ROWS_AUTO rows = NULL;
+    enum fail fail =
+        db_query(db, fault, &rows,
+                 "insert into bundle_deployments (id, plugin_id, project_id, created_by, "
+                 "content_sha256, source_sha256, code_sha256, widget_sha256, front, config,"
+                 " file_count, total_bytes) values ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, "
+                 "$10::jsonb, $11, $12)"
+                 " returning (extract(epoch from created_at) * 1000)::bigint",
+                 db_text(id), db_text(plugin->id), db_text(plugin->project_id), db_text(created_by),
+                 db_bytes(str_of(d->content.b, sizeof d->content.b)),
+                 digest_param(d->source.p != NULL, &source),
+                 digest_param(d->inherits_code || d->code.p != NULL, &code),
+                 digest_param(d->inherits_widget || d->widget.p != NULL, &widget), db_text(front),
+                 config != NULL ? db_text(config) : DB_NULL, db_int((int64_t)d->file_count),
+                 db_int((int64_t)d->total_bytes));
+    if (fail == FAIL_NONE)
+        fail = insert_files(db, plugin->id, id, d, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    memcpy(ret_id, id, DEPLOYMENT_ID_ROOM);
+    *ret_created_at = db_get_int(rows, 0, 0);
+    return FAIL_NONE;
+}
+
+enum fail deployment_activate(struct db *db, const char *plugin_id, const char *deployment_id,
+                              struct fault *fault)
+{
+    return db_query(db, fault, NULL,
+                    "insert into bundle_instances (instance_id, deployment_id) select i.id, $2 "
+                    "from instances i where i.plugin_id = $1"
+                    " on conflict (instance_id) do update set deployment_id = "
+                    "excluded.deployment_id, activated_at = now()",
+                    db_text(plugin_id), db_text(deployment_id));
+}
+
+enum fail deployment_notify(struct db *db, const char *plugin_id, struct fault *fault)
+{
+    return db_query(db, fault, NULL, "select pg_notify('stoa_bundles', $1)", db_text(plugin_id));
+}
+
+bool deployment_names_blob(struct db *db, const struct digest *d)
+{
+    DB_ROWS_AUTO rows = NULL;
+    struct fault fault = {0};
+    struct db_param p = db_bytes(str_of(d->b, sizeof d->b));
+    if (db_query(db, &fault, &rows,
+                 "select exists (select from bundle_files where sha256 = $1 or br_sha256 = $1 or "
+                 "zstd_sha256 = $1 or gzip_sha256 = $1)"
+                 " or exists (select from bundle_deployments where source_sha256 = $1 or "
+                 "code_sha256 = $1 or widget_sha256 = $1)",
+                 p) != FAIL_NONE)
+        return true;
+    return db_get_bool(rows, 0, 0);
+}

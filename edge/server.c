@@ -1,0 +1,367 @@
+// The server, put together: this file reads like a table of contents. Features appear here and
+// nowhere else in edge/.
+#include "edge/server.h"
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include "bundles/bundle.h"
+#include "edge/auth/auth.h"
+#include "edge/base/log.h"
+#include "edge/cage/cage.h"
+#include "edge/catalog/catalog.h"
+#include "edge/console.h"
+#include "edge/data_directory.h"
+#include "edge/guard/guard.h"
+#include "edge/health.h"
+#include "edge/http/access.h"
+#include "edge/http/management.h"
+#include "edge/http/openapi.h"
+#include "edge/inspect/inspect.h"
+#include "edge/limits/limits.h"
+#include "edge/listener.h"
+#include "edge/loop/h2o.h"
+#include "edge/notices.h"
+#include "edge/route/router.h"
+#include "edge/route/site.h"
+#include "edge/scheduler.h"
+#include "edge/settings.h"
+#include "edge/shutdown.h"
+#include "edge/store/blob.h"
+#include "edge/store/migrate.h"
+#include "edge/supervisor.h"
+#include "edge/tls.h"
+
+enum { POOL_QUEUE_MAX = 2000, ARCHIVE_SPARES = 2, MIGRATIONS_MAX = 128 };
+
+static struct settings settings;
+static h2o_globalconf_t config;
+static struct guard_loop guards[LOOPS_MAX];
+static const struct listener_fd *listeners;
+static size_t listener_count;
+static char *token_file;
+
+// --- state
+// ---------------------------------------------------------------------------------------------------------------------------
+
+// Idempotent: run at the start, and again on each new connection of the notices thread, in case the
+// database was away then.
+static enum fail prepare_database(struct db *db, struct fault *fault)
+{
+    static const struct {
+        const struct migration *list;
+        const size_t *count;
+    } features[] = {{catalog_migrations, &catalog_migration_count},
+                    {auth_migrations, &auth_migration_count},
+                    {bundles_migrations, &bundles_migration_count}};
+    struct migration all[MIGRATIONS_MAX];
+    size_t n = 0;
+    for (size_t f = 0; f != sizeof features / sizeof features[0]; ++f)
+        for (size_t i = 0; i != *features[f].count; ++i) {
+            assert(n != MIGRATIONS_MAX);
+            all[n++] = features[f].list[i];
+        }
+    enum fail fail = migrate(db, all, n, fault);
+    if (fail == FAIL_NONE)
+        fail = auth_first_start(db, token_file, fault);
+    return fail;
+}
+
+static enum fail start_state(struct fault *fault)
+{
+    token_file = data_path(&settings, DATA_OWNER_TOKEN);
+    db_configure(settings.database);
+    AUTOFREE char *blobs = data_path(&settings, DATA_BLOBS);
+    enum fail fail = blob_open(blobs, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    struct db *db = NULL;
+    fail = db_open(settings.database, &db, fault);
+    if (fail == FAIL_NONE)
+        fail = prepare_database(db, fault);
+    db_close(db);
+    if (fail == FAIL_BUSY) {
+        log_warn("starting without the database", "reason=%s",
+                 LOG_STR(str_from(fault->public_text)));
+        return FAIL_NONE; // cold apps answer 503 until it is there; the notices thread prepares it
+                          // then
+    }
+    return fail;
+}
+
+// --- services
+// ------------------------------------------------------------------------------------------------------------------------
+
+static enum fail authenticate(struct db *db, str authorization, enum scope needed,
+                              struct principal **ret, struct fault *fault)
+{
+    struct principal *p = calloc(1, sizeof *p);
+    if (p == NULL)
+        abort();
+    enum fail fail = auth_principal(db, authorization, p, fault);
+    if (fail == FAIL_NONE)
+        fail = auth_require(p, needed, fault);
+    if (fail != FAIL_NONE) {
+        free(p);
+        return fail;
+    }
+    *ret = p;
+    return FAIL_NONE;
+}
+
+// The scheme and port instances' own hosts are reached at: as the apps origin is.
+static void start_bundles(void)
+{
+    static char port[8];
+    bool is_tls;
+    str host;
+    uint16_t number;
+    if (site_parse_origin(settings.apps_origin, &is_tls, &host, &number) &&
+        number != (is_tls ? 443 : 80))
+        snprintf(port, sizeof port, ":%u", number);
+    bundles_init(&(struct bundle_options){
+        .apps_origin = settings.apps_origin,
+        .instance_domain = settings.instance_domain,
+        .instance_scheme =
+            str_starts(str_from(settings.apps_origin), STR("https:")) ? "https" : "http",
+        .instance_port = port,
+        .shared_origin = settings.shared_origin,
+        .cache_bytes = settings.cache_bytes,
+        .pie_bytes = settings.pie_bytes,
+        .archive_files = settings.archive_files,
+        .archive_file_bytes = settings.archive_file_bytes,
+        .archive_bytes = settings.archive_bytes,
+    });
+}
+
+static void start_services(void)
+{
+    static struct service auth = {.name = "auth"}, documents = {.name = "documents"};
+    auth.endpoints = auth_endpoints;
+    auth.endpoint_count = auth_endpoint_count;
+    auth.schemas = auth_schemas;
+    documents.endpoints = openapi_endpoints;
+    documents.endpoint_count = openapi_endpoint_count;
+    management_init(authenticate, settings.body_memory_total);
+    site_init(&(struct site_options){settings.apps_origin, settings.console_origin,
+                                     settings.instance_domain});
+    health_init(settings.admin_token);
+    start_bundles();
+    router_add(bundles_api_service());
+    router_add(bundles_pages_service());
+    router_add(bundles_hosts_service());
+    router_add(&auth);
+    router_add(&documents);
+    router_add(health_service());
+    router_add(console_service());
+}
+
+// --- network
+// -------------------------------------------------------------------------------------------------------------------------
+
+static size_t body_limit(void *ctx, str method, str authority, str path)
+{
+    return router_body_limit(path);
+}
+
+// The contract's error form for what the guard refuses; a request that could be read gets an id
+// too.
+static const char *error_body(void *ctx, h2o_req_t *req, const struct guard_refusal *why,
+                              struct buf *to)
+{
+    buf_addf(to, "{\"error\":true,\"code\":\"%s\",\"message\":\"%s\"", why->code, why->message);
+    if (req != NULL) {
+        char id[TOKEN_REQUEST_ID_ROOM];
+        token_request_id(id);
+        static const char name[] = "x-request-id";
+        h2o_iovec_t value = h2o_strdup(&req->pool, id, sizeof id - 1);
+        h2o_add_header_by_str(&req->pool, &req->res.headers, name, sizeof name - 1, 0, NULL,
+                              value.base, value.len);
+        buf_addf(to, ",\"requestId\":\"%s\"", id);
+    }
+    buf_add(to, STR("}\n"));
+    return "application/json";
+}
+
+static struct guard_policy policy_of(const struct settings *s)
+{
+    struct guard_policy p;
+    guard_policy_defaults(&p);
+    p.body_limit = body_limit;
+    p.error_body = error_body;
+    p.header_bytes = s->header_bytes;
+    p.header_count = s->header_count;
+    p.target_length = s->target_length;
+    p.handshake_timeout = s->handshake_timeout;
+    p.header_timeout = s->header_timeout;
+    p.body_timeout = s->body_timeout;
+    p.write_timeout = s->write_timeout;
+    p.idle_timeout = s->idle_timeout;
+    p.minimum_rate = s->minimum_rate;
+    p.body_memory_per_connection = s->body_memory_per_connection;
+    p.body_memory_total = s->body_memory_total;
+    return p;
+}
+
+static struct listener_limits limits_of(const struct settings *s)
+{
+    return (struct listener_limits){s->connections, s->connections_per_address,
+                                    s->handshakes_per_second, s->handshakes_per_address};
+}
+
+static str console_host(void)
+{
+    bool is_tls;
+    str host = {0};
+    uint16_t port;
+    if (!site_parse_origin(settings.console_origin, &is_tls, &host, &port))
+        return STR("localhost");
+    return host;
+}
+
+static void on_loop_start(struct loop *loop)
+{
+    struct guard_loop *guard = &guards[loop_index(loop)];
+    guard_loop_init(guard, loop_h2o(loop));
+    access_log_start(loop);
+    router_loop_start(loop);
+    listener_start(loop, guard, listeners, listener_count);
+}
+
+static enum fail start_network(struct fault *fault)
+{
+    struct guard_policy policy = policy_of(&settings);
+    guard_start(&policy);
+    enum fail fail = guard_selftest(fault);
+    if (fail == FAIL_NONE && settings.certificate_count != 0)
+        fail = tls_init(settings.certificates, settings.certificate_count, console_host(), fault);
+    if (fail == FAIL_NONE)
+        fail = access_log_open(settings.access_log, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    limits_init();
+    h2o_config_init(&config);
+    config.server_name = h2o_iovec_init(H2O_STRLIT("stoa"));
+    struct listener_limits limits = limits_of(&settings);
+    listener_init(&config, &limits, router_on_request);
+    guard_configure(&config);
+    listener_count = supervisor_listeners(&listeners);
+    for (size_t i = 0; i != listener_count; ++i)
+        guard_listener_options(listeners[i].fd);
+    unsigned cores = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+    loops_start(settings.threads != 0 ? (unsigned)settings.threads : cores, &config, on_loop_start);
+    return FAIL_NONE;
+}
+
+// --- life
+// ----------------------------------------------------------------------------------------------------------------------------
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // guards must_stop
+static pthread_cond_t stop_asked = PTHREAD_COND_INITIALIZER;
+static bool must_stop;
+
+static void reload(int fd)
+{
+    struct settings fresh;
+    struct fault fault = {0};
+    char changed[1024], ignored[1024];
+    if (settings_from_fd(&fresh, fd, &fault) != FAIL_NONE) {
+        log_error("the new settings cannot be read", "reason=%s",
+                  LOG_STR(str_from(fault.log_text)));
+        return;
+    }
+    settings_reload(&settings, &fresh, changed, ignored, sizeof changed);
+    settings_fini(&fresh);
+    settings_apply_log(&settings);
+    struct listener_limits limits = limits_of(&settings);
+    listener_set_limits(&limits);
+    access_log_reopen();
+    if (settings.certificate_count != 0 && tls_context() != NULL &&
+        tls_replace(settings.certificates, settings.certificate_count, console_host(), &fault) !=
+            FAIL_NONE)
+        log_error("the certificates were not changed", "reason=%s",
+                  LOG_STR(str_from(fault.public_text)));
+    log_info("settings reloaded", "changed=%s need_restart=%s", LOG_STR(str_from(changed)),
+             LOG_STR(str_from(ignored)));
+}
+
+static void on_control(enum control_type type, int fd)
+{
+    if (type == CONTROL_RELOAD) {
+        reload(fd);
+        close(fd);
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    must_stop = true;
+    pthread_cond_signal(&stop_asked);
+    pthread_mutex_unlock(&lock);
+}
+
+// An inspection sees its worker's end by its socket; here it is only told.
+static void on_worker_ended(uint32_t number, int status)
+{
+    log_debug("a caged process ended", "number=%u status=%d", number, status);
+}
+
+static void wait_for_stop(void)
+{
+    pthread_mutex_lock(&lock);
+    while (!must_stop)
+        pthread_cond_wait(&stop_asked, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+static void harden(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, SIG_IGN); // Ctrl-C reaches the whole group; the supervisor says what follows
+    signal(SIGHUP, SIG_IGN);
+#if !defined(STOA_ASAN) && !defined(STOA_TSAN)
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+static int give_up(const struct fault *fault)
+{
+    log_error("the server cannot start", "code=%s reason=%s detail=%s", fault->code,
+              LOG_STR(str_from(fault->public_text)), LOG_STR(str_from(fault->log_text)));
+    return fault->fail == FAIL_REFUSED || fault->fail == FAIL_BAD_INPUT ? SERVER_EXIT_REFUSED : 1;
+}
+
+int server_main(void)
+{
+    static const struct notice_channel channels[] = {
+        {"stoa_bundles", bundles_on_notice, bundles_on_listener_back}, {0}};
+    struct fault fault = {0};
+    log_set_role("server");
+    harden();
+    if (settings_from_fd(&settings, SETTINGS_FD, &fault) != FAIL_NONE)
+        return give_up(&fault);
+    settings_apply_log(&settings);
+    cage_connect(CONTROL_FD, on_worker_ended, on_control);
+    if (start_state(&fault) != FAIL_NONE)
+        return give_up(&fault);
+    inspect_init(ARCHIVE_SPARES, &inspect_from_cage);
+    start_services();
+    unsigned threads[LANES] = {[LANE_API] = (unsigned)settings.api_threads,
+                               [LANE_INGEST] = (unsigned)settings.ingest_threads,
+                               [LANE_LOAD] = (unsigned)settings.load_threads};
+    pool_start(threads, POOL_QUEUE_MAX);
+    if (start_network(&fault) != FAIL_NONE)
+        return give_up(&fault);
+    notices_start(settings.database, prepare_database, channels);
+    scheduler_add("collect blobs", 10 * 60 * 1000, 60 * 60 * 1000, bundles_collect);
+    scheduler_start();
+    if (cage_say(CONTROL_READY) != FAIL_NONE)
+        return 1;
+    wait_for_stop();
+    scheduler_stop();
+    shutdown_run(guards, settings.shutdown_timeout);
+    if (cage_say(CONTROL_DRAINED) != FAIL_NONE)
+        log_warn("the supervisor has gone", "control=%d", CONTROL_FD);
+    return 0;
+}
