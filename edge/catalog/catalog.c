@@ -76,9 +76,7 @@ static struct page_key key_of(const struct plugin *p)
 }
 
 enum fail catalog_plugin_list(struct db *db, const char *project_id, unsigned limit, str cursor,
-                              enum fail (*extra)(struct db *db, const struct plugin *p,
-                                                 json_t *object, struct fault *fault),
-                              json_t **ret, struct fault *fault)
+                              catalog_extra_fn *extra, json_t **ret, struct fault *fault)
 {
     struct page page;
     size_t fetched = 0;

@@ -54,10 +54,11 @@ enum fail catalog_plugin_delete(struct db *db, const char *project_id, const cha
                                 struct fault *fault) MUST_CHECK;
 // {"data":[…],"next","previous"} by contract §1; `extra` (may be NULL) adds members to each row's
 // object. FAIL_REFUSED "invalid_cursor".
+typedef enum fail catalog_extra_fn(struct db *db, const struct plugin *p, json_t *object,
+                                   struct fault *fault);
 enum fail catalog_plugin_list(struct db *db, const char *project_id, unsigned limit, str cursor,
-                              enum fail (*extra)(struct db *db, const struct plugin *p,
-                                                 json_t *object, struct fault *fault),
-                              json_t **ret, struct fault *fault) MUST_CHECK;
+                              catalog_extra_fn *extra, json_t **ret,
+                              struct fault *fault) MUST_CHECK;
 // {"id","slug","displayName","version","tier","createdAt","updatedAt"}, a new reference.
 json_t *catalog_plugin_json(const struct plugin *p);
 
