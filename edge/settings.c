@@ -285,6 +285,12 @@ void settings_reload(struct settings *now, const struct settings *from, char *re
     }
 }
 
+bool settings_is_standard(const struct settings *s, const char *name)
+{
+    const struct setting *t = &settings_table[setting_find(str_from(name))];
+    return setting_is_text(t) && strcmp(*setting_text(s, t), t->standard) == 0;
+}
+
 void settings_apply_log(const struct settings *s)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};

@@ -90,6 +90,8 @@ enum fail settings_from_fd(struct settings *ret, int fd, struct fault *fault) MU
 // what would need a restart in two comma-separated lists of `room` bytes each.
 void settings_reload(struct settings *now, const struct settings *from, char *ret_changed,
                      char *ret_ignored, size_t room);
+// Whether the setting still has the table's default.
+bool settings_is_standard(const struct settings *s, const char *name);
 // The level and look of the operator's log, as the settings say.
 void settings_apply_log(const struct settings *s);
 

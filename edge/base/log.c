@@ -56,8 +56,7 @@ void log_write(enum log_level level, const char *message, const char *format, ..
         va_start(ap, format);
         int m = vsnprintf(line + n, sizeof line - n, format, ap);
         va_end(ap);
-        if (m > 0)
-            n += (size_t)m;
+        n = m > 0 ? n + (size_t)m : n - 1; // no details, no space before them
     }
     if (n > sizeof line - 2)
         n = sizeof line - 2;

@@ -1,0 +1,32 @@
+// The supervisor's caged processes: the table of those that live, by number. Single-threaded.
+#ifndef STOA_WORKERS_H
+#define STOA_WORKERS_H
+#include <sys/types.h>
+#include "edge/cage/cage.h"
+
+enum { WORKERS_MAX = 256 }; // more at once are refused: no server needs them, a hostile one would
+
+struct workers {
+    struct worker {
+        pid_t pid; // 0: free
+        uint32_t number;
+    } _list[WORKERS_MAX];
+    uint32_t _last_number;
+    uid_t _uid;
+    gid_t _gid;
+    char _paths[CAGE_KINDS][1024]; // "": not installed
+};
+
+// Finds the caged programs: beside this one, or in ../lib/stoa of it. They run as the given user
+// when we are root.
+void workers_init(struct workers *w, uid_t uid, gid_t gid);
+// Starts one and answers on `control` (CONTROL_STARTED, with the socket or an errno). FAIL_INTERNAL
+// or FAIL_BUSY when the answer could not be sent: the server is then of no use any more.
+enum fail workers_start(struct workers *w, int control,
+                        const struct control_message *request) MUST_CHECK;
+void workers_kill(struct workers *w, uint32_t number);
+// Whether `pid` was one of them; it no longer is.
+bool workers_take(struct workers *w, pid_t pid, uint32_t *ret_number);
+// SIGKILL to all, and forgets them; their ends are still to be reaped.
+void workers_kill_all(struct workers *w);
+#endif

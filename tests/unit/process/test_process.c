@@ -1,0 +1,191 @@
+// What a started program is born with.
+#include <fcntl.h>
+#include <pwd.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "edge/base/directory.h"
+#include "edge/base/process.h"
+
+static char *shell_argv[] = {"sh", "-c", NULL, NULL};
+static char *environment[] = {"A=1", NULL};
+
+static struct process_plan shell(char *script, const int *fds, size_t count)
+{
+    shell_argv[2] = script;
+    return (struct process_plan){.program = "/bin/sh",
+                                 .argv = shell_argv,
+                                 .env = environment,
+                                 .fds = fds,
+                                 .fd_count = count,
+                                 .death_signal = SIGKILL};
+}
+
+// The program's output.
+static void run(const struct process_plan *plan, int from, char *to, size_t room)
+{
+    pid_t pid;
+    int status;
+    struct fault fault;
+    assert_int_equal(process_start(plan, &pid, &fault), FAIL_NONE);
+    assert_true(process_wait(pid, 5000, &status));
+    assert_int_equal(status, 0);
+    ssize_t n = read(from, to, room - 1);
+    to[n > 0 ? n : 0] = '\0';
+}
+
+static void test_descriptors_take_their_places(void **state)
+{
+    int p[2], extra[2];
+    char out[2048];
+    assert_int_equal(pipe(p), 0);
+    assert_int_equal(pipe(extra), 0); // without close-on-exec: must still not come through
+    // sources that lie on targets: 1 is p[1], 3 and 4 swap what may be there
+    struct process_plan plan =
+        shell("ls /proc/self/fd | tr '\\n' ' '; echo; env | grep -v ^PWD=; pwd; ulimit -c; umask; "
+              "grep NoNewPrivs /proc/self/status; readlink /proc/self/fd/0; echo four >&4",
+              (int[]){-1, p[1], 2, p[1], p[1]}, 5);
+    run(&plan, p[0], out, sizeof out);
+    assert_non_null(strstr(out, "0 1 2 3 4 5 \n")); // 5 is ls's own
+    assert_non_null(strstr(out, "A=1\n/\n0\n0077\nNoNewPrivs:\t1\n/dev/null\nfour\n"));
+    for (int i = 0; i != 2; ++i) {
+        close(p[i]);
+        close(extra[i]);
+    }
+}
+
+static void test_root_is_given_up(void **state)
+{
+    const struct passwd *nobody = getpwnam("nobody");
+    if (geteuid() != 0 || nobody == NULL)
+        skip();
+    int p[2];
+    char out[2048], wanted[256];
+    assert_int_equal(pipe(p), 0);
+    struct process_plan plan =
+        shell("grep -E '^(Uid|Gid|Groups|Cap(Prm|Eff|Inh|Amb)):' /proc/self/status",
+              (int[]){-1, p[1], p[1]}, 3);
+    plan.uid = nobody->pw_uid;
+    plan.gid = nobody->pw_gid;
+    run(&plan, p[0], out, sizeof out);
+    unsigned u = nobody->pw_uid, g = nobody->pw_gid;
+    snprintf(wanted, sizeof wanted, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nGroups:\t", u, u,
+             u, u, g, g, g, g);
+    assert_non_null(strstr(out, wanted));
+    static const char *const sets[] = {"CapInh", "CapPrm", "CapEff", "CapAmb"};
+    for (int i = 0; i != 4; ++i) {
+        snprintf(wanted, sizeof wanted, "%s:\t0000000000000000\n", sets[i]);
+        assert_non_null(strstr(out, wanted));
+    }
+    close(p[0]);
+    close(p[1]);
+}
+
+static void test_exec_failure_is_told(void **state)
+{
+    struct process_plan plan = shell("true", (int[]){-1, -1, -1}, 3);
+    struct fault fault;
+    pid_t pid;
+    plan.program = "/nonexistent/program";
+    assert_int_equal(process_start(&plan, &pid, &fault), FAIL_INTERNAL);
+    assert_string_equal(fault.public_text, "/nonexistent/program could not be started: executing "
+                                           "it: No such file or directory.");
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); // nothing is left to reap
+}
+
+static void test_it_dies_with_its_parent(void **state)
+{
+    int p[2];
+    char pid_text[32] = "";
+    assert_int_equal(pipe(p), 0);
+    pid_t parent = fork();
+    if (parent == 0) {
+        struct process_plan plan =
+            shell("echo $$; sleep 60 >/dev/null 2>&1", (int[]){-1, p[1], p[1]}, 3);
+        pid_t child;
+        if (process_start(&plan, &child, NULL) != FAIL_NONE)
+            _exit(1);
+        pause();
+    }
+    assert_true(read(p[0], pid_text, sizeof pid_text - 1) > 0);
+    pid_t child = atoi(pid_text);
+    kill(parent, SIGKILL);
+    waitpid(parent, NULL, 0);
+    bool is_gone = false;
+    for (int i = 0; i != 200 && !is_gone; ++i) {
+        char path[64], text[512] = "";
+        snprintf(path, sizeof path, "/proc/%d/stat", (int)child);
+        int fd = open(path, O_RDONLY);
+        is_gone = fd < 0 || read(fd, text, sizeof text - 1) <= 0 || strstr(text, ") Z ") != NULL;
+        if (fd >= 0)
+            close(fd);
+        usleep(10000);
+    }
+    assert_true(is_gone);
+    close(p[0]);
+    close(p[1]);
+}
+
+static void test_files_are_opened_as_another_user(void **state)
+{
+    if (geteuid() != 0)
+        skip();
+    char path[] = "/tmp/stoa-files-XXXXXX";
+    int fd = mkstemp(path);
+    close(fd);
+    process_files_as(65534, 65534);
+    assert_int_equal(open(path, O_RDONLY), -1);
+    process_files_as_ourselves();
+    fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    close(fd);
+    unlink(path);
+}
+
+static void test_directory_of_another_is_refused(void **state)
+{
+    char root[] = "/tmp/stoa-directory-XXXXXX", path[64], link[64];
+    struct stat st;
+    struct fault fault;
+    assert_non_null(mkdtemp(root));
+    snprintf(path, sizeof path, "%s/a", root);
+    snprintf(link, sizeof link, "%s/b", root);
+    assert_int_equal(directory_make(path, 0750, geteuid(), getegid(), &fault), FAIL_NONE);
+    assert_int_equal(directory_make(path, 0700, geteuid(), getegid(), &fault), FAIL_NONE);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0700);
+    assert_int_equal(symlink(path, link), 0);
+    assert_int_equal(directory_make(link, 0700, geteuid(), getegid(), &fault), FAIL_INTERNAL);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(path, 65534, 65534), 0);
+        assert_int_equal(directory_make(path, 0700, 0, 0, &fault), FAIL_DENIED);
+        assert_int_equal(directory_make(path, 02710, 65534, 0, &fault), FAIL_NONE);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 07777, 02710);
+        assert_int_equal(st.st_uid, 65534);
+        assert_int_equal(st.st_gid, 0);
+    }
+    unlink(link);
+    rmdir(path);
+    rmdir(root);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_descriptors_take_their_places),
+        cmocka_unit_test(test_root_is_given_up),
+        cmocka_unit_test(test_exec_failure_is_told),
+        cmocka_unit_test(test_it_dies_with_its_parent),
+        cmocka_unit_test(test_files_are_opened_as_another_user),
+        cmocka_unit_test(test_directory_of_another_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
