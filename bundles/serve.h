@@ -1,11 +1,14 @@
-// The visitors' side: from a request to a reply (contract §2; RFC 9110). Loop threads.
+// The visitors' side: from a request to a reply (contract §2; RFC 9110). Loop threads, but for
+// serve_init (process start).
 #ifndef STOA_BUNDLES_SERVE_H
 #define STOA_BUNDLES_SERVE_H
 #include "bundles/cache.h"
 
-enum { SERVE_WAIT_MS = 10000 };
+enum { SERVE_WAIT_MS = 10000 }; // for what is cold
 
-// What serving needs to know of the settings; kept.
+extern const struct cache_source serve_source; // database and blob store
+
+// Keeps `o`, which bundles_init keeps, too. The cache is made here.
 void serve_init(const struct bundle_options *o);
 void serve_on_request(struct request *r);
 void serve_on_loop_start(struct loop *loop);

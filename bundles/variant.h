@@ -20,7 +20,6 @@ enum { VARIANT_ETAG_ROOM = 32 };
 struct variant {
     struct shared shared;
     _Atomic uint32_t last_used;      // seconds of the monotonic clock
-    _Atomic uint64_t loops;          // who holds it in a slot: a bit each
     uint32_t number;                 // in its site
     struct site *site;               // a reference
     struct body *body;               // a reference

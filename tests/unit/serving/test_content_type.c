@@ -96,7 +96,6 @@ static const char *const plain[] = {
     "3f2a9c1b",
     "dir.3f2a9c1b/app.js",
     "app.3f2a9c1.js",
-    "app.3F2A9C1B.js",
     "app-typescript.js",
     "background.js",
     "app-abcdefgh.js",

@@ -1,0 +1,134 @@
+#include "bundles/variant.h"
+#include <stdlib.h>
+
+enum { ETAG_DIGEST_CHARACTERS = 24 }; // 144 bits of the digest of the very bytes
+
+static void on_body_free(struct shared *s)
+{
+    struct body *b = (struct body *)s;
+    free(b->bytes);
+    free(b);
+}
+
+struct body *body_create(const struct digest *digest, char *bytes, uint64_t size)
+{
+    struct body *b = malloc(sizeof *b);
+    if (b == NULL)
+        abort();
+    *b = (struct body){.digest = *digest, .size = size, .bytes = bytes};
+    shared_init(&b->shared, on_body_free);
+    return b;
+}
+
+size_t variant_etag_of(const struct site_variant *v, enum encoding e,
+                       char to[static VARIANT_ETAG_ROOM])
+{
+    static const char *const suffixes[ENCODINGS] = {"", "-br", "-zst", "-gz"};
+    char text[BASE64URL_32_ROOM];
+    size_t n = 0;
+    base64url_encode(str_of(v->blob.b, sizeof v->blob.b), text, sizeof text);
+    to[n++] = '"';
+    memcpy(to + n, text, ETAG_DIGEST_CHARACTERS);
+    n += ETAG_DIGEST_CHARACTERS;
+    memcpy(to + n, suffixes[e], strlen(suffixes[e]));
+    n += strlen(suffixes[e]);
+    to[n++] = '"';
+    return n;
+}
+
+// contract §2: caching follows what is served, not what was asked.
+static str cache_control(const struct site *site, const struct site_file *file)
+{
+    if (site->is_preview)
+        return STR("private, no-store");
+    if (file->is_html)
+        return STR("no-cache");
+    if (file->is_immutable)
+        return STR("public, max-age=31536000, immutable");
+    return STR("public, max-age=60, stale-while-revalidate=3600");
+}
+
+static void add_validators(struct reply_headers *h, const struct variant *v,
+                           const struct site_file *file)
+{
+    reply_headers_add(h, "cache-control", cache_control(v->site, file));
+    reply_headers_add(h, "etag", variant_etag(v));
+    reply_headers_add(h, "last-modified", str_from(v->site->last_modified_text));
+    if (file->encodings != 1u << ENCODING_IDENTITY)
+        reply_headers_add(h, "vary", STR("Accept-Encoding"));
+}
+
+// A preview runs in an origin of its own, which no one shares, so its scripts and fonts are
+// cross-origin to it: they are readable by anyone who knows the preview's address.
+static void add_preview(struct reply_headers *h)
+{
+    reply_headers_add(h, "x-robots-tag", STR("noindex"));
+    reply_headers_add(h, "content-security-policy", STR("sandbox allow-scripts allow-forms"));
+    reply_headers_add(h, "access-control-allow-origin", STR("*"));
+}
+
+static void add_content(struct reply_headers *h, const struct site *site,
+                        const struct site_file *file, enum encoding e)
+{
+    reply_headers_add(h, "content-type", file->content_type);
+    if (e != ENCODING_IDENTITY)
+        reply_headers_add(h, "content-encoding", encoding_name(e));
+    reply_headers_add(h, "x-content-type-options", STR("nosniff"));
+    reply_headers_add(h, "referrer-policy", STR("strict-origin-when-cross-origin"));
+    if (site->is_preview)
+        add_preview(h);
+}
+
+static struct reply_headers *headers_of_missing(const struct site *site,
+                                                const struct site_file *file, enum encoding e)
+{
+    struct reply_headers *h = reply_headers_create();
+    add_content(h, site, file, e);
+    reply_headers_add(h, "cache-control",
+                      site->is_preview ? STR("private, no-store") : STR("no-store"));
+    if (file->encodings != 1u << ENCODING_IDENTITY)
+        reply_headers_add(h, "vary", STR("Accept-Encoding"));
+    return h;
+}
+
+static bool is_404_page(str path)
+{
+    return str_eq(path, STR("404.html")) || str_ends(path, STR("/404.html"));
+}
+
+static void on_variant_free(struct shared *s)
+{
+    struct variant *v = (struct variant *)s;
+    reply_headers_destroy(v->whole);
+    reply_headers_destroy(v->unchanged);
+    reply_headers_destroy(v->missing);
+    shared_unref(&v->body->shared);
+    shared_unref(&v->site->shared);
+    free(v);
+}
+
+struct variant *variant_create(struct site *site, uint32_t number, struct body *body)
+{
+    uint32_t at;
+    enum encoding e = site_encoding_of(site, number, &at);
+    const struct site_file *file = &site->files[at];
+    struct variant *v = calloc(1, sizeof *v);
+    if (v == NULL)
+        abort();
+    shared_init(&v->shared, on_variant_free);
+    shared_ref(&site->shared);
+    shared_ref(&body->shared);
+    v->number = number;
+    v->site = site;
+    v->body = body;
+    v->etag_length = (uint8_t)variant_etag_of(&site->variants[number], e, v->etag);
+    v->whole = reply_headers_create();
+    add_content(v->whole, site, file, e);
+    add_validators(v->whole, v, file);
+    reply_headers_add(v->whole, "accept-ranges", STR("bytes"));
+    v->unchanged = reply_headers_create();
+    add_validators(v->unchanged, v, file);
+    if (is_404_page(file->path))
+        v->missing = headers_of_missing(site, file, e);
+    return v;
+}
