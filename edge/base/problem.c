@@ -70,15 +70,15 @@ const char *problem_quote(char *to, size_t room, str s)
         uint32_t c = 0;
         size_t len = character(s, &c), piece_n;
         if (len == 0)
-            piece_n = (size_t)sprintf(piece, "\\x%02x", (unsigned char)s.p[len++]);
+            piece_n = (size_t)snprintf(piece, sizeof piece, "\\x%02x", (unsigned char)s.p[len++]);
         else if (c == '"' || c == '\\')
-            piece_n = (size_t)sprintf(piece, "\\%c", (int)c);
+            piece_n = (size_t)snprintf(piece, sizeof piece, "\\%c", (int)c);
         else if (is_control(c))
-            piece_n = (size_t)sprintf(piece, "\\u%04x", (unsigned)c);
+            piece_n = (size_t)snprintf(piece, sizeof piece, "\\u%04x", (unsigned)c);
         else
-            piece_n = (size_t)sprintf(piece, "%.*s", (int)len, s.p);
+            piece_n = (size_t)snprintf(piece, sizeof piece, "%.*s", (int)len, s.p);
         if (n + piece_n + TAIL > room) {
-            n += (size_t)sprintf(to + n, "…");
+            n += (size_t)snprintf(to + n, room - n, "…");
             break;
         }
         memcpy(to + n, piece, piece_n);

@@ -12,14 +12,12 @@
 enum { MAX_DEPTH = 32, MAX_NODES = 100000 };
 
 struct mark {
-    const json_t *value;  // NULL for the scalars that jansson shares
-    const json_t *object; // the object it is a member of, or NULL
-    const char *key;      // jansson's own copy of the key, which stays where it is
-    unsigned line, column, key_line;
+    const void *what; // a json_t, or jansson's own copy of a member's key, which stays where it is
+    unsigned line, column;
 };
 
 struct yaml_marks {
-    struct mark *list;
+    struct mark *list; // sorted by `what` once the document is read
     size_t n, room;
 };
 
@@ -43,19 +41,33 @@ static void *not_null(void *p)
     return p;
 }
 
-static struct mark *marks_add(struct yaml_marks *marks)
+static unsigned line_of(const struct reader *r, yaml_mark_t at)
 {
+    return r->first_line + (unsigned)at.line;
+}
+
+static void note(struct reader *r, const void *what, yaml_mark_t at)
+{
+    struct yaml_marks *marks = r->marks;
     if (marks->n == marks->room) {
         marks->room = marks->room == 0 ? 64 : marks->room * 2;
         marks->list = not_null(realloc(marks->list, marks->room * sizeof *marks->list));
     }
-    marks->list[marks->n] = (struct mark){0};
-    return &marks->list[marks->n++];
+    marks->list[marks->n++] = (struct mark){what, line_of(r, at), (unsigned)at.column + 1};
 }
 
-static unsigned line_of(const struct reader *r, yaml_mark_t at)
+static int compare_marks(const void *left, const void *right)
 {
-    return r->first_line + (unsigned)at.line;
+    uintptr_t a = (uintptr_t)((const struct mark *)left)->what,
+              b = (uintptr_t)((const struct mark *)right)->what;
+    return a < b ? -1 : a > b;
+}
+
+static const struct mark *find_mark(const struct yaml_marks *marks, const void *what)
+{
+    struct mark wanted = {.what = what};
+    return marks->n == 0 ? NULL
+                         : bsearch(&wanted, marks->list, marks->n, sizeof wanted, compare_marks);
 }
 
 #define refuse(r, at, ...)                                                                         \
@@ -254,10 +266,6 @@ static void read_member(struct reader *r, json_t *object, unsigned depth)
     }
     if (!next_event(r))
         return;
-    struct mark m = {.object = object,
-                     .line = line_of(r, r->event.start_mark),
-                     .column = (unsigned)r->event.start_mark.column + 1,
-                     .key_line = line_of(r, key_at)};
     json_t *value = read_value(r, depth + 1);
     if (key == NULL || json_object_get(object, key) != NULL) {
         if (key != NULL)
@@ -266,8 +274,7 @@ static void read_member(struct reader *r, json_t *object, unsigned depth)
         return;
     }
     json_object_set_new_nocheck(object, key, value);
-    m.key = json_object_iter_key(json_object_iter_at(object, key));
-    *marks_add(r->marks) = m;
+    note(r, json_object_iter_key(json_object_iter_at(object, key)), key_at);
 }
 
 static json_t *read_mapping(struct reader *r, unsigned depth)
@@ -276,16 +283,6 @@ static json_t *read_mapping(struct reader *r, unsigned depth)
     while (next_event(r) && r->event.type != YAML_MAPPING_END_EVENT)
         read_member(r, object, depth);
     return object;
-}
-
-static void note_place(struct reader *r, const json_t *value, yaml_mark_t at)
-{
-    if (json_is_true(value) || json_is_false(value) || json_is_null(value))
-        return;
-    struct mark *m = marks_add(r->marks);
-    m->value = value;
-    m->line = line_of(r, at);
-    m->column = (unsigned)at.column + 1;
 }
 
 // The value that the present event begins; the event is then the value's last. Never NULL: what
@@ -326,7 +323,8 @@ static json_t *read_value(struct reader *r, unsigned depth)
     default:
         abort(); // libyaml gives no other event where a value begins
     }
-    note_place(r, value, at);
+    if (!json_is_true(value) && !json_is_false(value) && !json_is_null(value)) // those are shared
+        note(r, value, at);
     return value;
 }
 
@@ -396,7 +394,7 @@ static char *join_surrogates(str text, size_t *ret_n)
         unsigned c = text.p[0] == '\\' ? surrogate_pair(text) : 0;
         size_t take = c != 0 ? 12 : text.p[0] == '\\' && text.n > 1 ? 2 : 1;
         if (c != 0) {
-            n += (size_t)sprintf(to + n, "\\U%08X", c);
+            n += (size_t)snprintf(to + n, 12, "\\U%08X", c);
         } else {
             memcpy(to + n, text.p, take);
             n += take;
@@ -442,6 +440,8 @@ json_t *yaml_load(str text, unsigned first_line, const char *section, struct pro
         yaml_marks_destroy(r.marks);
         return NULL;
     }
+    if (r.marks->n != 0)
+        qsort(r.marks->list, r.marks->n, sizeof *r.marks->list, compare_marks);
     *ret_marks = r.marks;
     return root;
 }
@@ -456,23 +456,16 @@ void yaml_marks_destroy(struct yaml_marks *marks)
 void yaml_place(const struct yaml_marks *marks, const json_t *value, unsigned *ret_line,
                 unsigned *ret_column)
 {
-    *ret_line = *ret_column = 0;
-    for (size_t i = 0; i != marks->n; ++i)
-        if (marks->list[i].value == value) {
-            *ret_line = marks->list[i].line;
-            *ret_column = marks->list[i].column;
-            return;
-        }
+    const struct mark *m = find_mark(marks, value);
+    *ret_line = m != NULL ? m->line : 0;
+    *ret_column = m != NULL ? m->column : 0;
 }
 
 unsigned yaml_member_line(const struct yaml_marks *marks, const json_t *object, const char *key)
 {
     void *iter = json_object_iter_at((json_t *)object, key);
-    const char *own_key = iter != NULL ? json_object_iter_key(iter) : NULL;
-    for (size_t i = 0; own_key != NULL && i != marks->n; ++i)
-        if (marks->list[i].object == object && marks->list[i].key == own_key)
-            return marks->list[i].key_line;
-    unsigned line, column;
-    yaml_place(marks, object, &line, &column);
-    return line;
+    const struct mark *m = find_mark(marks, iter != NULL ? json_object_iter_key(iter) : NULL);
+    if (m == NULL)
+        m = find_mark(marks, object);
+    return m != NULL ? m->line : 0;
 }

@@ -11,15 +11,15 @@ struct param {
 };
 enum param_result { PARAM_OK, PARAM_END, PARAM_BAD };
 
-bool is_token(str s);
+bool multipart_is_token(str s);
 // The next parameter of `*rest`, which begins at a ';' or is empty.
-enum param_result param_next(str *rest, struct param *ret);
+enum param_result multipart_param_next(str *rest, struct param *ret);
 // A name in a form: \" and \\ of a quoted-string, and the %22 %0D %0A that browsers write (WHATWG
 // HTML §4.10.22.8), undone. NULL-terminated in `to`, which has room for the value and a NUL.
-size_t param_decode(const struct param *p, char *to);
+size_t multipart_param_decode(const struct param *p, char *to);
 // RFC 8187: UTF-8''percent-encoded. False when it is anything else, or not UTF-8. `to` likewise.
-bool param_decode_extended(const struct param *p, char *to, size_t *ret_n);
+bool multipart_param_decode_extended(const struct param *p, char *to, size_t *ret_n);
 // The last path segment without control characters, invalid bytes as '_', at most
 // MULTIPART_NAME_MAX bytes, never empty, "." or "..".
-void filename_clean(str raw, char to[static MULTIPART_NAME_MAX + 1]);
+void multipart_clean_filename(str raw, char to[static MULTIPART_NAME_MAX + 1]);
 #endif

@@ -71,7 +71,7 @@ enum fail multipart_boundary(str content_type, char to[static MULTIPART_BOUNDARY
     struct param p;
     str boundary = {0};
     enum param_result result;
-    while ((result = param_next(&rest, &p)) == PARAM_OK) {
+    while ((result = multipart_param_next(&rest, &p)) == PARAM_OK) {
         if (!str_caseeq(p.name, STR("boundary")))
             continue;
         if (boundary.p != NULL)
@@ -126,7 +126,7 @@ static bool is_text(str s)
 static enum fail take_name(struct multipart *m, const struct param *p)
 {
     char text[MULTIPART_HEADER_BYTES_MAX + 1];
-    str name = str_of(text, param_decode(p, text));
+    str name = str_of(text, multipart_param_decode(p, text));
     if (m->part.name.p != NULL)
         return refuse(&m->fault, "A part has two names.");
     if (name.n == 0 || name.n > MULTIPART_NAME_MAX || !is_text(name))
@@ -138,7 +138,7 @@ static enum fail take_name(struct multipart *m, const struct param *p)
 
 static void set_filename(struct multipart *m, str raw)
 {
-    filename_clean(raw, m->filename);
+    multipart_clean_filename(raw, m->filename);
     m->part.filename = str_from(m->filename);
     m->part.is_file = true;
 }
@@ -156,7 +156,7 @@ static enum fail read_disposition(struct multipart *m, str value)
     enum param_result result;
     bool has_plain = false, has_extended = false;
     char text[MULTIPART_HEADER_BYTES_MAX + 1];
-    while ((result = param_next(&rest, &p)) == PARAM_OK) {
+    while ((result = multipart_param_next(&rest, &p)) == PARAM_OK) {
         size_t n;
         if (str_caseeq(p.name, STR("name"))) {
             enum fail fail = take_name(m, &p);
@@ -166,11 +166,11 @@ static enum fail read_disposition(struct multipart *m, str value)
             if (has_plain)
                 return refuse(&m->fault, "A part has two file names.");
             has_plain = true;
-            n = param_decode(&p, text);
+            n = multipart_param_decode(&p, text);
             if (!has_extended) // which is the better one (RFC 6266 §4.3)
                 set_filename(m, str_of(text, n));
         } else if (str_caseeq(p.name, STR("filename*"))) {
-            if (has_extended || !param_decode_extended(&p, text, &n))
+            if (has_extended || !multipart_param_decode_extended(&p, text, &n))
                 return refuse(&m->fault, "A part's filename* must be one UTF-8 name of RFC 8187.");
             has_extended = true;
             set_filename(m, str_of(text, n));
@@ -206,7 +206,7 @@ static enum fail read_header(struct multipart *m, str line)
         return refuse(&m->fault, "A part's header is malformed.");
     str value = line, name = str_cut(&value, ':');
     value = str_trim(value);
-    if (!is_token(name))
+    if (!multipart_is_token(name))
         return refuse(&m->fault, "A part's header has a malformed name.");
     if (str_caseeq(name, STR("Content-Disposition")))
         return read_disposition(m, value);

@@ -8,7 +8,7 @@ static bool is_tchar(char c)
            (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
-bool is_token(str s)
+bool multipart_is_token(str s)
 {
     for (size_t i = 0; i != s.n; ++i)
         if (!is_tchar(s.p[i]))
@@ -48,7 +48,7 @@ static str take_word(str *rest)
     return word;
 }
 
-enum param_result param_next(str *rest, struct param *ret)
+enum param_result multipart_param_next(str *rest, struct param *ret)
 {
     str s = skip_blanks(*rest);
     if (s.n == 0)
@@ -72,10 +72,10 @@ enum param_result param_next(str *rest, struct param *ret)
             return PARAM_BAD;
     }
     *rest = s;
-    return is_token(ret->name) ? PARAM_OK : PARAM_BAD;
+    return multipart_is_token(ret->name) ? PARAM_OK : PARAM_BAD;
 }
 
-size_t param_decode(const struct param *p, char *to)
+size_t multipart_param_decode(const struct param *p, char *to)
 {
     size_t n = 0;
     str s = p->value;
@@ -109,7 +109,7 @@ static int hex_digit(char c)
                                   : -1;
 }
 
-bool param_decode_extended(const struct param *p, char *to, size_t *ret_n)
+bool multipart_param_decode_extended(const struct param *p, char *to, size_t *ret_n)
 {
     str s = p->value;
     if (p->is_quoted || str_find(s, '\'') == SIZE_MAX)
@@ -141,7 +141,7 @@ static str last_segment(str s)
     return s;
 }
 
-void filename_clean(str raw, char to[static MULTIPART_NAME_MAX + 1])
+void multipart_clean_filename(str raw, char to[static MULTIPART_NAME_MAX + 1])
 {
     size_t n = 0;
     for (str s = last_segment(raw); s.n != 0;) {
