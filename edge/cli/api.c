@@ -263,6 +263,8 @@ static void print_problems(const json_t *problems, const char *file, bool is_fol
 enum cli_exit api_report(struct cli *cli, const struct api_reply *reply, const char *file,
                          bool is_folder)
 {
+    if (cli->is_waiting && reply->exit == EXIT_UNAVAILABLE)
+        return reply->exit;
     if (cli->output.json) {
         output_json(&cli->output, reply->body);
         return reply->exit;

@@ -121,10 +121,28 @@ enum cli_exit cli_json(struct cli *cli, json_t *document)
     return EXIT_DONE;
 }
 
+// "token": the words that go behind it.
+static bool add_second_words(const char *first, struct buf *to)
+{
+    for (size_t i = 0; i != command_count; ++i) {
+        str rest = str_from(commands[i].name);
+        if (str_eq(str_cut(&rest, ' '), str_from(first)) && rest.n != 0)
+            buf_addf(to, "%s%.*s", to->n != 0 ? ", " : "", STR_FMT(rest));
+    }
+    return to->n != 0;
+}
+
 static enum cli_exit unknown_command(struct cli *cli, const char *given)
 {
     const char *near = NULL;
-    size_t best = 3;
+    struct buf words;
+    size_t best = strlen(given) < 5 ? 2 : 3; // edits that make it another word, not a slip
+    buf_init(&words, 256);
+    bool is_first_word = add_second_words(given, &words);
+    AUTOFREE char *list = buf_take(&words);
+    if (is_first_word)
+        return cli_fail(cli, EXIT_USAGE, "usage", "`stoa %s` needs a second word: %s.", given,
+                        list);
     for (size_t i = 0; i != command_count; ++i) {
         size_t distance = options_distance(str_from(given), str_from(commands[i].name));
         if (distance < best) {

@@ -234,9 +234,12 @@ static enum cli_exit deploy_until_reached(struct cli *cli, struct watch *w, cons
         watch_arm(w);
         api_forget_server(cli);
         enum cli_exit exit = deploy_once(cli, path);
+        bool first = !cli->is_waiting;
+        cli->is_waiting = exit == EXIT_UNAVAILABLE;
         if (exit != EXIT_UNAVAILABLE || watch_stop_wanted())
             return exit;
-        cli_note(cli, "Trying again.");
+        if (first)
+            cli_note(cli, "Trying again until it answers.");
         if (watch_wait(w, pause_ms) == WATCH_STOPPED)
             return exit;
         pause_ms = pause_ms < 4000 ? pause_ms * 2 : 4000;

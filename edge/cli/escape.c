@@ -63,7 +63,8 @@ void escape_print(FILE *to, str s)
     struct buf safe;
     buf_init(&safe, SIZE_MAX / 2);
     escape_add(&safe, s);
-    fwrite(safe.p, 1, safe.n, to);
+    if (safe.n != 0)
+        fwrite(safe.p, 1, safe.n, to);
     buf_fini(&safe);
 }
 

@@ -26,6 +26,7 @@ struct cli {
     struct target target; // found by the first request
     bool has_target;
     struct http_client *http;  // made by the first request
+    bool is_waiting;           // for a server that was said to be away: not said again
     bool (*stop_wanted)(void); // asked while a request runs; NULL = never
 };
 
