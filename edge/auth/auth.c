@@ -43,14 +43,14 @@ enum fail auth_principal(struct db *db, str authorization, struct principal *ret
     if (!token_in(authorization, &token))
         return unauthorised(fault);
     struct digest sha256 = digest_sha256(token);
-    enum fail f = query_token_by_hash(db, &sha256, &seen, &found, fault);
+    enum fail f = auth_query_token_by_hash(db, &sha256, &seen, &found, fault);
     if (f != FAIL_NONE)
         return f;
     if (!found || !digest_eq(&seen.sha256, &sha256))
         return unauthorised(fault);
     // When it cannot be noted (a standby, a full disk), reading goes on all the same.
     if (seen.wants_touch)
-        (void)!query_token_touch(db, seen.principal.project_id, seen.principal.token_id, NULL);
+        (void)!auth_query_token_touch(db, seen.principal.project_id, seen.principal.token_id, NULL);
     *ret = seen.principal;
     return FAIL_NONE;
 }
@@ -61,7 +61,7 @@ enum fail auth_require(const struct principal *p, enum scope scope, struct fault
         return FAIL_NONE;
     return fault_set(fault, FAIL_DENIED, "scope_too_low",
                      "This needs a token with the scope \"%s\"; this one has \"%s\".",
-                     scope_name(scope), scope_name(p->scope));
+                     auth_scope_name(scope), auth_scope_name(p->scope));
 }
 
 enum fail auth_authenticate(struct db *db, str authorization, enum scope needed,
@@ -149,9 +149,9 @@ static enum fail first_token(struct db *db, const char *token_file, struct fault
     char project[CATALOG_ID_ROOM], secret[AUTH_TOKEN_ROOM];
     struct token_row token;
     bool has = false;
-    enum fail f = query_lock_tokens(db, fault);
+    enum fail f = auth_query_lock_tokens(db, fault);
     if (f == FAIL_NONE)
-        f = query_has_operator(db, &has, fault);
+        f = auth_query_has_operator(db, &has, fault);
     if (f != FAIL_NONE || has)
         return f;
     f = first_project(db, project, fault);

@@ -56,7 +56,7 @@ static str name_field(const struct call *call, struct answer *answer, const char
 
 static enum scope scope_field(const struct call *call, struct answer *answer)
 {
-    enum scope scope = scope_of(jsonx_str(call->json, "scope"));
+    enum scope scope = auth_scope_of(jsonx_str(call->json, "scope"));
     if (scope < SCOPE_READ || scope > SCOPE_ADMIN)
         refuse_field(answer, "scope", "This must be read, deploy or admin.");
     return scope;
@@ -109,7 +109,8 @@ static enum fail list_tokens(struct call *call, struct answer *answer, struct fa
     if (f == FAIL_NONE)
         f = page_init(&page, call_query(call, "cursor"), limit, fault);
     if (f == FAIL_NONE)
-        f = query_token_page(call->db, call->principal->project_id, &page, &list, &fetched, fault);
+        f = auth_query_token_page(call->db, call->principal->project_id, &page, &list, &fetched,
+                                  fault);
     if (f == FAIL_NONE)
         answer->json = list_json(&page, list, fetched);
     return f;
@@ -168,7 +169,7 @@ static enum fail make_project(struct call *call, str name, struct new_project *r
     const struct principal *maker = call->principal;
     enum fail f = db_begin(call->db, fault);
     if (f == FAIL_NONE)
-        f = query_lock_tokens(call->db, fault); // before the trail's lock, as everywhere
+        f = auth_query_lock_tokens(call->db, fault); // before the trail's lock, as everywhere
     if (f == FAIL_NONE)
         f = catalog_project_create(call->db, name, ret->id, ret->owner, fault);
     if (f == FAIL_NONE)

@@ -15,8 +15,8 @@ struct token_row {
 };
 
 // "read", "deploy", …; SCOPE_NONE when it is none of them.
-enum scope scope_of(str name);
-const char *scope_name(enum scope scope);
+enum scope auth_scope_of(str name);
+const char *auth_scope_name(enum scope scope);
 
 // What a new token is to be. `maker` is NULL for the first start's.
 struct token_wish {
@@ -44,28 +44,29 @@ json_t *token_json(const struct token_row *t);
 // --- queries.c ---
 // Makes and revocations happen one after the other, on all nodes: a descendant made meanwhile is
 // not missed.
-enum fail query_lock_tokens(struct db *db, struct fault *fault) MUST_CHECK;
+enum fail auth_query_lock_tokens(struct db *db, struct fault *fault) MUST_CHECK;
 struct token_seen {
     struct principal principal;
     struct digest sha256;
     bool wants_touch; // last use recorded more than a minute ago
 };
 // Of a live token; *ret_found is false when there is none.
-enum fail query_token_by_hash(struct db *db, const struct digest *sha256, struct token_seen *ret,
-                              bool *ret_found, struct fault *fault) MUST_CHECK;
-enum fail query_token_touch(struct db *db, const char *project_id, const char *id,
-                            struct fault *fault) MUST_CHECK;
+enum fail auth_query_token_by_hash(struct db *db, const struct digest *sha256,
+                                   struct token_seen *ret, bool *ret_found,
+                                   struct fault *fault) MUST_CHECK;
+enum fail auth_query_token_touch(struct db *db, const char *project_id, const char *id,
+                                 struct fault *fault) MUST_CHECK;
 // Of tokens that are not revoked (expired ones too).
-enum fail query_token_find(struct db *db, const char *project_id, str id, struct token_row *ret,
-                           struct fault *fault) MUST_CHECK;
-enum fail query_token_page(struct db *db, const char *project_id, const struct page *page,
-                           struct token_row **ret, size_t *ret_count,
-                           struct fault *fault) MUST_CHECK;
-enum fail query_token_insert(struct db *db, const struct token_row *t, const char *parent_id,
-                             const struct digest *sha256, int64_t *ret_created_at,
-                             struct fault *fault) MUST_CHECK;
+enum fail auth_query_token_find(struct db *db, const char *project_id, str id,
+                                struct token_row *ret, struct fault *fault) MUST_CHECK;
+enum fail auth_query_token_page(struct db *db, const char *project_id, const struct page *page,
+                                struct token_row **ret, size_t *ret_count,
+                                struct fault *fault) MUST_CHECK;
+enum fail auth_query_token_insert(struct db *db, const struct token_row *t, const char *parent_id,
+                                  const struct digest *sha256, int64_t *ret_created_at,
+                                  struct fault *fault) MUST_CHECK;
 // Rows: id, project of each token revoked now.
-enum fail query_token_revoke(struct db *db, const char *project_id, const char *id,
-                             struct db_rows **ret, struct fault *fault) MUST_CHECK;
-enum fail query_has_operator(struct db *db, bool *ret, struct fault *fault) MUST_CHECK;
+enum fail auth_query_token_revoke(struct db *db, const char *project_id, const char *id,
+                                  struct db_rows **ret, struct fault *fault) MUST_CHECK;
+enum fail auth_query_has_operator(struct db *db, bool *ret, struct fault *fault) MUST_CHECK;
 #endif

@@ -28,14 +28,14 @@ static struct token_row token_of(const struct db_rows *rows, size_t row)
     return t;
 }
 
-enum fail query_lock_tokens(struct db *db, struct fault *fault)
+enum fail auth_query_lock_tokens(struct db *db, struct fault *fault)
 {
     return db_query(db, fault, NULL, "select pg_advisory_xact_lock(7310583194304)");
 }
 
 // Crosses projects: the token is what says which project it is.
-enum fail query_token_by_hash(struct db *db, const struct digest *sha256, struct token_seen *ret,
-                              bool *ret_found, struct fault *fault)
+enum fail auth_query_token_by_hash(struct db *db, const struct digest *sha256,
+                                   struct token_seen *ret, bool *ret_found, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
     enum fail f = db_query(db, fault, &rows,
@@ -55,20 +55,20 @@ enum fail query_token_by_hash(struct db *db, const struct digest *sha256, struct
     copy(ret->principal.token_id, sizeof ret->principal.token_id, db_get(rows, 0, 0));
     copy(ret->principal.project_id, sizeof ret->principal.project_id, db_get(rows, 0, 1));
     copy(ret->principal.owner_id, sizeof ret->principal.owner_id, db_get(rows, 0, 2));
-    ret->principal.scope = scope_of(db_get(rows, 0, 3));
+    ret->principal.scope = auth_scope_of(db_get(rows, 0, 3));
     return FAIL_NONE;
 }
 
-enum fail query_token_touch(struct db *db, const char *project_id, const char *id,
-                            struct fault *fault)
+enum fail auth_query_token_touch(struct db *db, const char *project_id, const char *id,
+                                 struct fault *fault)
 {
     return db_query(db, fault, NULL,
                     "update api_tokens set last_used_at = now() where project_id = $1 and id = $2",
                     db_text(project_id), db_text(id));
 }
 
-enum fail query_token_find(struct db *db, const char *project_id, str id, struct token_row *ret,
-                           struct fault *fault)
+enum fail auth_query_token_find(struct db *db, const char *project_id, str id,
+                                struct token_row *ret, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
     enum fail f = db_query(db, fault, &rows,
@@ -84,8 +84,8 @@ enum fail query_token_find(struct db *db, const char *project_id, str id, struct
     return FAIL_NONE;
 }
 
-enum fail query_token_page(struct db *db, const char *project_id, const struct page *page,
-                           struct token_row **ret, size_t *ret_count, struct fault *fault)
+enum fail auth_query_token_page(struct db *db, const char *project_id, const struct page *page,
+                                struct token_row **ret, size_t *ret_count, struct fault *fault)
 {
     static const char onwards[] =
         "select " TOKEN_COLUMNS " from " TOKENS " where t.project_id = $1 and t.revoked_at is null"
@@ -112,9 +112,9 @@ enum fail query_token_page(struct db *db, const char *project_id, const struct p
     return FAIL_NONE;
 }
 
-enum fail query_token_insert(struct db *db, const struct token_row *t, const char *parent_id,
-                             const struct digest *sha256, int64_t *ret_created_at,
-                             struct fault *fault)
+enum fail auth_query_token_insert(struct db *db, const struct token_row *t, const char *parent_id,
+                                  const struct digest *sha256, int64_t *ret_created_at,
+                                  struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
     enum fail f = db_query(
@@ -130,8 +130,8 @@ enum fail query_token_insert(struct db *db, const struct token_row *t, const cha
 }
 
 // Crosses projects downwards: what the operator's token made goes with it.
-enum fail query_token_revoke(struct db *db, const char *project_id, const char *id,
-                             struct db_rows **ret, struct fault *fault)
+enum fail auth_query_token_revoke(struct db *db, const char *project_id, const char *id,
+                                  struct db_rows **ret, struct fault *fault)
 {
     return db_query(db, fault, ret,
                     "with recursive tree (id) as ("
@@ -144,7 +144,7 @@ enum fail query_token_revoke(struct db *db, const char *project_id, const char *
 }
 
 // Crosses projects: the server has one operator.
-enum fail query_has_operator(struct db *db, bool *ret, struct fault *fault)
+enum fail auth_query_has_operator(struct db *db, bool *ret, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
     enum fail f = db_query(db, fault, &rows,

@@ -9,12 +9,12 @@
 
 static const char *const scope_names[] = {"none", "read", "deploy", "admin", "operator"};
 
-const char *scope_name(enum scope scope)
+const char *auth_scope_name(enum scope scope)
 {
     return scope_names[scope];
 }
 
-enum scope scope_of(str name)
+enum scope auth_scope_of(str name)
 {
     for (int s = SCOPE_READ; s <= SCOPE_OPERATOR; ++s) {
         if (str_eq(name, str_from(scope_names[s])))
@@ -40,8 +40,8 @@ static enum fail check_maker(struct db *db, const struct token_wish *wish, int64
     struct token_row maker;
     enum fail f = auth_require(wish->maker, wish->scope, fault);
     if (f == FAIL_NONE)
-        f = query_token_find(db, wish->maker->project_id, str_from(wish->maker->token_id), &maker,
-                             fault);
+        f = auth_query_token_find(db, wish->maker->project_id, str_from(wish->maker->token_id),
+                                  &maker, fault);
     if (f == FAIL_NOT_FOUND)
         return fault_set(fault, FAIL_UNAUTHORISED, "unauthorized",
                          "This token has been revoked. Use another one.");
@@ -73,18 +73,18 @@ enum fail token_make(struct db *db, const struct token_wish *wish,
     token_id("tok_", t.id);
     snprintf(t.project_id, sizeof t.project_id, "%s", wish->project_id);
     snprintf(t.name, sizeof t.name, "%.*s", STR_FMT(wish->name));
-    snprintf(t.scope, sizeof t.scope, "%s", scope_name(wish->scope));
+    snprintf(t.scope, sizeof t.scope, "%s", auth_scope_name(wish->scope));
     if (maker != NULL && strcmp(maker->project_id, wish->project_id) == 0)
         snprintf(t.created_by, sizeof t.created_by, "%s", maker->token_id);
-    enum fail f = query_lock_tokens(db, fault);
+    enum fail f = auth_query_lock_tokens(db, fault);
     if (f == FAIL_NONE && maker != NULL)
         f = check_maker(db, wish, &t.expires_at, fault);
     if (f != FAIL_NONE)
         return f;
     make_secret(ret_secret);
     struct digest sha256 = digest_sha256(str_of(ret_secret, AUTH_TOKEN_ROOM - 1));
-    f = query_token_insert(db, &t, maker != NULL ? maker->token_id : NULL, &sha256, &t.created_at,
-                           fault);
+    f = auth_query_token_insert(db, &t, maker != NULL ? maker->token_id : NULL, &sha256,
+                                &t.created_at, fault);
     if (f == FAIL_NONE)
         f = audit_made(db, wish, &t, fault);
     if (f == FAIL_NONE)
@@ -111,13 +111,13 @@ enum fail token_revoke(struct db *db, const struct principal *p, str id, const c
 {
     assert(db_is_in_transaction(db));
     DB_ROWS_AUTO gone = NULL;
-    enum fail f = query_lock_tokens(db, fault);
+    enum fail f = auth_query_lock_tokens(db, fault);
     if (f == FAIL_NONE)
-        f = query_token_find(db, p->project_id, id, ret, fault);
+        f = auth_query_token_find(db, p->project_id, id, ret, fault);
     if (f == FAIL_NONE)
-        f = auth_require(p, scope_of(str_from(ret->scope)), fault);
+        f = auth_require(p, auth_scope_of(str_from(ret->scope)), fault);
     if (f == FAIL_NONE)
-        f = query_token_revoke(db, p->project_id, ret->id, &gone, fault);
+        f = auth_query_token_revoke(db, p->project_id, ret->id, &gone, fault);
     if (f == FAIL_NONE)
         f = audit_revoked(db, p, ret->id, gone, request_id, address, fault);
     return f;

@@ -56,12 +56,12 @@ enum fail audit_append(struct db *db, const char *project_id, const char *actor,
                             .address = address,
                             .facts = str_from(text)};
     struct digest previous;
-    enum fail f = query_audit_head(db, project_id, &e.seq, &previous, fault);
+    enum fail f = catalog_query_audit_head(db, project_id, &e.seq, &previous, fault);
     if (f != FAIL_NONE)
         return f;
     ++e.seq;
     struct digest hash = audit_hash(&previous, &e);
-    return query_audit_insert(db, &e, &hash, fault);
+    return catalog_query_audit_insert(db, &e, &hash, fault);
 }
 
 // Whether the row continues the chain, whose end then is its own hash.
@@ -87,10 +87,10 @@ enum fail audit_verify(struct db *db, const char *project_id, int64_t *ret_bad, 
 {
     int64_t seen = 0, head_seq = 0;
     struct digest end = digest_sha256(str_from(project_id)), head_hash;
-    enum fail f = query_audit_head(db, project_id, &head_seq, &head_hash, fault);
+    enum fail f = catalog_query_audit_head(db, project_id, &head_seq, &head_hash, fault);
     while (f == FAIL_NONE) {
         DB_ROWS_AUTO rows = NULL;
-        f = query_audit_rows(db, project_id, seen, VERIFY_AT_ONCE, &rows, fault);
+        f = catalog_query_audit_rows(db, project_id, seen, VERIFY_AT_ONCE, &rows, fault);
         size_t n = db_count(rows);
         for (size_t i = 0; i != n; ++i) {
             if (!continues(rows, i, project_id, ++seen, &end)) {

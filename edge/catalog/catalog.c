@@ -15,7 +15,7 @@ enum fail catalog_project_create(struct db *db, str display_name,
     assert(db_is_in_transaction(db));
     token_id("prj_", ret_id);
     token_uuid(ret_owner);
-    return query_project_insert(db, ret_id, ret_owner, display_name, fault);
+    return catalog_query_project_insert(db, ret_id, ret_owner, display_name, fault);
 }
 
 enum fail catalog_plugin_upsert(struct db *db, const char *project_id, str slug, str display_name,
@@ -27,7 +27,8 @@ enum fail catalog_plugin_upsert(struct db *db, const char *project_id, str slug,
     token_id("plg_", p.id);
     snprintf(p.project_id, sizeof p.project_id, "%s", project_id);
     snprintf(p.slug, sizeof p.slug, "%.*s", STR_FMT(slug));
-    return query_plugin_upsert(db, &p, display_name, version, tier, ret, ret_created, fault);
+    return catalog_query_plugin_upsert(db, &p, display_name, version, tier, ret, ret_created,
+                                       fault);
 }
 
 enum fail catalog_instance_create(struct db *db, const char *project_id, const struct plugin *p,
@@ -44,11 +45,11 @@ enum fail catalog_instance_create(struct db *db, const char *project_id, const s
         token_hex(tail, 8);
         int n = snprintf(i.slug, sizeof i.slug, "%s-%s", p->slug, tail);
         assert(n < (int)sizeof i.slug);
-        enum fail f = query_slug_issue(db, i.slug, project_id, &is_new, fault);
+        enum fail f = catalog_query_slug_issue(db, i.slug, project_id, &is_new, fault);
         if (f != FAIL_NONE)
             return f;
     }
-    enum fail f = query_instance_insert(db, &i, &i.created_at, fault);
+    enum fail f = catalog_query_instance_insert(db, &i, &i.created_at, fault);
     if (f == FAIL_NONE)
         *ret = i;
     return f;
@@ -83,7 +84,7 @@ enum fail catalog_plugin_list(struct db *db, const char *project_id, unsigned li
     struct plugin *list AUTOFREE = NULL;
     enum fail f = page_init(&page, cursor, limit, fault);
     if (f == FAIL_NONE)
-        f = query_plugin_page(db, project_id, &page, &list, &fetched, fault);
+        f = catalog_query_plugin_page(db, project_id, &page, &list, &fetched, fault);
     if (f != FAIL_NONE)
         return f;
     size_t shown = page_shown(&page, fetched);

@@ -13,27 +13,29 @@ struct audit_event {
 };
 struct digest audit_hash(const struct digest *previous, const struct audit_event *e);
 
-enum fail query_project_insert(struct db *db, const char *id, const char *owner_id, str name,
-                               struct fault *fault) MUST_CHECK;
+enum fail catalog_query_project_insert(struct db *db, const char *id, const char *owner_id,
+                                       str name, struct fault *fault) MUST_CHECK;
 // Inserts `p` (id, project, slug) or updates the one with that slug.
-enum fail query_plugin_upsert(struct db *db, const struct plugin *p, str display_name, str version,
-                              str tier, struct plugin *ret, bool *ret_created,
-                              struct fault *fault) MUST_CHECK;
+enum fail catalog_query_plugin_upsert(struct db *db, const struct plugin *p, str display_name,
+                                      str version, str tier, struct plugin *ret, bool *ret_created,
+                                      struct fault *fault) MUST_CHECK;
 // Up to page_fetch rows in the order of the page's direction; malloc'ed.
-enum fail query_plugin_page(struct db *db, const char *project_id, const struct page *page,
-                            struct plugin **ret, size_t *ret_count, struct fault *fault) MUST_CHECK;
+enum fail catalog_query_plugin_page(struct db *db, const char *project_id, const struct page *page,
+                                    struct plugin **ret, size_t *ret_count,
+                                    struct fault *fault) MUST_CHECK;
 // Remembers the slug for good; false when it was issued before.
-enum fail query_slug_issue(struct db *db, const char *slug, const char *project_id,
-                           bool *ret_is_new, struct fault *fault) MUST_CHECK;
-enum fail query_instance_insert(struct db *db, const struct instance *i, int64_t *ret_created_at,
-                                struct fault *fault) MUST_CHECK;
+enum fail catalog_query_slug_issue(struct db *db, const char *slug, const char *project_id,
+                                   bool *ret_is_new, struct fault *fault) MUST_CHECK;
+enum fail catalog_query_instance_insert(struct db *db, const struct instance *i,
+                                        int64_t *ret_created_at, struct fault *fault) MUST_CHECK;
 // Locks the chain's head until the transaction ends.
-enum fail query_audit_head(struct db *db, const char *project_id, int64_t *ret_seq,
-                           struct digest *ret_hash, struct fault *fault) MUST_CHECK;
-enum fail query_audit_insert(struct db *db, const struct audit_event *e, const struct digest *hash,
-                             struct fault *fault) MUST_CHECK;
+enum fail catalog_query_audit_head(struct db *db, const char *project_id, int64_t *ret_seq,
+                                   struct digest *ret_hash, struct fault *fault) MUST_CHECK;
+enum fail catalog_query_audit_insert(struct db *db, const struct audit_event *e,
+                                     const struct digest *hash, struct fault *fault) MUST_CHECK;
 // The chain from `after` on, at most `limit` rows: seq, at, actor, action, subject, request id,
 // address, facts, hash.
-enum fail query_audit_rows(struct db *db, const char *project_id, int64_t after, unsigned limit,
-                           struct db_rows **ret, struct fault *fault) MUST_CHECK;
+enum fail catalog_query_audit_rows(struct db *db, const char *project_id, int64_t after,
+                                   unsigned limit, struct db_rows **ret,
+                                   struct fault *fault) MUST_CHECK;
 #endif

@@ -50,8 +50,8 @@ static enum fail no_instance(struct fault *fault)
 
 // --- projects ---
 
-enum fail query_project_insert(struct db *db, const char *id, const char *owner_id, str name,
-                               struct fault *fault)
+enum fail catalog_query_project_insert(struct db *db, const char *id, const char *owner_id,
+                                       str name, struct fault *fault)
 {
     enum fail f = db_query(db, fault, NULL,
                            "insert into projects (id, owner_user_id, display_name)"
@@ -103,8 +103,9 @@ enum fail catalog_plugin_find(struct db *db, const char *project_id, str ref, st
     return FAIL_NONE;
 }
 
-enum fail query_plugin_upsert(struct db *db, const struct plugin *p, str display_name, str version,
-                              str tier, struct plugin *ret, bool *ret_created, struct fault *fault)
+enum fail catalog_query_plugin_upsert(struct db *db, const struct plugin *p, str display_name,
+                                      str version, str tier, struct plugin *ret, bool *ret_created,
+                                      struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
     enum fail f = db_query(db, fault, &rows,
@@ -142,8 +143,8 @@ enum fail catalog_plugin_delete(struct db *db, const char *project_id, const cha
     return f != FAIL_NONE ? f : db_count(rows) == 0 ? no_plugin(fault) : FAIL_NONE;
 }
 
-enum fail query_plugin_page(struct db *db, const char *project_id, const struct page *page,
-                            struct plugin **ret, size_t *ret_count, struct fault *fault)
+enum fail catalog_query_plugin_page(struct db *db, const char *project_id, const struct page *page,
+                                    struct plugin **ret, size_t *ret_count, struct fault *fault)
 {
     static const char onwards[] = "select " PLUGIN_COLUMNS " from plugins where project_id = $1"
                                   " and ($2::timestamptz is null or (created_at, id) < ($2, $3))"
@@ -170,8 +171,8 @@ enum fail query_plugin_page(struct db *db, const char *project_id, const struct 
 
 // --- instances ---
 
-enum fail query_slug_issue(struct db *db, const char *slug, const char *project_id,
-                           bool *ret_is_new, struct fault *fault)
+enum fail catalog_query_slug_issue(struct db *db, const char *slug, const char *project_id,
+                                   bool *ret_is_new, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
     enum fail f = db_query(db, fault, &rows,
@@ -182,8 +183,8 @@ enum fail query_slug_issue(struct db *db, const char *slug, const char *project_
     return f;
 }
 
-enum fail query_instance_insert(struct db *db, const struct instance *i, int64_t *ret_created_at,
-                                struct fault *fault)
+enum fail catalog_query_instance_insert(struct db *db, const struct instance *i,
+                                        int64_t *ret_created_at, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
     enum fail f =
@@ -305,8 +306,8 @@ static enum fail read_digest(const struct db_rows *rows, size_t row, size_t colu
     return FAIL_NONE;
 }
 
-enum fail query_audit_head(struct db *db, const char *project_id, int64_t *ret_seq,
-                           struct digest *ret_hash, struct fault *fault)
+enum fail catalog_query_audit_head(struct db *db, const char *project_id, int64_t *ret_seq,
+                                   struct digest *ret_hash, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
     enum fail f = db_query(db, fault, &rows,
@@ -320,8 +321,8 @@ enum fail query_audit_head(struct db *db, const char *project_id, int64_t *ret_s
     return read_digest(rows, 0, 1, ret_hash, fault);
 }
 
-enum fail query_audit_insert(struct db *db, const struct audit_event *e, const struct digest *hash,
-                             struct fault *fault)
+enum fail catalog_query_audit_insert(struct db *db, const struct audit_event *e,
+                                     const struct digest *hash, struct fault *fault)
 {
     return db_query(db, fault, NULL,
                     "with event as (insert into audit_events (project_id, seq, at, actor, action,"
@@ -334,8 +335,8 @@ enum fail query_audit_insert(struct db *db, const struct audit_event *e, const s
                     db_bytes(str_of(hash->b, sizeof hash->b)));
 }
 
-enum fail query_audit_rows(struct db *db, const char *project_id, int64_t after, unsigned limit,
-                           struct db_rows **ret, struct fault *fault)
+enum fail catalog_query_audit_rows(struct db *db, const char *project_id, int64_t after,
+                                   unsigned limit, struct db_rows **ret, struct fault *fault)
 {
     return db_query(db, fault, ret,
                     "select seq, " MS("at") ", actor, action, subject, request_id, address, facts,"

@@ -136,7 +136,7 @@ static const char *words_about(const PGconn *conn)
 static enum fail connect_now(struct db *db, struct fault *fault)
 {
     if (db->reopens && clock_monotonic_ms() < no_connect_until)
-        return state_unavailable(fault, "was refused a moment ago");
+        return db_state_unavailable(fault, "was refused a moment ago");
     PGconn *conn = connect_to(db->url);
     if (PQstatus(conn) == CONNECTION_OK) {
         PQsetNoticeReceiver(conn, on_notice, NULL);
@@ -145,7 +145,7 @@ static enum fail connect_now(struct db *db, struct fault *fault)
             return FAIL_NONE;
         }
     }
-    enum fail f = state_unavailable(fault, words_about(conn));
+    enum fail f = db_state_unavailable(fault, words_about(conn));
     PQfinish(conn);
     tell_health(false);
     if (db->reopens)
@@ -170,14 +170,14 @@ static enum fail make_ready(struct db *db, struct fault *fault)
     db->constraint[0] = '\0';
     if (db->transaction != TRANSACTION_LOST && faults_due()) {
         lose(db);
-        return state_unavailable(fault, "a fault was injected");
+        return db_state_unavailable(fault, "a fault was injected");
     }
     if (db->conn != NULL && has_gone(db->conn))
         lose(db);
     if (db->conn != NULL)
         return FAIL_NONE;
     if (db->transaction != NO_TRANSACTION || !db->reopens)
-        return state_unavailable(fault, "the connection was lost");
+        return db_state_unavailable(fault, "the connection was lost");
     return connect_now(db, fault);
 }
 
@@ -283,14 +283,14 @@ static enum fail judge(struct db *db, const PGresult *r, struct fault *fault)
         return FAIL_NONE;
     }
     if (PQstatus(db->conn) != CONNECTION_OK) {
-        enum fail f = state_unavailable(fault, PQerrorMessage(db->conn));
+        enum fail f = db_state_unavailable(fault, PQerrorMessage(db->conn));
         lose(db);
         return f;
     }
     tell_health(true);
     const char *constraint = PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME);
     snprintf(db->constraint, sizeof db->constraint, "%s", constraint != NULL ? constraint : "");
-    return state_fault(r, fault);
+    return db_state_fault(r, fault);
 }
 
 // A statement that was sent and then lost may have been carried out.
@@ -305,7 +305,7 @@ static bool may_repeat(struct db *db, const char *sql, const PGresult *failed)
         return false;
     if (db->conn == NULL)
         return db->reopens && is_harmless_twice(sql);
-    return state_is_stale(failed);
+    return db_state_is_stale(failed);
 }
 
 typedef PGresult *run_fn(struct db *db, const char *sql, const struct bound *b);
@@ -323,7 +323,7 @@ static enum fail run(struct db *db, run_fn *fn, const char *sql, const struct bo
             *ret = r;
             return FAIL_NONE;
         }
-        bool stale = db->conn != NULL && state_is_stale(r);
+        bool stale = db->conn != NULL && db_state_is_stale(r);
         bool repeat = tries == 1 && may_repeat(db, sql, r);
         PQclear(r);
         if (stale) {
@@ -342,10 +342,10 @@ enum fail db_query_n(struct db *db, struct fault *fault, struct db_rows **ret_ro
     PGresult *r = NULL;
     if (ret_rows != NULL)
         *ret_rows = NULL;
-    enum fail f = bound_init(&b, params, count, fault);
+    enum fail f = db_bound_init(&b, params, count, fault);
     if (f == FAIL_NONE)
         f = run(db, run_prepared, sql, &b, &r, fault);
-    bound_fini(&b);
+    db_bound_fini(&b);
     if (f == FAIL_NONE && ret_rows != NULL)
         *ret_rows = (struct db_rows *)r;
     else

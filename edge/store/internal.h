@@ -13,15 +13,15 @@ struct bound {
     int lengths[DB_PARAMS_MAX], formats[DB_PARAMS_MAX];
     char *copies; // of what was not NUL-terminated
 };
-enum fail bound_init(struct bound *b, const struct db_param *params, size_t count,
-                     struct fault *fault) MUST_CHECK;
-void bound_fini(struct bound *b);
+enum fail db_bound_init(struct bound *b, const struct db_param *params, size_t count,
+                        struct fault *fault) MUST_CHECK;
+void db_bound_fini(struct bound *b);
 
 // "The database cannot be reached"; `why` goes to the log.
-enum fail state_unavailable(struct fault *fault, const char *why);
+enum fail db_state_unavailable(struct fault *fault, const char *why);
 // By the SQL state of a failed result.
-enum fail state_fault(const PGresult *result, struct fault *fault);
+enum fail db_state_fault(const PGresult *result, struct fault *fault);
 // A plan that went stale under a changed schema, or a statement the server has forgotten: was not
 // carried out, and may be prepared anew.
-bool state_is_stale(const PGresult *result);
+bool db_state_is_stale(const PGresult *result);
 #endif

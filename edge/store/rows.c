@@ -49,8 +49,8 @@ static bool has_nul(const struct db_param *d)
     return d->_copy && memchr(d->p, '\0', (size_t)d->n) != NULL;
 }
 
-enum fail bound_init(struct bound *b, const struct db_param *params, size_t count,
-                     struct fault *fault)
+enum fail db_bound_init(struct bound *b, const struct db_param *params, size_t count,
+                        struct fault *fault)
 {
     assert(count <= DB_PARAMS_MAX);
     *b = (struct bound){.count = (int)count};
@@ -79,7 +79,7 @@ enum fail bound_init(struct bound *b, const struct db_param *params, size_t coun
     return FAIL_NONE;
 }
 
-void bound_fini(struct bound *b)
+void db_bound_fini(struct bound *b)
 {
     free(b->copies);
     b->copies = NULL;

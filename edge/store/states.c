@@ -40,7 +40,7 @@ static void log_state(const PGresult *result, struct fault *fault, const char *s
               field(result, PG_DIAG_CONSTRAINT_NAME), words);
 }
 
-enum fail state_unavailable(struct fault *fault, const char *why)
+enum fail db_state_unavailable(struct fault *fault, const char *why)
 {
     fault_set(fault, FAIL_BUSY, "database_unavailable",
               "The database cannot be reached right now. Try again in a moment.");
@@ -48,7 +48,7 @@ enum fail state_unavailable(struct fault *fault, const char *why)
     return FAIL_BUSY;
 }
 
-enum fail state_fault(const PGresult *result, struct fault *fault)
+enum fail db_state_fault(const PGresult *result, struct fault *fault)
 {
     // serialization_failure, deadlock_detected, and what another's row forbids
     static const char *const conflicts[] = {"23505", "23503", "23P01", "40001", "40P01", NULL};
@@ -78,7 +78,7 @@ enum fail state_fault(const PGresult *result, struct fault *fault)
     return f;
 }
 
-bool state_is_stale(const PGresult *result)
+bool db_state_is_stale(const PGresult *result)
 {
     static const char *const stale[] = {"26000", "0A000", NULL};
     return is_any(field(result, PG_DIAG_SQLSTATE), stale);
