@@ -482,6 +482,17 @@ static void refuses_names_that_are_not_utf8(void **state)
     refused(b, "\"a");
 }
 
+// libarchive goes on with what it could make of such a header.
+static void refuses_headers_that_are_not_in_order(void **state)
+{
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    tar_entry(&b, STR("x"), 'x', STR("20 path=other.html\n"), NULL); // one too long
+    tar_entry(&b, STR("good.html"), '0', STR("x"), NULL);
+    tar_end(&b);
+    refused(b, "\"good.html\" is damaged");
+}
+
 static void a_nul_in_a_name_is_no_way_around(void **state)
 {
     struct zip z;
@@ -823,6 +834,7 @@ int main(int argc, char **argv)
         TEST(backslashes_of_zip_are_slashes),
         TEST(refuses_evil_names_of_pax),
         TEST(refuses_names_that_are_not_utf8),
+        TEST(refuses_headers_that_are_not_in_order),
         TEST(a_nul_in_a_name_is_no_way_around),
         TEST(refuses_all_that_is_no_file),
         TEST(refuses_encrypted_entries),
