@@ -14,23 +14,23 @@ static enum cli_exit get(struct cli *cli, const char *path, json_t **ret)
 
 static void print_apps(struct cli *cli, const json_t *apps)
 {
-    struct table t;
+    struct listing t;
     size_t i;
     json_t *app;
-    table_init(&t, 5);
+    listing_init(&t, 5);
     for (i = 0; i != 5; ++i)
-        table_add(&t, STYLE_DIM,
+        listing_add(&t, STYLE_DIM,
                   str_from((const char *[]){"APP", "NAME", "VERSION", "CHANGED", "LINK"}[i]));
     json_array_foreach(apps, i, app)
     {
-        table_add(&t, STYLE_STRONG, show_member(app, "slug"));
-        table_add(&t, STYLE_NONE, show_member(app, "displayName"));
-        table_add(&t, STYLE_NONE, show_member(app, "version"));
+        listing_add(&t, STYLE_STRONG, show_member(app, "slug"));
+        listing_add(&t, STYLE_NONE, show_member(app, "displayName"));
+        listing_add(&t, STYLE_NONE, show_member(app, "version"));
         show_add_time(&t, app, "updatedAt");
-        table_add(&t, STYLE_LINK, show_member(app, "publicAppUrl"));
+        listing_add(&t, STYLE_LINK, show_member(app, "publicAppUrl"));
     }
-    table_print(&t, &cli->output);
-    table_fini(&t);
+    listing_print(&t, &cli->output);
+    listing_fini(&t);
 }
 
 enum cli_exit command_apps(struct cli *cli)
@@ -71,12 +71,12 @@ static bool is_active(const json_t *deployment)
 
 static void print_deployments(struct cli *cli, const json_t *deployments)
 {
-    struct table t;
+    struct listing t;
     size_t i;
     json_t *deployment;
-    table_init(&t, 5);
+    listing_init(&t, 5);
     for (i = 0; i != 5; ++i)
-        table_add(&t, STYLE_DIM,
+        listing_add(&t, STYLE_DIM,
                   str_from((const char *[]){" ", "DEPLOYMENT", "DEPLOYED", "FILES", "SIZE"}[i]));
     json_array_foreach(deployments, i, deployment)
     {
@@ -84,14 +84,14 @@ static void print_deployments(struct cli *cli, const json_t *deployments)
         bool active = is_active(deployment);
         snprintf(files, sizeof files, "%lld",
                  (long long)json_integer_value(json_object_get(deployment, "fileCount")));
-        table_add(&t, STYLE_GOOD, active ? STR("*") : STR(" "));
-        table_add(&t, active ? STYLE_STRONG : STYLE_NONE, show_member(deployment, "id"));
+        listing_add(&t, STYLE_GOOD, active ? STR("*") : STR(" "));
+        listing_add(&t, active ? STYLE_STRONG : STYLE_NONE, show_member(deployment, "id"));
         show_add_time(&t, deployment, "createdAt");
-        table_add_right(&t, STYLE_NONE, str_from(files));
+        listing_add_right(&t, STYLE_NONE, str_from(files));
         show_add_bytes(&t, deployment, "totalBytes");
     }
-    table_print(&t, &cli->output);
-    table_fini(&t);
+    listing_print(&t, &cli->output);
+    listing_fini(&t);
 }
 
 enum cli_exit command_deployments(struct cli *cli)

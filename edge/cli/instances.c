@@ -5,7 +5,7 @@
 static enum cli_exit list(struct cli *cli, const char *path)
 {
     json_auto_t *answer = NULL;
-    struct table t;
+    struct listing t;
     size_t i;
     json_t *instance;
     enum cli_exit exit = api_list(cli, path, &answer);
@@ -13,18 +13,18 @@ static enum cli_exit list(struct cli *cli, const char *path)
         return exit;
     if (cli->output.json)
         return cli_json(cli, json_incref(answer));
-    table_init(&t, 4);
+    listing_init(&t, 4);
     for (i = 0; i != 4; ++i)
-        table_add(&t, STYLE_DIM, str_from((const char *[]){"INSTANCE", "ID", "MADE", "LINK"}[i]));
+        listing_add(&t, STYLE_DIM, str_from((const char *[]){"INSTANCE", "ID", "MADE", "LINK"}[i]));
     json_array_foreach(json_object_get(answer, "data"), i, instance)
     {
-        table_add(&t, STYLE_STRONG, show_member(instance, "slug"));
-        table_add(&t, STYLE_NONE, show_member(instance, "id"));
+        listing_add(&t, STYLE_STRONG, show_member(instance, "slug"));
+        listing_add(&t, STYLE_NONE, show_member(instance, "id"));
         show_add_time(&t, instance, "createdAt");
-        table_add(&t, STYLE_LINK, show_member(instance, "url"));
+        listing_add(&t, STYLE_LINK, show_member(instance, "url"));
     }
-    table_print(&t, &cli->output);
-    table_fini(&t);
+    listing_print(&t, &cli->output);
+    listing_fini(&t);
     return EXIT_DONE;
 }
 

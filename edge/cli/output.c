@@ -54,20 +54,20 @@ void output_json(const struct output *o, const json_t *document)
     fflush(stdout);
 }
 
-void table_init(struct table *t, size_t columns)
+void listing_init(struct listing *t, size_t columns)
 {
-    *t = (struct table){.columns = columns};
+    *t = (struct listing){.columns = columns};
 }
 
-void table_fini(struct table *t)
+void listing_fini(struct listing *t)
 {
     for (size_t i = 0; i != t->cells; ++i)
         free(t->_cells[i].text);
     free(t->_cells);
-    *t = (struct table){.columns = 0};
+    *t = (struct listing){.columns = 0};
 }
 
-static void add_cell(struct table *t, enum style style, str text, bool right)
+static void add_cell(struct listing *t, enum style style, str text, bool right)
 {
     if (t->cells == t->_room) {
         t->_room = t->_room != 0 ? t->_room * 2 : 32;
@@ -79,20 +79,20 @@ static void add_cell(struct table *t, enum style style, str text, bool right)
     buf_init(&safe, SIZE_MAX / 2);
     escape_add(&safe, text);
     t->_cells[t->cells++] =
-        (struct table_cell){.text = buf_take(&safe), .style = style, .right = right};
+        (struct listing_cell){.text = buf_take(&safe), .style = style, .right = right};
 }
 
-void table_add(struct table *t, enum style style, str text)
+void listing_add(struct listing *t, enum style style, str text)
 {
     add_cell(t, style, text, false);
 }
 
-void table_add_right(struct table *t, enum style style, str text)
+void listing_add_right(struct listing *t, enum style style, str text)
 {
     add_cell(t, style, text, true);
 }
 
-static size_t column_width(const struct table *t, size_t column)
+static size_t column_width(const struct listing *t, size_t column)
 {
     size_t widest = 0;
     for (size_t i = column; i < t->cells; i += t->columns) {
@@ -103,7 +103,7 @@ static size_t column_width(const struct table *t, size_t column)
     return widest;
 }
 
-static void print_cell(const struct output *o, const struct table_cell *cell, size_t width,
+static void print_cell(const struct output *o, const struct listing_cell *cell, size_t width,
                        bool is_last)
 {
     size_t own = escape_width(str_from(cell->text));
@@ -115,7 +115,7 @@ static void print_cell(const struct output *o, const struct table_cell *cell, si
         printf("%*s", cell->right ? 2 : pad + 2, "");
 }
 
-void table_print(const struct table *t, const struct output *o)
+void listing_print(const struct listing *t, const struct output *o)
 {
     enum { COLUMNS_MAX = 16 };
     size_t widths[COLUMNS_MAX];

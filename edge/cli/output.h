@@ -23,21 +23,21 @@ void output_text(const struct output *o, FILE *to, enum style style, str text);
 void output_json(const struct output *o, const json_t *document);
 
 // A table of text cells, filled row by row; cells are copied, escaped.
-struct table {
+struct listing {
     size_t columns, cells, _room;
-    struct table_cell {
+    struct listing_cell {
         char *text;
         enum style style;
         bool right;
     } * _cells;
 };
-void table_init(struct table *t, size_t columns);
-void table_fini(struct table *t);
-void table_add(struct table *t, enum style style, str text);
+void listing_init(struct listing *t, size_t columns);
+void listing_fini(struct listing *t);
+void listing_add(struct listing *t, enum style style, str text);
 // The same, aligned to the right: numbers.
-void table_add_right(struct table *t, enum style style, str text);
+void listing_add_right(struct listing *t, enum style style, str text);
 // Columns two spaces apart; the last one is not padded. The first row is the head.
-void table_print(const struct table *t, const struct output *o);
+void listing_print(const struct listing *t, const struct output *o);
 
 // The progress of one upload on stderr: a bar on a terminal, nothing elsewhere. Shown from the
 // second quarter of a second on, so that short ones do not flicker.

@@ -12,14 +12,14 @@ str show_member(const json_t *object, const char *key)
     return jsonx_str(object, key);
 }
 
-void show_add_time(struct table *t, const json_t *object, const char *key)
+void show_add_time(struct listing *t, const json_t *object, const char *key)
 {
     char text[UNITS_ROOM] = "";
     int64_t then;
     str time = show_member(object, key);
     if (time.p != NULL && units_parse_time(time, &then))
         units_relative(clock_real_ms(), then, text);
-    table_add(t, STYLE_DIM, str_from(text));
+    listing_add(t, STYLE_DIM, str_from(text));
 }
 
 static uint64_t number(const json_t *object, const char *key)
@@ -28,11 +28,11 @@ static uint64_t number(const json_t *object, const char *key)
     return value > 0 ? (uint64_t)value : 0;
 }
 
-void show_add_bytes(struct table *t, const json_t *object, const char *key)
+void show_add_bytes(struct listing *t, const json_t *object, const char *key)
 {
     char text[UNITS_ROOM];
     bool known = json_is_integer(json_object_get(object, key));
-    table_add_right(t, STYLE_NONE,
+    listing_add_right(t, STYLE_NONE,
                     known ? str_from(units_bytes(number(object, key), text)) : STR(""));
 }
 
@@ -59,10 +59,10 @@ void show_warnings(struct cli *cli, const json_t *answer)
 
 static void show_changes(struct cli *cli, const json_t *changes, size_t most)
 {
-    struct table t;
+    struct listing t;
     size_t i;
     json_t *change;
-    table_init(&t, 3);
+    listing_init(&t, 3);
     json_array_foreach(changes, i, change)
     {
         str kind = show_member(change, "change");
@@ -70,12 +70,12 @@ static void show_changes(struct cli *cli, const json_t *changes, size_t most)
         enum style style = added ? STYLE_GOOD : removed ? STYLE_BAD : STYLE_WARN;
         if (i == most)
             break;
-        table_add(&t, style, added ? STR("  +") : removed ? STR("  -") : STR("  ~"));
-        table_add(&t, STYLE_NONE, show_member(change, "path"));
+        listing_add(&t, style, added ? STR("  +") : removed ? STR("  -") : STR("  ~"));
+        listing_add(&t, STYLE_NONE, show_member(change, "path"));
         show_add_bytes(&t, change, "bytes");
     }
-    table_print(&t, &cli->output);
-    table_fini(&t);
+    listing_print(&t, &cli->output);
+    listing_fini(&t);
     if (json_array_size(changes) > most)
         printf("  and %zu more\n", json_array_size(changes) - most);
 }

@@ -6,8 +6,8 @@
 // A string member, or an absent view.
 str show_member(const json_t *object, const char *key);
 // "2 min ago" of a time member, "" when it is absent or no time.
-void show_add_time(struct table *t, const json_t *object, const char *key);
-void show_add_bytes(struct table *t, const json_t *object, const char *key);
+void show_add_time(struct listing *t, const json_t *object, const char *key);
+void show_add_bytes(struct listing *t, const json_t *object, const char *key);
 // The answer of a deploy, a dry run or an activation: what changed, warnings, the link last.
 void show_deployed(struct cli *cli, const json_t *answer, bool is_dry_run);
 void show_warnings(struct cli *cli, const json_t *answer);

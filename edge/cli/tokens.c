@@ -55,7 +55,7 @@ enum cli_exit command_token_create(struct cli *cli)
 enum cli_exit command_token_list(struct cli *cli)
 {
     json_auto_t *answer = NULL;
-    struct table t;
+    struct listing t;
     size_t i;
     json_t *token;
     enum cli_exit exit = api_list(cli, "/api/tokens", &answer);
@@ -63,21 +63,21 @@ enum cli_exit command_token_list(struct cli *cli)
         return exit;
     if (cli->output.json)
         return cli_json(cli, json_incref(answer));
-    table_init(&t, 6);
+    listing_init(&t, 6);
     for (i = 0; i != 6; ++i)
-        table_add(&t, STYLE_DIM,
+        listing_add(&t, STYLE_DIM,
                   str_from((const char *[]){"ID", "NAME", "SCOPE", "MADE", "USED", "EXPIRES"}[i]));
     json_array_foreach(json_object_get(answer, "data"), i, token)
     {
-        table_add(&t, STYLE_NONE, show_member(token, "id"));
-        table_add(&t, STYLE_STRONG, show_member(token, "name"));
-        table_add(&t, STYLE_NONE, show_member(token, "scope"));
+        listing_add(&t, STYLE_NONE, show_member(token, "id"));
+        listing_add(&t, STYLE_STRONG, show_member(token, "name"));
+        listing_add(&t, STYLE_NONE, show_member(token, "scope"));
         show_add_time(&t, token, "createdAt");
         show_add_time(&t, token, "lastUsedAt");
         show_add_time(&t, token, "expiresAt");
     }
-    table_print(&t, &cli->output);
-    table_fini(&t);
+    listing_print(&t, &cli->output);
+    listing_fini(&t);
     return EXIT_DONE;
 }
 
