@@ -51,25 +51,31 @@ bool site_is_loopback(str host)
     return inet_pton(AF_INET, z, &a) == 1;
 }
 
-static struct origin keep_origin(const char *text)
+// `*text` is a copy of ours: the origin's host is a view into it.
+static struct origin keep_origin(char **text, const char *origin)
 {
     struct origin o = {0};
-    if (text[0] != '\0')
-        o.is_set = site_parse_origin(str_dup(str_from(text)), &o.is_tls, &o.host,
-                                     &o.port); // the copy lives as long as the process
+    free(*text);
+    *text = str_dup(str_from(origin));
+    if (origin[0] != '\0')
+        o.is_set = site_parse_origin(*text, &o.is_tls, &o.host, &o.port);
     o.is_loopback = !o.is_set || site_is_loopback(o.host);
     return o;
 }
 
 void site_init(const struct site_options *o)
 {
-    apps = keep_origin(o->apps_origin);
-    console = keep_origin(o->console_origin);
+    static char *apps_text, *console_text, *suffix_text;
+    apps = keep_origin(&apps_text, o->apps_origin);
+    console = keep_origin(&console_text, o->console_origin);
+    instance_suffix = (str){0};
     if (o->instance_domain[0] != '\0') {
         struct buf b;
         buf_init(&b, 300);
         buf_addf(&b, ".%s", o->instance_domain);
-        instance_suffix = str_from(buf_take(&b));
+        free(suffix_text);
+        suffix_text = buf_take(&b);
+        instance_suffix = str_from(suffix_text);
     }
 }
 
