@@ -89,6 +89,7 @@ static void json_is_read_too(void **state)
     expect("{\"a\": \"\\ud83d\\ude00\", \"b\": \"\\\\ud83d\"}",
            "{\"a\":\"\xf0\x9f\x98\x80\",\"b\":\"\\\\ud83d\"}");
     refuse("{\"a\": \"\\ud83d\"}", 10, "not valid YAML");
+    refuse("{\"a\": \"\\\\ud83d\\ude00\"}", 10, "not valid YAML"); // the first is a backslash
     refuse("{\"a\": \"\\ude00\\ud83d\"}", 10, "not valid YAML");
 }
 

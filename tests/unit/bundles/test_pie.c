@@ -321,12 +321,13 @@ static void limits(void **state)
 {
     const struct pie_limits small = {.file_bytes = 1000,
                                      .front_bytes = 200,
-                                     .public_files = 2,
+                                     .public_files = 3,
                                      .public_file_bytes = 10,
                                      .public_total_bytes = 15};
-    struct read *r =
-        read_bytes(STR(FRONT FILE_AT("index.html") FILE_AT("b") FILE_AT("c") FILE_AT("d")), &small);
-    expect_one(&r->problems, FRONT_LINES + 5, "public-file:c", "at most 2");
+    struct read *r = read_bytes(
+        STR(FRONT FILE_AT("index.html") FILE_AT("b") FILE_AT("c") FILE_AT("d") FILE_AT("e")),
+        &small);
+    expect_one(&r->problems, FRONT_LINES + 7, "public-file:d", "at most 3");
     done(r);
     r = read_bytes(
         STR(FRONT "===public-file:index.html===\n1234567890\n===public-file:index.html===\n"),
@@ -340,7 +341,8 @@ static void limits(void **state)
     done(r);
     r = read_bytes(STR(FRONT
                        "===public-file:index.html===\n1234567890\n===public-file:index.html===\n"
-                       "===public-file:b===\n123456\n===public-file:b===\n"),
+                       "===public-file:b===\n123456\n===public-file:b===\n"
+                       "===public-file:c===\n1\n===public-file:c===\n"),
                    &small);
     expect_one(&r->problems, FRONT_LINES + 4, "public-file:b", "more than the 15 bytes");
     done(r);
