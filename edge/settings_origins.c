@@ -62,7 +62,7 @@ static void use_listener(struct settings_load *l, struct place *p, const char *l
     listen_text(&a, text, sizeof text);
     snprintf(url, sizeof url, "http://%s", text);
     if (listen_port(&a) == 0)
-        strcpy(strrchr(url, ':'), "");
+        *strrchr(url, ':') = '\0';
     use_origin(l, p, url);
     if (listen_port(&a) == 0)
         snprintf(p->origin.text, sizeof p->origin.text, "%s:0 of %s", url, p->name);

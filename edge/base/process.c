@@ -65,7 +65,8 @@ static void drop_capabilities(int report)
 static void drop_rights(const struct process_plan *plan, int report)
 {
     if (geteuid() == 0 && plan->uid != 0) {
-        if (setgroups(0, NULL) != 0 || setresgid(plan->gid, plan->gid, plan->gid) != 0 ||
+        if (setgroups(plan->extra_group != 0, &plan->extra_group) != 0 ||
+            setresgid(plan->gid, plan->gid, plan->gid) != 0 ||
             setresuid(plan->uid, plan->uid, plan->uid) != 0)
             give_up(report, "changing the user");
         if (setresuid(0, 0, 0) == 0)

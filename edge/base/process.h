@@ -14,6 +14,7 @@ struct process_plan {
     const char *directory;          // working directory; NULL: "/"
     uid_t uid; // dropped to when we are root and it is not 0; else ours is kept
     gid_t gid;
+    gid_t extra_group;    // the one supplementary group, when dropped; 0: none
     const int *fds;       // fds[i] becomes descriptor i; -1: /dev/null. All others are closed
     size_t fd_count;      // at least 3, at most PROCESS_FDS_MAX
     int death_signal;     // what it gets when we end, however we end
@@ -21,7 +22,7 @@ struct process_plan {
 };
 
 // Forks and executes. Besides the plan: a session of its own (so that Ctrl-C at a terminal reaches
-// us alone), no supplementary groups, no capabilities, PR_SET_NO_NEW_PRIVS, RLIMIT_CORE 0, umask
+// us alone), no other groups, no capabilities, PR_SET_NO_NEW_PRIVS, RLIMIT_CORE 0, umask
 // 077, default signal handling. FAIL_INTERNAL with "start_failed" when any of it, or the exec, did
 // not work.
 enum fail process_start(const struct process_plan *plan, pid_t *ret_pid,

@@ -47,17 +47,21 @@ static pid_t read_pid_file(const struct private_postgres *p, bool *ret_ready)
     return (pid_t)pid;
 }
 
+enum whose { OURS, ANOTHERS, UNKNOWN };
+
 // A postmaster's working directory is its cluster; a process that merely got the number of a dead
-// one is elsewhere.
-static bool is_postmaster_of(const struct private_postgres *p, pid_t pid)
+// one is elsewhere. Of other users' processes that is not to be seen.
+static enum whose whose_is(const struct private_postgres *p, pid_t pid)
 {
     char path[64];
     struct stat at, cluster;
     snprintf(path, sizeof path, "/proc/%d/cwd", (int)pid);
     process_files_as(p->uid, p->gid);
-    bool is_there = stat(path, &at) == 0 && stat(p->cluster, &cluster) == 0;
+    bool is_seen = stat(path, &at) == 0 && stat(p->cluster, &cluster) == 0;
     process_files_as_ourselves();
-    return is_there && at.st_dev == cluster.st_dev && at.st_ino == cluster.st_ino;
+    if (!is_seen)
+        return UNKNOWN;
+    return at.st_dev == cluster.st_dev && at.st_ino == cluster.st_ino ? OURS : ANOTHERS;
 }
 
 static enum fail stop_stale(struct private_postgres *p, struct fault *fault)
@@ -66,7 +70,10 @@ static enum fail stop_stale(struct private_postgres *p, struct fault *fault)
     pid_t pid = read_pid_file(p, &is_ready);
     if (pid <= 0 || kill(pid, 0) != 0)
         return FAIL_NONE; // none, or PostgreSQL itself sees that it is dead
-    if (!is_postmaster_of(p, pid)) {
+    enum whose whose = whose_is(p, pid);
+    if (whose == UNKNOWN)
+        return FAIL_NONE; // PostgreSQL ignores other users' processes too
+    if (whose == ANOTHERS) {
         char path[CLUSTER_PATH_ROOM + 16];
         snprintf(path, sizeof path, "%s/postmaster.pid", p->cluster);
         process_files_as(p->uid, p->gid);

@@ -12,9 +12,10 @@
 // user, he may be either.
 //
 // One softening of security-rules.md 4: when the server runs as another user than the cluster, the
-// socket's directory is 02710 and the socket 0770, both of the server's group (the set-group-ID bit
-// gives the socket that group), since the server could not connect otherwise. Nobody but the two
-// users gets in; when they are one, both are 0700.
+// socket's directory is 0710 and the socket 0770, both of the server's group (which the cluster's
+// processes have as their one supplementary group, to be allowed to give it to the socket): the
+// server could not connect otherwise. Nobody but the two users gets in, and what the server keeps
+// is open to no group; when they are one user, both are 0700.
 #ifndef STOA_STORE_PRIVATE_POSTGRES_H
 #define STOA_STORE_PRIVATE_POSTGRES_H
 #include <sys/types.h>

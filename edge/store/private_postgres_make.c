@@ -91,7 +91,7 @@ enum fail cluster_make_sockets(struct private_postgres *p, const char *data, str
     bool is_one_user = p->uid == p->server_uid;
     enum fail fail = pick_sockets(p, tail, fault);
     if (fail == FAIL_NONE)
-        fail = directory_make(p->sockets, is_one_user ? 0700 : 02710, p->uid,
+        fail = directory_make(p->sockets, is_one_user ? 0700 : 0710, p->uid,
                               is_one_user ? p->gid : p->server_gid, fault);
     write_url(p);
     return fail;
@@ -225,6 +225,7 @@ enum fail cluster_start(const struct private_postgres *p, const char *program, c
                                 .env = env,
                                 .uid = p->uid,
                                 .gid = p->gid,
+                                .extra_group = p->uid != p->server_uid ? p->server_gid : 0,
                                 .fds = (int[]){input, log, log},
                                 .fd_count = 3,
                                 .death_signal = death_signal};
@@ -381,7 +382,11 @@ enum fail cluster_write_settings(struct private_postgres *p, struct fault *fault
     buf_addf(&b, "cluster_name = 'stoa %s'\nhba_file = '%s/pg_hba.conf'\n", p->name, p->home);
     buf_addf(&b, "ident_file = '%s/pg_ident.conf'\nunix_socket_directories = '%s'\n", p->home,
              p->sockets);
-    buf_addf(&b, "unix_socket_permissions = %s\n", p->uid == p->server_uid ? "0700" : "0770");
+    if (p->uid == p->server_uid)
+        buf_addf(&b, "unix_socket_permissions = 0700\n");
+    else
+        buf_addf(&b, "unix_socket_permissions = 0770\nunix_socket_group = '%u'\n",
+                 (unsigned)p->server_gid);
     enum fail fail = write_file(p, "postgresql.conf", buf_str(&b), fault);
     buf_fini(&b);
     if (fail == FAIL_NONE)

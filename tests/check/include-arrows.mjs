@@ -29,7 +29,7 @@ const edgeFiles = {
     tls: ['route', 'http', 'auth', 'store', 'limits'],
     shutdown: ['route', 'http', 'auth', 'store', 'limits'],
     health: ['route', 'http', 'auth', 'store', 'limits', 'guard'],
-    supervisor: ['store', 'cage'],
+    supervisor: ['store', 'cage'], serve: ['store', 'cage'], workers: ['cage'], ready: ['base'], data: ['base'],
 };
 // The readers of .pie files and configs know no server; the command line uses them to say the same words.
 const pureHeaders = new Set(['bundles/pie.h', 'bundles/config.h', 'bundles/manifest.h', 'bundles/paths.h', 'bundles/rules.h']);

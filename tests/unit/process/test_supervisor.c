@@ -317,7 +317,7 @@ static void test_cluster_listens_on_its_socket_alone(void **state)
     struct stat st;
     assert_int_equal(stat(sockets, &st), 0);
     bool is_apart = uid_named("stoa") != uid_named("stoa-state");
-    assert_int_equal(st.st_mode & 07777, is_apart ? 02710 : 0700);
+    assert_int_equal(st.st_mode & 07777, is_apart ? 0710 : 0700);
     strcat(sockets, "/.s.PGSQL.5432");
     assert_int_equal(stat(sockets, &st), 0);
     assert_int_equal(st.st_mode & 0777, is_apart ? 0770 : 0700);
