@@ -33,7 +33,7 @@ struct reading {
     char stripped[PATH_SEGMENT_MAX_BYTES + 1];
 };
 
-// --- entries as they come ----------------------------------------------------------------------
+// --- entries as they come ---
 
 // "public-file:app.js" as a problem's section: quoted, without the quotes.
 static const char *section_name(char to[static 96], str path)
@@ -172,7 +172,7 @@ static void on_problem(void *ctx, enum inspect_problem problem, str detail)
     }
 }
 
-// --- once all are known ------------------------------------------------------------------------
+// --- once all are known ---
 
 static void warn_of_litter(struct reading *r)
 {
@@ -271,7 +271,7 @@ static void warn_of_unserved(struct reading *r)
                      hidden == 1 ? "file is" : "files are", QUOTED(example));
 }
 
-// --- from what was read to what is returned ----------------------------------------------------
+// --- from what was read to what is returned ---
 
 // Takes the file's memory, without what it grew beyond its need.
 static str take_content(struct file *f)

@@ -121,8 +121,7 @@ struct stream *export_archive(struct deployment_row *files, const json_t *public
     return &t->super;
 }
 
-// --- one blob
-// ------------------------------------------------------------------------------------------------------------------------
+// --- one blob ---
 
 struct blob_stream {
     struct stream super;

@@ -157,8 +157,7 @@ enum fail deployment_files(struct db *db, const char *deployment_id, struct depl
     return FAIL_NONE;
 }
 
-// --- changing
-// ------------------------------------------------------------------------------------------------------------------------
+// --- changing ---
 
 static void set_hex(json_t *object, const char *key, const struct digest *d)
 {

@@ -16,8 +16,7 @@ enum { MULTIPART_OVERHEAD = 64 * 1024, COLLECT_AFTER_MS = 24 * 60 * 60 * 1000 };
 
 static struct bundle_options options;
 
-// --- links
-// ---------------------------------------------------------------------------------------------------------------------------
+// --- links ---
 
 static json_t *url_json(const char *plugin_slug, const char *instance_slug)
 {
@@ -36,8 +35,7 @@ static json_t *instance_json(const struct plugin *p, const struct instance *i)
                      "createdAt", created);
 }
 
-// --- deploying
-// -----------------------------------------------------------------------------------------------------------------------
+// --- deploying ---
 
 static enum fail refuse_problems(struct answer *answer, const struct problems *problems,
                                  const char *code, const char *what, struct fault *fault)
@@ -311,8 +309,7 @@ static enum fail create_deployment(struct call *call, struct answer *answer, str
     return fail;
 }
 
-// --- plugins
-// -------------------------------------------------------------------------------------------------------------------------
+// --- plugins ---
 
 // What a plugin's object says beside the catalogue's own fields: its first instance here, its link,
 // its present deployment.
@@ -409,8 +406,7 @@ static enum fail delete_plugin(struct call *call, struct answer *answer, struct 
     return fail;
 }
 
-// --- deployments
-// ---------------------------------------------------------------------------------------------------------------------
+// --- deployments ---
 
 static struct page_key key_of(const struct deployment_head *h)
 {
@@ -553,8 +549,7 @@ static enum fail export_source(struct call *call, struct answer *answer, struct 
     return fail;
 }
 
-// --- instances
-// -----------------------------------------------------------------------------------------------------------------------
+// --- instances ---
 
 static enum fail list_instances(struct call *call, struct answer *answer, struct fault *fault)
 {
@@ -653,8 +648,7 @@ static enum fail delete_instance(struct call *call, struct answer *answer, struc
     return fail;
 }
 
-// --- the table
-// -----------------------------------------------------------------------------------------------------------------------
+// --- the table ---
 
 static const struct endpoint_field dry_run_query[] = {
     {"dryRun", "boolean", false, "true: say what would change, change nothing."}, {0}};
@@ -922,8 +916,7 @@ struct service *bundles_hosts_service(void)
     return &service;
 }
 
-// --- collection
-// ----------------------------------------------------------------------------------------------------------------------
+// --- collection ---
 
 static bool is_named(void *arg, const struct digest *d)
 {

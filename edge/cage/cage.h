@@ -7,8 +7,7 @@
 #include <sys/types.h>
 #include "edge/cage/control.h"
 
-// --- the server's half
-// -------------------------------------------------------------------------------------------------------------
+// --- the server's half ---
 struct cage_worker {
     uint32_t number;
     int fd; // our end of the socketpair (SOCK_STREAM, close-on-exec); the owner closes it
@@ -25,8 +24,7 @@ enum fail cage_start(enum cage_kind kind, struct cage_worker *ret, struct fault 
 void cage_kill(uint32_t number);
 enum fail cage_say(enum control_type type) MUST_CHECK; // CONTROL_READY, CONTROL_DRAINED
 
-// --- the supervisor's half
-// ---------------------------------------------------------------------------------------------------------
+// --- the supervisor's half ---
 struct cage_program {
     const char *path; // absolute, beside the running binary
     uid_t uid;        // dropped to when started as root; 0: keep ours

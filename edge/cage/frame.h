@@ -14,7 +14,7 @@ enum { FRAME_HEAD = 8, FRAME_BODY_MAX = 64 * 1024 };
 // Writes the head; `to` has FRAME_HEAD bytes.
 void frame_head(char *to, uint8_t type, size_t size);
 
-// --- the server's half: taking frames out of a stream of hostile bytes -------------------------
+// --- the server's half: taking frames out of a stream of hostile bytes ---
 struct frame_buffer {
     char *_p;
     size_t _from, _to, _room;
@@ -32,7 +32,7 @@ void frame_buffer_filled(struct frame_buffer *b, size_t n);
 // be zero are not); nothing more can be read of it.
 enum frame_next frame_buffer_next(struct frame_buffer *b, uint8_t *ret_type, str *ret_body);
 
-// --- the caged half: blocking, on one descriptor -----------------------------------------------
+// --- the caged half: blocking, on one descriptor ---
 // False when the peer is gone or says nonsense: the program then ends.
 bool frame_read(int fd, uint8_t *ret_type, char body[static FRAME_BODY_MAX], size_t *ret_n);
 

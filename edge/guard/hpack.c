@@ -96,10 +96,19 @@ static bool settle_authority(h2o_req_t *req)
     return head_is_authority(view(req->input.authority));
 }
 
+static bool names_are_there(const h2o_req_t *req)
+{
+    for (size_t i = 0; i < req->headers.size; ++i)
+        if (req->headers.entries[i].name->len == 0)
+            return false;
+    return true;
+}
+
 static bool is_well_formed(h2o_req_t *req, const h2o_http2_stream_t *stream, size_t content_length)
 {
     str method = view(req->input.method), target = view(req->input.path);
-    if (!head_is_token(method) || !head_is_target(target, method) || !settle_authority(req))
+    if (!head_is_token(method) || !head_is_target(target, method) || !settle_authority(req) ||
+        !names_are_there(req))
         return false;
     // §8.1.1: a length with no body to have it
     return stream->_req_body != NULL || content_length == SIZE_MAX || content_length == 0;

@@ -180,8 +180,7 @@ struct http_counters http_counters(void)
     return sum;
 }
 
-// --- one line
-// ------------------------------------------------------------------------------------------------------------------------
+// --- one line ---
 
 static char *put(char *to, str s)
 {

@@ -45,8 +45,7 @@ size_t management_running(void)
     return running;
 }
 
-// --- matching
-// ------------------------------------------------------------------------------------------------------------------------
+// --- matching ---
 
 static str without_version(str path)
 {
@@ -100,8 +99,7 @@ size_t management_body_max(str path)
     return max;
 }
 
-// --- a call
-// --------------------------------------------------------------------------------------------------------------------------
+// --- a call ---
 
 struct management_call {
     struct job super;
@@ -486,8 +484,7 @@ void management_on_request(struct request *r)
         not_found(r);
 }
 
-// --- what endpoints ask of their call
-// -----------------------------------------------------------------------------------------------
+// --- what endpoints ask of their call ---
 
 str call_query(const struct call *call, const char *name)
 {

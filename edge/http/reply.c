@@ -55,8 +55,7 @@ static const char *reason_of(int status)
     return "Unknown";
 }
 
-// --- headers
-// -------------------------------------------------------------------------------------------------------------------------
+// --- headers ---
 
 // libh2o does not check response headers; a line break in one would be a second response
 // (security-rules.md 15).
@@ -156,8 +155,7 @@ void reply_add(struct request *r, const char *name, str value)
         str_of(h2o_strdup(&req->pool, value.p != NULL ? value.p : "", value.n).base, value.n));
 }
 
-// --- bodies
-// --------------------------------------------------------------------------------------------------------------------------
+// --- bodies ---
 
 enum { PIECES_AT_ONCE = 32 };
 
@@ -237,8 +235,7 @@ void reply_json(struct request *r, int status, json_t *value)
     reply_bytes(r, status, NULL, body, NULL);
 }
 
-// --- refusals
-// ------------------------------------------------------------------------------------------------------------------------
+// --- refusals ---
 
 static const char page_head[] =
     "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// --- processes kept ready ----------------------------------------------------------------------
+// --- processes kept ready ---
 
 enum { SPARES_MAX = 8 };
 
@@ -91,7 +91,7 @@ static enum fail next_worker(struct cage_worker *ret, struct fault *fault)
     return take_spare(ret) ? FAIL_NONE : spares.source->start(ret, fault);
 }
 
-// --- one conversation --------------------------------------------------------------------------
+// --- one conversation ---
 
 // What is still to be sent: frames of the request, then of the archive's bytes, each with its head.
 struct sender {

@@ -46,7 +46,7 @@ static void send_problem(struct unpack *u, enum inspect_problem problem, const c
     send_frame(u, INSPECT_PROBLEM, str_of(&number, 1), words);
 }
 
-// --- what libarchive reads from ----------------------------------------------------------------
+// --- what libarchive reads from ---
 
 static bool have_until(struct unpack *u, uint64_t offset)
 {
@@ -117,7 +117,7 @@ static struct archive *open_reader(struct unpack *u, int *ret_status)
     return a;
 }
 
-// --- entries -----------------------------------------------------------------------------------
+// --- entries ---
 
 static enum inspect_kind kind_of(struct archive_entry *e)
 {
@@ -211,7 +211,7 @@ static bool unpack_content(struct unpack *u, enum inspect_kind kind)
     return false;
 }
 
-// --- the whole archive -------------------------------------------------------------------------
+// --- the whole archive ---
 
 // Why libarchive knows no format in this: for zip files it says only that.
 static enum inspect_problem unknown_format(struct unpack *u)

@@ -97,8 +97,7 @@ static void on_wake(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messag
     read_mail(self);
 }
 
-// --- timers
-// --------------------------------------------------------------------------------------------------------------------------
+// --- timers ---
 
 static void heap_put(struct loop *loop, size_t slot, struct loop_timer *t)
 {
@@ -172,8 +171,7 @@ static int32_t run_timers(struct loop *loop)
     return TURN_MAX_MS;
 }
 
-// --- threads
-// -------------------------------------------------------------------------------------------------------------------------
+// --- threads ---
 
 static void *loop_main(void *arg)
 {

@@ -30,6 +30,7 @@ struct statement {
 struct db {
     PGconn *conn; // NULL: not connected
     char *url;
+    bool said_goodbye;
     bool reopens; // a thread's own: may be opened again without telling
     enum transaction transaction;
     char constraint[64];
@@ -97,8 +98,13 @@ static void lose(struct db *db)
     tell_health(false);
 }
 
+// What the server says unasked. Notices are for nobody; its last words tell that the end is on its
+// way.
 static void on_notice(void *arg, const PGresult *result)
 {
+    struct db *db = arg;
+    if (db_state_is_goodbye(result))
+        db->said_goodbye = true;
 }
 
 static PGconn *connect_to(const char *url)
@@ -139,9 +145,10 @@ static enum fail connect_now(struct db *db, struct fault *fault)
         return db_state_unavailable(fault, "was refused a moment ago");
     PGconn *conn = connect_to(db->url);
     if (PQstatus(conn) == CONNECTION_OK) {
-        PQsetNoticeReceiver(conn, on_notice, NULL);
+        PQsetNoticeReceiver(conn, on_notice, db);
         if (set_session(conn)) {
             db->conn = conn;
+            db->said_goodbye = false;
             return FAIL_NONE;
         }
     }
@@ -153,16 +160,17 @@ static enum fail connect_now(struct db *db, struct fault *fault)
     return f;
 }
 
-// Whether the server has said goodbye while nothing was asked of it. Reads what has come in, twice
-// at most: its last words, and the end behind them.
-static bool has_gone(PGconn *conn)
+// Whether the server has left while nothing was asked of it. Reads what has come in: its last
+// words, or the end behind them.
+static bool has_gone(struct db *db)
 {
-    struct pollfd p = {.fd = PQsocket(conn), .events = POLLIN};
-    for (int i = 0; i != 3 && poll(&p, 1, 0) > 0; ++i) {
-        if (!PQconsumeInput(conn))
-            return true;
-    }
-    return PQstatus(conn) != CONNECTION_OK;
+    struct pollfd p = {.fd = PQsocket(db->conn), .events = POLLIN};
+    if (poll(&p, 1, 0) <= 0)
+        return PQstatus(db->conn) != CONNECTION_OK;
+    if (!PQconsumeInput(db->conn))
+        return true;
+    (void)PQisBusy(db->conn); // looks at what was read, and calls on_notice
+    return db->said_goodbye || PQstatus(db->conn) != CONNECTION_OK;
 }
 
 static enum fail make_ready(struct db *db, struct fault *fault)
@@ -172,7 +180,7 @@ static enum fail make_ready(struct db *db, struct fault *fault)
         lose(db);
         return db_state_unavailable(fault, "a fault was injected");
     }
-    if (db->conn != NULL && has_gone(db->conn))
+    if (db->conn != NULL && has_gone(db))
         lose(db);
     if (db->conn != NULL)
         return FAIL_NONE;
@@ -433,7 +441,7 @@ bool db_is_connected(const struct db *db)
 
 bool db_next_notice(struct db *db, struct db_notice *ret)
 {
-    if (db->conn != NULL && has_gone(db->conn))
+    if (db->conn != NULL && has_gone(db))
         lose(db);
     if (db->conn == NULL)
         return false;

@@ -24,4 +24,6 @@ enum fail db_state_fault(const PGresult *result, struct fault *fault);
 // A plan that went stale under a changed schema, or a statement the server has forgotten: was not
 // carried out, and may be prepared anew.
 bool db_state_is_stale(const PGresult *result);
+// The server's last words: shut down, terminated, crashed.
+bool db_state_is_goodbye(const PGresult *result);
 #endif

@@ -66,8 +66,7 @@ enum fail db_state_fault(const PGresult *result, struct fault *fault)
     else if (strcmp(state, "53100") == 0)
         f = fault_set(fault, FAIL_QUOTA, "disk_full",
                       "The server's disk is full. Its operator must make room.");
-    else if (is_class(state, "08") || is_any(state, away) ||
-             (is_class(state, "57") && state[2] == 'P'))
+    else if (is_class(state, "08") || is_any(state, away) || db_state_is_goodbye(result))
         f = fault_set(fault, FAIL_BUSY, "database_unavailable",
                       "The database cannot be reached right now. Try again in a moment.");
     else
@@ -76,6 +75,11 @@ enum fail db_state_fault(const PGresult *result, struct fault *fault)
                       "request's id.");
     log_state(result, fault, state);
     return f;
+}
+
+bool db_state_is_goodbye(const PGresult *result)
+{
+    return str_starts(str_from(field(result, PG_DIAG_SQLSTATE)), STR("57P"));
 }
 
 bool db_state_is_stale(const PGresult *result)

@@ -186,7 +186,7 @@ static void test_expired_and_revoked_are_the_same_as_unknown(void **state)
 {
     static const char *const makes[] = {
         "update api_tokens set expires_at = now() - interval '1 second'",
-        "update api_tokens set expires_at = now()",
+        "update api_tokens set expires_at = now() - interval '1 ms'",
         "update api_tokens set expires_at = null, revoked_at = now()"};
     struct fault fault = {0};
     struct principal p;

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include "edge/base/str.h"
 
-// --- libarchive's writer -----------------------------------------------------------------------
+// --- libarchive's writer ---
 struct made;
 // Formats: "zip", "ustar", "pax", "gnutar"; filters: "", "gzip", "xz", "zstd", "bzip2".
 // `options` as of archive_write_set_options, or NULL.
@@ -15,14 +15,14 @@ void made_file(struct made *m, const char *name, str content);
 void made_special(struct made *m, const char *name, unsigned type, const char *target);
 struct buf made_end(struct made *m);
 
-// --- tar by hand -------------------------------------------------------------------------------
+// --- tar by hand ---
 // One header with its content and padding; `prefix` NULL for GNU's magic instead of ustar's.
 void tar_entry(struct buf *b, str name, char type, str content, const char *link);
 // A header that declares `size` and has nothing behind it.
 void tar_header(struct buf *b, str name, char type, uint64_t size, const char *link);
 void tar_end(struct buf *b);
 
-// --- zip by hand -------------------------------------------------------------------------------
+// --- zip by hand ---
 struct zip_entry {
     str name;
     str data;        // as stored in the file

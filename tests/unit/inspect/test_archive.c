@@ -113,7 +113,7 @@ static char *noise(size_t n)
     return p;
 }
 
-// --- what owners send --------------------------------------------------------------------------
+// --- what owners send ---
 
 static void reads_each_format(void **state)
 {
@@ -323,7 +323,7 @@ static void an_archive_inside_is_a_file(void **state)
     buf_fini(&inner);
 }
 
-// --- what is no archive ------------------------------------------------------------------------
+// --- what is no archive ---
 
 static struct buf text(str s)
 {
@@ -385,7 +385,7 @@ static void refuses_split_zips(void **state)
     refused(text(STR("PK\x07\x08PK\x03\x04 first part")), "one part of a split archive");
 }
 
-// --- names and kinds ---------------------------------------------------------------------------
+// --- names and kinds ---
 
 static void refuses_evil_names_all_at_once(void **state)
 {
@@ -578,7 +578,7 @@ static void the_folder_hides_nothing(void **state)
     refused(made_end(m), "'..'");
 }
 
-// --- limits ------------------------------------------------------------------------------------
+// --- limits ---
 
 static const struct bundle_archive_limits tight = {
     .files = 10, .file_bytes = 300000, .total_bytes = 700000};
@@ -663,7 +663,7 @@ static void lies_about_sizes_do_not_help(void **state)
     buf_fini(&packed);
 }
 
-// --- bombs -------------------------------------------------------------------------------------
+// --- bombs ---
 
 static void assert_cheap(void)
 {
@@ -755,7 +755,7 @@ static void reads_the_largest_windows_in_use(void **state)
     accepted(made_end(m));
 }
 
-// --- damage ------------------------------------------------------------------------------------
+// --- damage ---
 
 // Cut anywhere, an archive is refused or still whole: never a part of it.
 static void cut_archives_are_never_half_read(void **state)

@@ -65,7 +65,7 @@ static void assert_next_is_served(void)
     assert_int_equal(workers_alive, 0);
 }
 
-// --- liars -------------------------------------------------------------------------------------
+// --- liars ---
 
 static struct frame_writer out;
 
@@ -363,7 +363,7 @@ static void no_deadlock_when_both_send(void **state)
     assert_next_is_served();
 }
 
-// --- where processes come from -----------------------------------------------------------------
+// --- where processes come from ---
 
 static void spares_are_used_and_replaced(void **state)
 {
@@ -473,7 +473,7 @@ static void threads_do_not_meet(void **state)
     buf_fini(&b);
 }
 
-// --- the process against nonsense --------------------------------------------------------------
+// --- the process against nonsense ---
 
 static void process_ends_on(const char *bytes, size_t n)
 {
