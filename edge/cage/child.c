@@ -123,8 +123,8 @@ static void limit_resources(const struct cage_profile *profile, rlim_t mapped)
 
 static void allow_socket(scmp_filter_ctx filter)
 {
-    ALLOW(read, 1, SCMP_A0(SCMP_CMP_EQ, CAGE_FD));
-    ALLOW(write, 1, SCMP_A0(SCMP_CMP_EQ, CAGE_FD));
+    ALLOW(read, 1, SCMP_A0(SCMP_CMP_EQ, CAGE_FD, 0));
+    ALLOW(write, 1, SCMP_A0(SCMP_CMP_EQ, CAGE_FD, 0));
 }
 
 // Anonymous, private, never executable: nothing new can be run, and nothing can be shared.
