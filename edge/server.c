@@ -46,7 +46,13 @@ static char *token_file;
 
 #ifdef STOA_ASAN
 // libh2o keeps recyclers per thread, and its loops are left as they are: it cannot tear them down (edge/loop/h2o.h).
+const char *__lsan_default_options(void);
 const char *__lsan_default_suppressions(void);
+const char *__lsan_default_options(void)
+{
+    return "print_suppressions=0";
+}
+
 const char *__lsan_default_suppressions(void)
 {
     return "leak:h2o_mem_alloc_recycle\nleak:h2o_buffer_\nleak:h2o_evloop_create\nleak:h2o_context_init\n";
