@@ -224,7 +224,7 @@ static void on_clash(void *ctx, enum path_clash clash, size_t first, size_t seco
 
 static void check_clashes(struct reading *r)
 {
-    AUTOFREE str *paths = calloc(r->count + 1, sizeof *paths);
+    str *paths = calloc(r->count + 1, sizeof *paths);
     if (paths == NULL)
         abort();
     size_t n = 0;
@@ -234,6 +234,7 @@ static void check_clashes(struct reading *r)
     }
     if (n == r->count)
         paths_clashes(paths, n, on_clash, r);
+    free(paths);
 }
 
 static bool is_config(const struct file *f)
