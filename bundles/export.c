@@ -3,6 +3,7 @@
 #include "bundles/export.h"
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "edge/base/jsonx.h"
@@ -33,6 +34,12 @@ static la_ssize_t on_write(struct archive *a, void *arg, const void *bytes, size
 static bool add_entry(struct tar_stream *t, const char *path, str content)
 {
     struct archive_entry *e = archive_entry_new();
+    // libarchive's writer asks for the path in the thread's character set, and does not survive a
+    // name that this cannot say: the C locale's can say ASCII only.
+    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    if (utf8 == (locale_t)0)
+        abort();
+    locale_t before = uselocale(utf8);
     archive_entry_set_pathname_utf8(e, path);
     archive_entry_set_filetype(e, AE_IFREG);
     archive_entry_set_perm(e, 0644);
@@ -42,6 +49,8 @@ static bool add_entry(struct tar_stream *t, const char *path, str content)
               (content.n == 0 ||
                archive_write_data(t->archive, content.p, content.n) == (la_ssize_t)content.n);
     archive_entry_free(e);
+    uselocale(before);
+    freelocale(utf8);
     return ok;
 }
 
