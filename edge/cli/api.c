@@ -274,6 +274,9 @@ enum cli_exit api_report(struct cli *cli, const struct api_reply *reply, const c
         print_problems(json_object_get(details, "problems"), file, is_folder);
     output_text(&cli->output, stderr, STYLE_BAD, STR("stoa: "));
     escape_print(stderr, str_from(member(reply->body, "message")));
+    // Every API of Stoa's says what it did not find; this is another of its addresses.
+    if (strcmp(member(reply->body, "code"), "not_found") == 0)
+        fprintf(stderr, " Is %s the console's origin?", cli->target.origin.text);
     if (reply->status >= 500 && member(reply->body, "requestId")[0] != '\0') {
         fputs(" (request ", stderr);
         escape_print(stderr, str_from(member(reply->body, "requestId")));

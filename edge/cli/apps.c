@@ -20,7 +20,7 @@ static void print_apps(struct cli *cli, const json_t *apps)
     listing_init(&t, 5);
     for (i = 0; i != 5; ++i)
         listing_add(&t, STYLE_DIM,
-                  str_from((const char *[]){"APP", "NAME", "VERSION", "CHANGED", "LINK"}[i]));
+                    str_from((const char *[]){"APP", "NAME", "VERSION", "CHANGED", "LINK"}[i]));
     json_array_foreach(apps, i, app)
     {
         listing_add(&t, STYLE_STRONG, show_member(app, "slug"));
@@ -77,7 +77,7 @@ static void print_deployments(struct cli *cli, const json_t *deployments)
     listing_init(&t, 5);
     for (i = 0; i != 5; ++i)
         listing_add(&t, STYLE_DIM,
-                  str_from((const char *[]){" ", "DEPLOYMENT", "DEPLOYED", "FILES", "SIZE"}[i]));
+                    str_from((const char *[]){" ", "DEPLOYMENT", "DEPLOYED", "FILES", "SIZE"}[i]));
     json_array_foreach(deployments, i, deployment)
     {
         char files[24];

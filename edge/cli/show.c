@@ -33,7 +33,7 @@ void show_add_bytes(struct listing *t, const json_t *object, const char *key)
     char text[UNITS_ROOM];
     bool known = json_is_integer(json_object_get(object, key));
     listing_add_right(t, STYLE_NONE,
-                    known ? str_from(units_bytes(number(object, key), text)) : STR(""));
+                      known ? str_from(units_bytes(number(object, key), text)) : STR(""));
 }
 
 void show_link(const struct cli *cli, str link)

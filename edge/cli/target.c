@@ -154,7 +154,9 @@ static enum fail use_data_option(struct search *s, struct fault *fault)
         return fault_set(fault, FAIL_INTERNAL, "local_io", "%.200s: there is no such directory.",
                          s->o->value[OPT_DATA]);
     enum fail fail = use_ready(s, dir, "--data", fault);
-    return fail == FAIL_NOT_FOUND ? FAIL_BUSY : fail;
+    if (fail == FAIL_NOT_FOUND)
+        return fault_set(fault, FAIL_BUSY, "no_server", "No server runs on %.200s.", dir);
+    return fail;
 }
 
 static enum fail use_default(struct search *s, struct fault *fault)

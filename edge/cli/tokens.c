@@ -65,8 +65,9 @@ enum cli_exit command_token_list(struct cli *cli)
         return cli_json(cli, json_incref(answer));
     listing_init(&t, 6);
     for (i = 0; i != 6; ++i)
-        listing_add(&t, STYLE_DIM,
-                  str_from((const char *[]){"ID", "NAME", "SCOPE", "MADE", "USED", "EXPIRES"}[i]));
+        listing_add(
+            &t, STYLE_DIM,
+            str_from((const char *[]){"ID", "NAME", "SCOPE", "MADE", "USED", "EXPIRES"}[i]));
     json_array_foreach(json_object_get(answer, "data"), i, token)
     {
         listing_add(&t, STYLE_NONE, show_member(token, "id"));

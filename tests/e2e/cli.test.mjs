@@ -1,0 +1,311 @@
+// The command line against a real server, as a person and as a script uses it: from a file to a link and back again.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { request, slowness, startServer, temporaryDirectory, until } from '../harness/server.mjs';
+
+let server;
+let home; // HOME of the commands, and where they run
+const ENV = { PATH: process.env.PATH, ASAN_OPTIONS: 'exitcode=99', UBSAN_OPTIONS: 'halt_on_error=1' };
+
+before(async () => {
+    server = await startServer();
+    home = temporaryDirectory('cli');
+});
+after(() => server?.stop());
+
+/** Runs `stoa` with its own HOME; gives {code, out, err}. The server and token come by environment unless `env` says otherwise. */
+function stoa(args, { env = { STOA_URL: server.console, STOA_TOKEN: server.token }, input } = {}) {
+    const child = start(args, env);
+    child.stdin.end(input);
+    return child.done;
+}
+
+function start(args, env = { STOA_URL: server.console, STOA_TOKEN: server.token }) {
+    const child = spawn(server.stoaBin, args, { cwd: home, env: { ...ENV, HOME: home, ...env } });
+    child.text = { out: '', err: '' };
+    child.stdout.setEncoding('utf8').on('data', (part) => { child.text.out += part; });
+    child.stderr.setEncoding('utf8').on('data', (part) => { child.text.err += part; });
+    child.done = new Promise((resolve) => child.on('close', (code, signal) => resolve({ code: code ?? signal, ...child.text })));
+    return child;
+}
+
+/** Fails with all that was said when the exit code is another. */
+async function expectExit(code, args, options) {
+    const ran = await stoa(args, options);
+    assert.equal(ran.code, code, `stoa ${args.join(' ')}\n${ran.out}${ran.err}`);
+    return ran;
+}
+
+const ok = (args, options) => expectExit(0, args, options);
+const write = (name, text) => {
+    const file = path.join(home, name);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, text);
+    return file;
+};
+const pie = (name, page, more = '') => `---
+name: ${name}
+displayName: The ${name}
+version: 1.0.0
+tier: tool
+---
+${more}===public-file:index.html===
+${page}
+===public-file:index.html===
+`;
+const lastLine = (text) => text.trimEnd().split('\n').at(-1);
+const page = async (link) => (await request(link)).text;
+
+test('one command turns a .pie file into a link that opens', async () => {
+    write('first.pie', pie('first', 'hello one'));
+    const { out } = await ok(['deploy', 'first.pie']);
+    const link = lastLine(out);
+    assert.match(link, /^http:\/\/127\.0\.0\.1:\d+\/apps\/first\/first-[0-9a-f]{8}\/$/);
+    assert.equal(await page(link), 'hello one');
+    assert.match(out, /^Deployed The first \(first\) 1\.0\.0, 1 file, 9 B\n/);
+    assert.match(out, /\n  \+  index\.html +9 B\n/);
+    assert.ok(!out.includes('\x1b'), 'no colours where no terminal is');
+});
+
+test('--quiet prints the link alone, and the same file again is said to be unchanged', async () => {
+    const { out } = await ok(['deploy', 'first.pie', '--quiet']);
+    assert.match(out, /^http:\S+\n$/);
+    assert.match((await ok(['deploy', 'first.pie'])).out, /^Unchanged: The first/);
+});
+
+test('--dry-run shows what would change and changes nothing', async () => {
+    write('second.pie', pie('first', 'hello two'));
+    const { out } = await ok(['deploy', 'second.pie', '--dry-run']);
+    assert.match(out, /^Would deploy The first/);
+    assert.match(out, /\n  ~  index\.html/);
+    const link = (await ok(['open', 'first'])).out.trim();
+    assert.equal(await page(link), 'hello one');
+});
+
+test('every problem of a file is printed at its line, and the exit code is 1', async () => {
+    write('bad.pie', '---\nname: Not A Slug\nname: twice\ntier: \u001b[31mred\n---\n===public-file:../x===\n===public-file:../x===\n');
+    const { out, err } = await expectExit(1, ['deploy', 'bad.pie']);
+    assert.equal(out, '');
+    const places = err.split('\n').filter((line) => /^bad\.pie:\d+(:\d+)?: /.test(line));
+    assert.ok(places.length >= 1, err);
+    assert.ok(!err.includes('\x1b'), 'strangers do not drive the terminal');
+    const { out: json, err: nothing } = await expectExit(1, ['deploy', 'bad.pie', '--json']);
+    assert.equal(nothing, '');
+    const error = JSON.parse(json);
+    assert.equal(error.code, 'invalid_pie');
+    assert.equal(error.details.problems.length, places.length);
+    for (const problem of error.details.problems) assert.ok(err.includes(problem.message), `the same words: ${problem.message}`);
+});
+
+test('a folder becomes an app named after it, whole and without what is not meant for visitors', async () => {
+    write('my-site/index.html', '<h1>site</h1>');
+    write('my-site/css/ünïcode.css', 'body{}');
+    write('my-site/.env', 'SECRET=1');
+    write('my-site/.git/config', 'x');
+    const { out, err } = await ok(['deploy', 'my-site']);
+    const link = lastLine(out);
+    assert.match(link, /\/apps\/my-site\/my-site-/);
+    assert.equal(await page(link), '<h1>site</h1>');
+    assert.equal(await page(new URL('css/%C3%BCn%C3%AFcode.css', link)), 'body{}');
+    assert.match(err, /Made the app "my-site"/);
+    assert.match(err, /Left out: \.env, \.git\//);
+    assert.match((await ok(['deploy', 'my-site'])).out, /^Unchanged: /);
+    await ok(['deploy', 'my-site', '--plugin', 'named']);
+    assert.match((await ok(['open', 'named'])).out, /\/apps\/named\//);
+});
+
+test('a link in a folder is refused by name before anything is sent, and a new app is taken back when its files are refused', async () => {
+    write('linked/index.html', 'x');
+    fs.symlinkSync('/etc/passwd', path.join(home, 'linked/passwd'));
+    const { err } = await expectExit(1, ['deploy', 'linked']);
+    assert.match(err, /^linked\/passwd: A symbolic link/m);
+    fs.rmSync(path.join(home, 'linked/passwd'));
+    write('linked/public-config.yaml', 'entry: absent.html\n');
+    const refused = await expectExit(1, ['deploy', 'linked']);
+    assert.match(refused.err, /^linked\/public-config\.yaml:1(:\d+)?: /m);
+    await expectExit(3, ['open', 'linked']);
+});
+
+test('an archive needs to be told its app', async () => {
+    await ok(['export', 'my-site', '-o', 'copy.tar']);
+    await expectExit(2, ['deploy', 'copy.tar']);
+    const { out } = await ok(['deploy', 'copy.tar', '--plugin', 'from-archive']);
+    assert.equal(await page(lastLine(out)), '<h1>site</h1>');
+    assert.equal(await page(new URL('css/%C3%BCn%C3%AFcode.css', lastLine(out))), 'body{}', 'a name that is not ASCII comes through');
+    write('photo.tar', 'GIF89a');
+    assert.match((await expectExit(1, ['deploy', 'photo.tar', '--plugin', 'x'])).err, /neither a \.pie file nor an archive/);
+});
+
+test('rollback goes to the deployment before, and to a named one', async () => {
+    const link = lastLine((await ok(['deploy', 'second.pie'])).out);
+    assert.equal(await page(link), 'hello two');
+    const listed = JSON.parse((await ok(['deployments', 'first', '--json'])).out).data;
+    assert.equal(listed.length, 2);
+    assert.equal(lastLine((await ok(['rollback', 'first'])).out), link);
+    await until(async () => (await page(link)) === 'hello one', 'the first page again', 3000 * slowness());
+    assert.match((await ok(['deployments', 'first'])).out, new RegExp(`\\n\\* +${listed[1].id} +.*(ago|just now)`));
+    await expectExit(6, ['rollback', 'first']); // nothing is older
+    await ok(['rollback', 'first', listed[0].id]);
+    await until(async () => (await page(link)) === 'hello two', 'the second page again', 3000 * slowness());
+    await expectExit(3, ['rollback', 'first', 'nonsense']);
+});
+
+test('an exported .pie is the one that was deployed', async () => {
+    await ok(['export', 'first', '--source', '-o', 'out.pie']);
+    assert.equal(fs.readFileSync(path.join(home, 'out.pie'), 'utf8'), fs.readFileSync(path.join(home, 'second.pie'), 'utf8'));
+    await expectExit(7, ['export', 'first', '--source', '-o', 'out.pie']); // it is there already
+    await ok(['export', 'first', '--source', '-o', 'out.pie', '--force']);
+    const { out } = await ok(['export', 'first', '--source', '-o', '-']);
+    assert.equal(out, fs.readFileSync(path.join(home, 'second.pie'), 'utf8'));
+    await expectExit(3, ['export', 'absent']);
+    assert.ok(!fs.readdirSync(home).some((name) => name.endsWith('.part')));
+});
+
+test('apps lists all pages of apps, aligned', async () => {
+    const { out } = await ok(['apps']);
+    const lines = out.trimEnd().split('\n');
+    const column = lines[0].indexOf('LINK');
+    assert.match(lines[0], /^APP +NAME +VERSION +CHANGED +LINK$/);
+    for (const line of lines.slice(1)) assert.equal(line.indexOf('http://'), column, out);
+    const all = JSON.parse((await ok(['apps', '--json'])).out);
+    assert.deepEqual(all.data.map((app) => app.slug).sort(), ['first', 'from-archive', 'my-site', 'named']);
+});
+
+test('instances are listed, made and deleted', async () => {
+    const made = await ok(['instances', 'first', '--new']);
+    const link = lastLine(made.out);
+    assert.equal(await page(link), 'hello two');
+    const slug = new URL(link).pathname.split('/')[3];
+    assert.match((await ok(['instances', 'first'])).out, new RegExp(`^${slug} `, 'm'));
+    await expectExit(2, ['instances', 'first', '--rm', slug]); // nobody said yes
+    await ok(['instances', 'first', '--rm', slug, '--yes']);
+    assert.ok(!(await ok(['instances', 'first'])).out.includes(slug));
+});
+
+test('tokens: made, used within their scope, revoked', async () => {
+    const { out, err } = await ok(['token', 'create', 'ci', '--scope', 'read', '--expires', '2d']);
+    assert.match(out, /^stoa_[A-Za-z0-9_-]{43}\n$/);
+    assert.match(err, /not shown again/);
+    const env = { STOA_URL: server.console, STOA_TOKEN: out.trim() };
+    await ok(['apps'], { env });
+    await expectExit(4, ['deploy', 'first.pie'], { env });
+    const row = (await ok(['token', 'list'])).out.split('\n').find((line) => line.includes(' ci '));
+    assert.match(row, / read .*in 1 day/);
+    await ok(['token', 'revoke', row.split(' ')[0]]);
+    await expectExit(4, ['apps'], { env });
+    const project = await ok(['project', 'create', 'Other']);
+    const other = { STOA_URL: server.console, STOA_TOKEN: project.out.trim() };
+    await expectExit(3, ['open', 'first'], { env: other }); // another project's app is not there
+});
+
+test('login keeps a token for one origin, in a file nobody else can read', async () => {
+    const env = {};
+    await expectExit(5, ['apps'], { env: { XDG_STATE_HOME: home, STOA_URL: 'http://127.0.0.1:1', STOA_TOKEN: 'x' } });
+    await expectExit(4, ['login', server.console], { env, input: `stoa_${'A'.repeat(43)}\n` });
+    assert.ok(!fs.existsSync(path.join(home, '.config/stoa')), 'a bad token is not kept');
+    const { out, err } = await ok(['login', server.console], { env, input: `${server.token}\n` });
+    assert.ok(!`${out}${err}`.includes(server.token));
+    const kept = path.join(home, '.config/stoa/credentials.json');
+    assert.equal(fs.statSync(kept).mode & 0o777, 0o600);
+    await ok(['apps'], { env });
+    // another port is another origin: the token stays here
+    await expectExit(4, ['apps', '--url', server.admin], { env });
+    fs.chmodSync(kept, 0o644);
+    await expectExit(4, ['apps'], { env });
+    fs.chmodSync(kept, 0o600);
+    await ok(['logout'], { env });
+    assert.ok(!fs.readFileSync(kept, 'utf8').includes(server.token));
+});
+
+test('the ready file of a data directory is enough', async () => {
+    const ready = path.join(server.dataDir, 'ready.json');
+    fs.copyFileSync(server.readyFile, ready);
+    fs.chmodSync(ready, 0o644);
+    try {
+        await ok(['apps', '--data', server.dataDir], { env: {} });
+        await ok(['apps', '--url', server.console, '--data', server.dataDir, '--token-file', server.tokenFile], { env: {} });
+        fs.chmodSync(ready, 0o666);
+        assert.match((await expectExit(4, ['apps', '--data', server.dataDir], { env: {} })).err, /others may write to it/);
+    } finally {
+        fs.rmSync(ready);
+    }
+    await expectExit(5, ['apps', '--data', server.dataDir], { env: {} });
+});
+
+test('a wrong server is told apart from a refusal', async () => {
+    const code = async (url, exit) => JSON.parse((await expectExit(exit, ['apps', '--json'], { env: { STOA_URL: url, STOA_TOKEN: 'x' } })).out).code;
+    const other = http.createServer((call, answer) => {
+        if (call.headers.host.startsWith('localhost')) answer.writeHead(302, { location: server.console });
+        answer.end('<h1>It works!</h1>');
+    });
+    await new Promise((done) => { other.listen(0, '127.0.0.1', done); });
+    const { port } = other.address();
+    try {
+        assert.equal(await code(`http://127.0.0.1:${port}`, 5), 'not_a_stoa_server');
+        assert.equal(await code(`http://localhost:${port}`, 5), 'not_a_stoa_server'); // a redirect is not followed
+    } finally {
+        other.close();
+    }
+    assert.equal(await code('http://127.0.0.1:1', 5), 'unreachable');
+    assert.equal(await code('http://stoa.example', 4), 'insecure_url');
+    const { err } = await expectExit(3, ['apps'], { env: { STOA_URL: server.apps, STOA_TOKEN: 'x' } });
+    assert.match(err, /Is http:\S+ the console's origin\?/);
+});
+
+test('--watch deploys each save, however it is saved, and Ctrl-C ends it with 0', async () => {
+    const file = write('watched.pie', pie('watched', 'save 0'));
+    const child = start(['deploy', 'watched.pie', '--watch', '--quiet']);
+    const saves = (n) => until(() => child.text.out.split('\n').length > n, `${n} links:\n${child.text.err}`, 10000 * slowness());
+    await saves(1);
+    const link = child.text.out.trim();
+    assert.equal(await page(link), 'save 0');
+    fs.writeFileSync(file, pie('watched', 'save 1')); // in place
+    await saves(2);
+    fs.writeFileSync(`${file}.new`, pie('watched', 'save 2')); // by renaming over it
+    fs.renameSync(`${file}.new`, file);
+    await saves(3);
+    await until(async () => (await page(link)) === 'save 2', 'the page of the last save', 3000 * slowness());
+    fs.writeFileSync(file, '---\nbroken'); // a file with problems does not end it
+    await until(() => /watched\.pie/.test(child.text.err), 'the problems');
+    fs.writeFileSync(file, pie('watched', 'save 3'));
+    await saves(4);
+    child.kill('SIGINT');
+    assert.equal((await child.done).code, 0);
+});
+
+test('--watch follows a folder that is made anew', async () => {
+    write('built/index.html', 'build 0');
+    const folder = path.join(home, 'built');
+    const child = start(['deploy', 'built', '--watch', '--quiet']);
+    const saves = (n) => until(() => child.text.out.split('\n').length > n, `${n} links:\n${child.text.err}`, 10000 * slowness());
+    await saves(1);
+    const link = child.text.out.trim();
+    fs.rmSync(folder, { recursive: true });
+    write('built/index.html', 'build 1');
+    write('built/deep/er/x.js', '1');
+    await until(async () => (await page(link)) === 'build 1', 'the new build', 10000 * slowness());
+    write('built/deep/er/x.js', '2'); // in a folder that was not there at the start
+    await until(async () => (await page(new URL('deep/er/x.js', link))) === '2', 'the new file', 10000 * slowness());
+    child.kill('SIGINT');
+    assert.equal((await child.done).code, 0);
+});
+
+test('delete asks, and then the app is gone', async () => {
+    const link = (await ok(['open', 'watched'])).out.trim();
+    assert.match((await expectExit(2, ['delete', 'watched'])).err, /Nothing was deleted/);
+    assert.match((await ok(['delete', 'watched', '--dry-run'])).out, /^Would delete "watched"/);
+    await ok(['delete', 'watched', '--yes']);
+    await until(async () => (await request(link)).status === 404, 'the link to end', 3000 * slowness());
+    await expectExit(3, ['delete', 'watched', '--yes']);
+});
+
+test('names of strangers cannot leave their path segment', async () => {
+    for (const name of ['..', '.', '../../healthz', 'a/b', 'a?dryRun=true', '%2e%2e', '']) {
+        const { code } = await stoa(['open', name]);
+        assert.equal(code, 3, `open ${JSON.stringify(name)}`);
+    }
+});
