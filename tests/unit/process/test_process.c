@@ -76,8 +76,8 @@ static void test_root_is_given_up(void **state)
     plan.gid = nobody->pw_gid;
     run(&plan, p[0], out, sizeof out);
     unsigned u = nobody->pw_uid, g = nobody->pw_gid;
-    snprintf(wanted, sizeof wanted, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nGroups:\t", u, u,
-             u, u, g, g, g, g);
+    snprintf(wanted, sizeof wanted, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nGroups:\t \n", u,
+             u, u, u, g, g, g, g);
     assert_non_null(strstr(out, wanted));
     static const char *const sets[] = {"CapInh", "CapPrm", "CapEff", "CapAmb"};
     for (int i = 0; i != 4; ++i) {
