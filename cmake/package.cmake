@@ -9,6 +9,7 @@ install(CODE "
   file(MAKE_DIRECTORY \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin\")
   file(CREATE_LINK ../lib/stoa/stoa \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin/stoa\" SYMBOLIC)")
 install(FILES docs/stoa.1 DESTINATION share/man/man1)
+install(FILES docs/stoa.bash-completion DESTINATION share/bash-completion/completions RENAME stoa)
 install(FILES README.md docs/security.md docs/decisions.md DESTINATION share/doc/stoa)
 install(FILES ${from}/stoa.service DESTINATION lib/systemd/system)
 install(FILES ${from}/sysusers.conf DESTINATION lib/sysusers.d RENAME stoa.conf)

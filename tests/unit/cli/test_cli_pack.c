@@ -139,6 +139,10 @@ static void links_are_all_told_at_once(void **state)
     assert_int_equal(source_open(dir, &s, &problems, &fault), FAIL_REFUSED);
     assert_string_equal(fault.code, "invalid_bundle");
     assert_int_equal(problems.count, 3);
+    size_t links = 0;
+    for (size_t i = 0; i != problems.count; ++i)
+        links += strstr(problems.list[i].message, "symbolic link") != NULL;
+    assert_int_equal(links, 2);
     source_fini(&s);
     problems_fini(&problems);
     unlink(at("b/passwd"));
