@@ -23,13 +23,14 @@ const arrows = {
 for (const feature of ['public-actions', 'uploads', 'domains', 'embed']) arrows[feature] = arrows.bundles;
 // Files of edge/ itself.
 const edgeFiles = {
-    main: 'everything', settings: 'everything',
-    listen: ['cage'],
+    main: 'everything', settings: 'everything', server: 'everything',
+    serve: ['store', 'cage'], supervisor: ['store', 'cage'], workers: ['cage'], data: ['store'], ready: ['base'], listen: ['cage'],
     listener: ['route', 'http', 'auth', 'store', 'limits', 'guard'],
     tls: ['route', 'http', 'auth', 'store', 'limits'],
-    shutdown: ['route', 'http', 'auth', 'store', 'limits'],
+    shutdown: ['route', 'http', 'auth', 'store', 'limits', 'guard'],
     health: ['route', 'http', 'auth', 'store', 'limits', 'guard'],
-    supervisor: ['store', 'cage'], serve: ['store', 'cage'], workers: ['cage'], ready: ['base'], data: ['base'],
+    console: ['route', 'http', 'auth', 'store', 'limits'],
+    notices: ['store', 'loop'], scheduler: ['store', 'loop'],
 };
 // The readers of .pie files and configs know no server; the command line uses them to say the same words.
 const pureHeaders = new Set(['bundles/pie.h', 'bundles/config.h', 'bundles/manifest.h', 'bundles/paths.h', 'bundles/rules.h']);
@@ -60,6 +61,7 @@ for (const file of files) {
     if (file.endsWith('.c')) {
         const own = file.replace(/\.c$/, '.h');
         const first = text.match(/^#include [<"]([^>"]+)/m)?.[1] ?? '';
+        // or a header of the folder that does
         const isOwn = first === own || (fs.existsSync(first) && fs.readFileSync(first, 'utf8').includes(`#include "${own}"`));
         if (fs.existsSync(own) && !isOwn) say(file, `includes its own header ${own} not first`);
     }
