@@ -119,7 +119,7 @@ static void crashes_in_content(int fd)
 static void says_no_frame(int fd)
 {
     begin(fd);
-    write(fd, "HTTP/1.1 200 OK\r\n\r\n", 19);
+    send(fd, "HTTP/1.1 200 OK\r\n\r\n", 19, MSG_NOSIGNAL);
     drain(fd);
 }
 static void is_never_ready(int fd)
@@ -255,7 +255,7 @@ static void talks_behind_the_end(int fd)
     begin(fd);
     frame_head(both, INSPECT_END, sizeof(struct inspect_end));
     frame_head(both + FRAME_HEAD + sizeof(struct inspect_end), INSPECT_END, 0);
-    write(fd, both, sizeof both);
+    send(fd, both, sizeof both, MSG_NOSIGNAL);
     drain(fd);
 }
 
