@@ -119,6 +119,11 @@ static bool next_event(struct reader *r)
     return false;
 }
 
+static bool skip_event(struct reader *r)
+{
+    return next_event(r) && next_event(r);
+}
+
 static size_t count_digits(const char *p)
 {
     return strspn(p, "0123456789");
@@ -330,7 +335,7 @@ static json_t *read_value(struct reader *r, unsigned depth)
 
 static json_t *read_document(struct reader *r)
 {
-    if (!next_event(r) || !next_event(r)) // the stream's start, then a document's or the end
+    if (!skip_event(r)) // the stream's start; then a document's, or the end
         return json_null();
     if (r->event.type == YAML_STREAM_END_EVENT)
         return json_null();
@@ -340,7 +345,7 @@ static json_t *read_document(struct reader *r)
     if (!next_event(r))
         return json_null();
     json_t *root = read_value(r, 1);
-    if (next_event(r) && next_event(r) && r->event.type != YAML_STREAM_END_EVENT)
+    if (skip_event(r) && r->event.type != YAML_STREAM_END_EVENT)
         stop(r, r->event.start_mark, "Only one YAML document is allowed here.");
     return root;
 }
