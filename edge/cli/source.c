@@ -212,11 +212,10 @@ enum fail source_open(const char *path, struct source *ret, struct problems *pro
     AUTOFREE char *pie = folder_is_app(ret->path) ? NULL : only_pie(ret->path);
     if (pie == NULL)
         return open_folder(ret, problems, fault);
-    char *inner = malloc(n + strlen(pie) + 2);
-    if (inner == NULL)
-        abort();
-    sprintf(inner, "%s/%s", ret->path, pie);
+    struct buf inner;
+    buf_init(&inner, 2 * PATH_MAX);
+    buf_addf(&inner, "%s/%s", ret->path, pie);
     free(ret->path);
-    ret->path = inner;
+    ret->path = buf_take(&inner);
     return open_file(ret, fault);
 }
