@@ -503,14 +503,14 @@ static void refuse_address(struct visit *v)
     size_t n = 0;
     bool canonical = true;
     const char *why = resolve_decode(r->path, path, &n, &canonical);
-    if (why == NULL && !canonical && !resolve_canonicalise(path, &n))
-        why = "The address leads out of the server.";
-    if (why != NULL) {
-        reply_malformed(r, why);
+    bool is_inside = why == NULL && (canonical || resolve_canonicalise(path, &n)) &&
+                     (r->site != SITE_APPS || str_starts(str_of(path, n), STR("/apps/")));
+    if (!is_inside) {
+        reply_malformed(r, why != NULL ? why : "The address leads out of the apps.");
         return;
     }
     str there = str_of(encoded, resolve_encode(str_of(path, n), encoded));
-    if (r->site == SITE_APPS && !str_eq(there, r->path) && str_starts(there, STR("/apps/")))
+    if (r->site == SITE_APPS && !str_eq(there, r->path))
         reply_moved(v, 308, STR(""), there);
     else
         reply_nothing_here(v);
