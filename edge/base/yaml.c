@@ -121,7 +121,9 @@ static bool next_event(struct reader *r)
 
 static bool skip_event(struct reader *r)
 {
-    return next_event(r) && next_event(r);
+    if (!next_event(r))
+        return false;
+    return next_event(r);
 }
 
 static size_t count_digits(const char *p)

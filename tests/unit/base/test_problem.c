@@ -44,13 +44,20 @@ static void further_ones_are_counted(void **state)
     problems_fini(&ps);
 }
 
+static char *repeated(const char *start, const char *piece, int n)
+{
+    struct buf b;
+    buf_init(&b, 4096);
+    buf_add(&b, str_from(start));
+    for (int i = 0; i != n; ++i)
+        buf_add(&b, str_from(piece));
+    return buf_take(&b);
+}
+
 static void cut_text_stays_utf8(void **state)
 {
-    char section[200] = "", message[700] = "x";
-    for (int i = 0; i != 90; ++i)
-        strcat(section, "\xc3\xa4");
-    for (int i = 0; i != 300; ++i)
-        strcat(message, "\xc3\xa4");
+    AUTOFREE char *section = repeated("", "\xc3\xa4", 90);
+    AUTOFREE char *message = repeated("x", "\xc3\xa4", 300);
     struct problems ps;
     problems_init(&ps);
     problems_add(&ps, 1, 0, section, "%s", message);
