@@ -8,7 +8,10 @@ install(TARGETS stoa stoa-inspect RUNTIME DESTINATION lib/stoa)
 install(CODE "
   file(MAKE_DIRECTORY \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin\")
   file(CREATE_LINK ../lib/stoa/stoa \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin/stoa\" SYMBOLIC)")
-install(FILES docs/stoa.1 DESTINATION share/man/man1)
+add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/stoa.1.gz COMMAND gzip -9nc ${CMAKE_SOURCE_DIR}/docs/stoa.1 > ${CMAKE_BINARY_DIR}/stoa.1.gz
+                   DEPENDS docs/stoa.1)
+add_custom_target(manual ALL DEPENDS ${CMAKE_BINARY_DIR}/stoa.1.gz)
+install(FILES ${CMAKE_BINARY_DIR}/stoa.1.gz DESTINATION share/man/man1)
 install(FILES docs/stoa.bash-completion DESTINATION share/bash-completion/completions RENAME stoa)
 install(FILES README.md docs/security.md docs/decisions.md DESTINATION share/doc/stoa)
 install(FILES ${from}/stoa.service DESTINATION lib/systemd/system)

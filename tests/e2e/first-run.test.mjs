@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { processTree, stillThere } from '../harness/processes.mjs';
-import { repository, request, temporaryDirectory, until } from '../harness/server.mjs';
+import { plainEnvironment, repository, request, temporaryDirectory, until } from '../harness/server.mjs';
 
 const FREE_PORTS = ['--listen-apps', '127.0.0.1:0', '--listen-console', '127.0.0.1:0', '--listen-admin', '127.0.0.1:0'];
 const data = path.join(temporaryDirectory('up'), 'data');
@@ -14,7 +14,7 @@ after(() => started.forEach((up) => up.tree().forEach((p) => process.kill(p.pid,
 
 async function devUp(args) {
     const child = spawn(path.join(repository, 'dev'), ['up', ...args],
-        { cwd: repository, env: { ...process.env, STOA_DATA: data, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+        { cwd: repository, env: { ...plainEnvironment(), STOA_DATA: data, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     const up = { child, text: '', tree: () => processTree(child.pid) };
     started.add(up);
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (part) => { up.text += part; });

@@ -5,7 +5,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { before, test } from 'node:test';
-import { buildFolder, request, startServer, temporaryDirectory } from '../harness/server.mjs';
+import { buildFolder, plainEnvironment, request, startServer, temporaryDirectory } from '../harness/server.mjs';
 
 const work = temporaryDirectory('package');
 const unpacked = path.join(work, 'root');
@@ -41,7 +41,8 @@ test('it holds the programs, the manual page, the configuration and the unit, ow
 });
 
 test('the unpacked program takes the shipped configuration', () => {
-    const checked = spawnSync(path.join(unpacked, 'usr/bin/stoa'), ['serve', '--check', '--config', path.join(unpacked, 'etc/stoa/stoa.yaml')], { encoding: 'utf8' });
+    const checked = spawnSync(path.join(unpacked, 'usr/bin/stoa'), ['serve', '--check', '--config', path.join(unpacked, 'etc/stoa/stoa.yaml')],
+        { encoding: 'utf8', env: plainEnvironment() });
     assert.equal(checked.status, 0, checked.stderr);
 });
 

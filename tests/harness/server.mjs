@@ -27,6 +27,9 @@ export function buildFolder(preset) {
 }
 export const slowness = () => (/asan|tsan/.test(buildFolder()) ? 4 : 1);
 
+/** The environment without STOA_…, which the program reads as settings, and refuses when it knows none of that name. */
+export const plainEnvironment = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('STOA_')));
+
 let root;
 /** The temporary directory of this run; world-searchable, since server and database have users of their own under root. */
 export function temporaryRoot() {
