@@ -1,5 +1,6 @@
 // What a started program is born with.
 #include <fcntl.h>
+#include <grp.h>
 #include <pwd.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -68,6 +69,7 @@ static void test_root_is_given_up(void **state)
         skip();
     int p[2];
     char out[2048], wanted[256];
+    assert_int_equal(setgroups(2, (gid_t[]){1, 2}), 0); // which must not come through
     assert_int_equal(pipe(p), 0);
     struct process_plan plan =
         shell("grep -E '^(Uid|Gid|Groups|Cap(Prm|Eff|Inh|Amb)):' /proc/self/status",
@@ -84,6 +86,7 @@ static void test_root_is_given_up(void **state)
         snprintf(wanted, sizeof wanted, "%s:\t0000000000000000\n", sets[i]);
         assert_non_null(strstr(out, wanted));
     }
+    assert_int_equal(setgroups(0, NULL), 0);
     close(p[0]);
     close(p[1]);
 }

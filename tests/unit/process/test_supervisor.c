@@ -445,6 +445,69 @@ static void test_kill_of_everything_is_survived(void **state)
     assert_int_not_equal(postmaster(&day), cluster);
 }
 
+static void stop_day(void)
+{
+    kill(day.pid, SIGTERM);
+    int status = await_end(&day);
+    CHECK(&day, status == 0);
+}
+
+// As the cluster's user, below nobody's supervision.
+static pid_t run_stray(char *const *argv)
+{
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    const struct passwd *p = getpwnam("stoa-state");
+    if (geteuid() == 0 && (p == NULL || setresgid(p->pw_gid, p->pw_gid, p->pw_gid) != 0 ||
+                           setresuid(p->pw_uid, p->pw_uid, p->pw_uid) != 0))
+        _exit(126);
+    execv(argv[0], argv);
+    _exit(126);
+}
+
+static void test_stray_cluster_is_stopped_first(void **state)
+{
+    char program[256] = "", path[64], cluster[160], home[160];
+    int status;
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)postmaster(&day));
+    if (readlink(path, program, sizeof program - 1) < 0)
+        skip();
+    stop_day();
+    snprintf(home, sizeof home, "%s/state-pg", day.data);
+    snprintf(cluster, sizeof cluster, "%s/cluster", home);
+    char *argv[] = {program, "-D", cluster, "-h", "", "-k", home, NULL};
+    pid_t stray = run_stray(argv);
+    for (int i = 0; i != 500 && postmaster(&day) != stray; ++i)
+        sleep_ms(10);
+    assert_int_equal(postmaster(&day), stray);
+    start(&day, "day", NULL);
+    json_decref(await_ready(&day));
+    assert_int_equal(waitpid(stray, &status, WNOHANG), stray);
+    assert_int_equal(status, 0); // in good order
+    CHECK(&day,
+          strstr(file_text(day.log), "stopping a PostgreSQL that an earlier run left") != NULL);
+    CHECK(&day, strstr(ask(day.apps, "/database"), "stoa_server stoa") != NULL);
+}
+
+static void test_number_of_a_dead_postmaster_may_be_anothers(void **state)
+{
+    char path[256];
+    stop_day();
+    pid_t bystander = run_stray((char *[]){"/bin/sleep", "100", NULL});
+    snprintf(path, sizeof path, "%s/state-pg/cluster/postmaster.pid", day.data);
+    FILE *f = fopen(path, "w");
+    fprintf(f, "%d\n/nowhere\n1\n5432\n/tmp\n\n1 1\nready   \n", (int)bystander);
+    fclose(f);
+    assert_int_equal(chown(path, uid_named("stoa-state"), (gid_t)-1), 0);
+    start(&day, "day", NULL);
+    json_decref(await_ready(&day));
+    assert_int_equal(waitpid(bystander, NULL, WNOHANG), 0); // lives
+    kill(bystander, SIGKILL);
+    waitpid(bystander, NULL, 0);
+    CHECK(&day, strstr(ask(day.apps, "/database"), "stoa_server stoa") != NULL);
+}
+
 static void test_sigterm_takes_all_of_it_down(void **state)
 {
     pid_t cluster = postmaster(&day), server = day.server;
@@ -621,6 +684,8 @@ int main(void)
         cmocka_unit_test(test_nonsense_on_the_control_socket_ends_the_server),
         cmocka_unit_test(test_postgres_is_started_again),
         cmocka_unit_test(test_kill_of_everything_is_survived),
+        cmocka_unit_test(test_stray_cluster_is_stopped_first),
+        cmocka_unit_test(test_number_of_a_dead_postmaster_may_be_anothers),
         cmocka_unit_test(test_sigterm_takes_all_of_it_down),
         cmocka_unit_test(test_sighup_reloads_or_changes_nothing),
         cmocka_unit_test(test_second_interrupt_hastens),
