@@ -65,6 +65,20 @@ test('systemd accepts the unit', { skip: systemd ? false : 'no systemd-analyze h
     assert.equal(scored.status, 0, scored.stdout);
 });
 
+test('the capabilities the unit leaves are enough, a low port included', { skip: process.getuid() === 0 ? false : 'not root' }, async () => {
+    const unit = fs.readFileSync(path.join(unpacked, 'usr/lib/systemd/system/stoa.service'), 'utf8');
+    const left = /^CapabilityBoundingSet=(.*)$/m.exec(unit)[1].split(' ').map((c) => `+${c.replace(/^CAP_/, '').toLowerCase()}`);
+    const server = await startServer({
+        program: path.join(unpacked, 'usr/bin/stoa'), under: ['setpriv', `--bounding-set=-all,${left}`, '--no-new-privs'], privatePostgres: true,
+        args: ['--listen-apps', '127.0.0.2:80'],
+    });
+    const page = `===public-file:index.html===\nhi\n===public-file:index.html===\n`;
+    const made = await server.api('POST', '/api/plugins/import', `---\nname: low\ndisplayName: Low\nversion: 1.0.0\ntier: tool\n---\n${page}`);
+    assert.equal(made.status, 201, made.text);
+    assert.equal((await request(made.json.publicAppUrl)).text, 'hi');
+    await server.stop();
+});
+
 const mayInstall = process.env.STOA_FULL === '1' && process.getuid() === 0 && spawnSync('dpkg-query', ['-W', 'stoa']).status !== 0;
 test('it installs, serves from /usr/bin, and is removed', { skip: mayInstall ? false : 'only with --full, as root, where stoa is not installed' }, async () => {
     run('dpkg', ['-i', deb]);

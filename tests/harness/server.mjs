@@ -109,6 +109,7 @@ export function request(url, { method = 'GET', headers = {}, body, timeout = 300
  *   args, env      more of them
  *   preset         another build than STOA_BUILD's, e.g. 'release'
  *   program        another program altogether, e.g. an installed one
+ *   under          [program, …]: what starts it, e.g. setpriv with its flags
  *   dataDir        an existing data directory (to start again on it); `database` then names the one to use again
  *   database       a URL; default: a fresh database in the run's shared PostgreSQL, which outlives stop()
  *   privatePostgres  true: the server starts its own clusters
@@ -143,7 +144,7 @@ export async function startServer(options = {}) {
         TSAN_OPTIONS: `exitcode=66:halt_on_error=0:second_deadlock_stack=1:suppressions=${path.join(repository, 'tests/harness/tsan.supp')}`,
     };
     // TSan of gcc 12 needs the address layout it knows
-    const [program, ...before] = /tsan/.test(build) ? ['setarch', '-R', stoaBin] : [stoaBin];
+    const [program, ...before] = [...(options.under ?? (/tsan/.test(build) ? ['setarch', '-R'] : [])), stoaBin];
     const child = spawn(program, [...before, ...args], {
         cwd: home, env: { PATH: process.env.PATH, ...sanitizers, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true,
     });
