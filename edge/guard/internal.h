@@ -2,6 +2,7 @@
 // sock->on_close.
 #ifndef STOA_GUARD_INTERNAL_H
 #define STOA_GUARD_INTERNAL_H
+#include <assert.h>
 #include <stdatomic.h>
 #include "edge/guard/guard.h"
 #include "edge/guard/budget.h"
@@ -64,6 +65,7 @@ struct guard_meter { // progress of one direction, see sweep.c
 };
 
 enum { GUARD_REFUSED_STREAMS = 8 };
+enum { GUARD_STREAMS_MAX = 100 }; // libh2o's, constant
 
 struct guard_conn {
     h2o_linklist_t link;

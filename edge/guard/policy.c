@@ -8,7 +8,7 @@ enum {
     RECEIVE_BUFFER =
         512 * 1024, // libh2o reads on while a read fills its buffer, which then doubles
     GONE_PEER_MS = 60000,
-    CONCURRENT_REQUESTS = 32,
+    CONCURRENT_REQUESTS = 2 * GUARD_STREAMS_MAX,
     STRAGGLER_MS = 3000,
     NEVER_MS = 24 * 3600 * 1000,
 };
@@ -59,6 +59,8 @@ void guard_configure(h2o_globalconf_t *config)
     config->http1.upgrade_to_http2 = 1;
     config->http2.idle_timeout = guard_policy.idle_timeout;
     config->http2.graceful_shutdown_timeout = STRAGGLER_MS;
+    // More than libh2o's streams, so that none ever waits in its list of pending requests: update_idle_timeout asserts that this list is
+    // empty as soon as every running request's last byte is being written, and a client can arrange for that.
     config->http2.max_concurrent_requests_per_connection = CONCURRENT_REQUESTS;
     for (h2o_hostconf_t **host = config->hosts; *host != NULL; ++host)
         (*host)->http2.push_preload = 0;

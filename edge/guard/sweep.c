@@ -215,6 +215,8 @@ static uint64_t period(void)
 void guard_loop_init(struct guard_loop *loop, h2o_context_t *ctx)
 {
     *loop = (struct guard_loop){._ctx = ctx, ._sweep_entry = {.cb = on_sweep}};
+    // guard_configure's, see there
+    assert(ctx->globalconf->http2.max_concurrent_requests_per_connection > GUARD_STREAMS_MAX);
     h2o_linklist_init_anchor(&loop->_conns);
     h2o_timeout_init(ctx->loop, &loop->_sweep, period());
     h2o_timeout_link(ctx->loop, &loop->_sweep, &loop->_sweep_entry);

@@ -28,7 +28,7 @@ static h2o_globalconf_t config;
 static struct guard_policy policy;
 static int listeners[2];
 static SSL_CTX *tls;
-static uint64_t drain_ms = 4000;
+static uint64_t drain_ms = 4000, send_buffer;
 static _Atomic int ending;
 static _Atomic long delays_begun, delays_cut, users;
 static char filler[MIB];
@@ -167,6 +167,9 @@ static int listen_on_loopback(int *ret_port)
     socklen_t n = sizeof(a);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     guard_listener_options(fd);
+    int small = (int)send_buffer;
+    if (small != 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
     if (bind(fd, (struct sockaddr *)&a, n) != 0 || listen(fd, 1024) != 0 ||
         getsockname(fd, (struct sockaddr *)&a, &n) != 0)
         exit(1);
@@ -283,6 +286,7 @@ static void set(const char *name, uint64_t value)
         {"header-bytes", &policy.header_bytes},
         {"header-count", &policy.header_count},
         {"target-length", &policy.target_length},
+        {"handshake-timeout", &policy.handshake_timeout},
         {"header-timeout", &policy.header_timeout},
         {"body-timeout", &policy.body_timeout},
         {"write-timeout", &policy.write_timeout},
@@ -292,6 +296,7 @@ static void set(const char *name, uint64_t value)
         {"body-memory-per-connection", &policy.body_memory_per_connection},
         {"body-memory-total", &policy.body_memory_total},
         {"drain", &drain_ms},
+        {"send-buffer", &send_buffer}, // of the kernel: small ones keep writes under way
     };
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); ++i)
         if (strcmp(name, fields[i].name) == 0) {
