@@ -108,6 +108,13 @@ static int port_of(const json_t *o, const char *name)
     return url != NULL ? atoi(strrchr(url, ':') + 1) : 0;
 }
 
+// A pid we were never told is 0, and kill(0) would end everything that runs this test.
+static void tell(pid_t pid, int signal)
+{
+    assert_true(pid > 1);
+    assert_int_equal(kill(pid, signal), 0);
+}
+
 // A new ready file: its server is none we know yet.
 static json_t *await_ready(struct run *r)
 {
@@ -385,7 +392,7 @@ static void test_kill_of_the_server_refuses_nobody(void **state)
         pthread_create(&threads[i], NULL, visit, &visitors[i]);
     sleep_ms(200);
     pid_t before = day.server;
-    kill(day.server, SIGKILL);
+    tell(day.server, SIGKILL);
     json_decref(await_ready(&day));
     sleep_ms(200);
     for (int i = 0; i != 2; ++i) {
@@ -414,7 +421,7 @@ static void test_nonsense_on_the_control_socket_ends_the_server(void **state)
 static void test_postgres_is_started_again(void **state)
 {
     pid_t before = postmaster(&day);
-    assert_int_equal(kill(before, SIGKILL), 0);
+    tell(before, SIGKILL);
     const char *text = "";
     for (int i = 0; i != 300 && strstr(text, "rows=2") == NULL && strstr(text, "rows=3") == NULL;
          ++i) {
@@ -431,12 +438,12 @@ static void test_kill_of_everything_is_survived(void **state)
     pid_t server = day.server, cluster = postmaster(&day);
     const char *rows = strstr(ask(day.apps, "/database"), "rows=");
     int count = rows != NULL ? atoi(rows + 5) : -1;
-    kill(cluster, SIGSTOP); // an orphan that is slow to notice
-    kill(day.pid, SIGKILL);
+    tell(cluster, SIGSTOP); // an orphan that is slow to notice
+    tell(day.pid, SIGKILL);
     assert_int_equal(await_end(&day), 1000 + SIGKILL);
     assert_true(await_gone(server));
     assert_true(is_running(cluster));
-    kill(cluster, SIGCONT);
+    tell(cluster, SIGCONT);
     start(&day, "day", NULL);
     json_decref(await_ready(&day));
     char wanted[32];
@@ -447,7 +454,7 @@ static void test_kill_of_everything_is_survived(void **state)
 
 static void stop_day(void)
 {
-    kill(day.pid, SIGTERM);
+    tell(day.pid, SIGTERM);
     int status = await_end(&day);
     CHECK(&day, status == 0);
 }
@@ -503,7 +510,7 @@ static void test_number_of_a_dead_postmaster_may_be_anothers(void **state)
     start(&day, "day", NULL);
     json_decref(await_ready(&day));
     assert_int_equal(waitpid(bystander, NULL, WNOHANG), 0); // lives
-    kill(bystander, SIGKILL);
+    tell(bystander, SIGKILL);
     waitpid(bystander, NULL, 0);
     CHECK(&day, strstr(ask(day.apps, "/database"), "stoa_server stoa") != NULL);
 }
@@ -512,7 +519,7 @@ static void test_sigterm_takes_all_of_it_down(void **state)
 {
     pid_t cluster = postmaster(&day), server = day.server;
     uint64_t before = clock_monotonic_ms();
-    kill(day.pid, SIGTERM);
+    tell(day.pid, SIGTERM);
     int status = await_end(&day);
     CHECK(&day, status == 0);
     CHECK(&day, clock_monotonic_ms() - before < 5000);
@@ -561,14 +568,14 @@ static void test_sighup_reloads_or_changes_nothing(void **state)
     CHECK(&r, strstr(text, wanted) != NULL);
 
     write_settings("log_level: debug\nthreads: 3\n");
-    kill(r.pid, SIGHUP);
+    tell(r.pid, SIGHUP);
     text = await_answer(&r, "/settings", "level=debug");
     CHECK(&r, strstr(text, "level=debug threads=2") != NULL);
     CHECK(&r, strstr(file_text(r.log), "changed=log_level needs_restart=threads") != NULL);
     CHECK(&r, strstr(ask(r.apps, "/settings"), "token=0123456789abcdef") != NULL);
 
     write_settings("log_level: warn\nthrads: 3\nidle_timeout: 1\n");
-    kill(r.pid, SIGHUP);
+    tell(r.pid, SIGHUP);
     for (int i = 0; i != 500 && strstr(file_text(r.log), "idle_timeout") == NULL; ++i)
         sleep_ms(10);
     CHECK(&r, strstr(file_text(r.log), "line=2 problem=\"There is no setting thrads.\"") != NULL);
@@ -583,7 +590,7 @@ static void test_sighup_reloads_or_changes_nothing(void **state)
     if (f != NULL)
         fclose(f);
     assert_null(memmem(line, n, "0123456789abcdef", 16));
-    kill(r.pid, SIGTERM);
+    tell(r.pid, SIGTERM);
     CHECK(&r, await_end(&r) == 0);
 }
 
@@ -593,11 +600,11 @@ static void test_second_interrupt_hastens(void **state)
     start(&r, "deaf", NO_DATABASE, NULL);
     json_decref(await_ready(&r));
     ask(r.apps, "/deaf");
-    kill(r.pid, SIGINT);
+    tell(r.pid, SIGINT);
     sleep_ms(300);
     CHECK(&r, is_running(r.server)); // it has its 30 s
     uint64_t before = clock_monotonic_ms();
-    kill(r.pid, SIGINT);
+    tell(r.pid, SIGINT);
     CHECK(&r, await_end(&r) == 0);
     CHECK(&r, clock_monotonic_ms() - before < 2000);
     assert_false(is_running(r.server));
@@ -610,7 +617,7 @@ static void test_server_that_does_not_stop_is_killed_in_time(void **state)
     json_decref(await_ready(&r));
     ask(r.apps, "/deaf");
     uint64_t before = clock_monotonic_ms();
-    kill(r.pid, SIGTERM);
+    tell(r.pid, SIGTERM);
     CHECK(&r, await_end(&r) == 0);
     uint64_t took = clock_monotonic_ms() - before;
     CHECK(&r, took >= 2000 && took < 5000);
@@ -639,7 +646,7 @@ static void test_taken_port_is_told(void **state)
              "Another program already listens on %s. Stop it, or set listen_apps to another port",
              address);
     CHECK(&other, strstr(file_text(other.log), wanted) != NULL);
-    kill(r.pid, SIGTERM);
+    tell(r.pid, SIGTERM);
     CHECK(&r, await_end(&r) == 0);
 }
 
