@@ -43,8 +43,8 @@ static enum fail refuse_problems(struct answer *answer, const struct problems *p
     answer->details = json_pack("{s:o}", "problems", problems_json(problems));
     size_t n = problems->count + problems->left_out;
     return fault_set(fault, FAIL_REFUSED, code,
-                     "%s has %zu problem%s; nothing was changed. The first: %s", what, n,
-                     n == 1 ? "" : "s", n != 0 ? problems->list[0].message : "it cannot be read.");
+                     "%s has %zu problem%s, listed in details.problems; nothing was changed.", what,
+                     n, n == 1 ? "" : "s");
 }
 
 static json_t *deployment_answer(const struct ingest_result *r, const struct declaration *d,
@@ -255,7 +255,7 @@ static struct config *config_of_archive(const struct bundle_archive *archive,
     for (size_t i = 0; i != archive->count; ++i)
         paths[i] = archive->files[i].path;
     struct config *config =
-        config_load(archive->public_config, 1, "public-config.yaml",
+        config_load(archive->public_config, archive->public_config.p != NULL, "public-config.yaml",
                     &(struct config_files){paths, archive->count}, problems, warnings);
     free(paths);
     return config;

@@ -55,7 +55,8 @@ const char *__lsan_default_options(void)
 
 const char *__lsan_default_suppressions(void)
 {
-    return "leak:h2o_mem_alloc_recycle\nleak:h2o_buffer_\nleak:h2o_evloop_create\nleak:h2o_context_init\n";
+    return "leak:h2o_mem_alloc_recycle\nleak:h2o_buffer_\nleak:h2o_evloop_create\nleak:h2o_context_"
+           "init\n";
 }
 #endif
 
@@ -108,23 +109,6 @@ static enum fail start_state(struct fault *fault)
 
 // --- services ---
 
-static enum fail authenticate(struct db *db, str authorization, enum scope needed,
-                              struct principal **ret, struct fault *fault)
-{
-    struct principal *p = calloc(1, sizeof *p);
-    if (p == NULL)
-        abort();
-    enum fail fail = auth_principal(db, authorization, p, fault);
-    if (fail == FAIL_NONE)
-        fail = auth_require(p, needed, fault);
-    if (fail != FAIL_NONE) {
-        free(p);
-        return fail;
-    }
-    *ret = p;
-    return FAIL_NONE;
-}
-
 // The scheme and port instances' own hosts are reached at: as the apps origin is.
 static void start_bundles(void)
 {
@@ -158,7 +142,7 @@ static void start_services(void)
     auth.schemas = auth_schemas;
     documents.endpoints = openapi_endpoints;
     documents.endpoint_count = openapi_endpoint_count;
-    management_init(authenticate, settings.body_memory_total);
+    management_init(auth_authenticate, settings.body_memory_total);
     site_init(&(struct site_options){settings.apps_origin, settings.console_origin,
                                      settings.instance_domain});
     health_init(settings.admin_token);

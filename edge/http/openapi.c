@@ -151,7 +151,7 @@ static enum fail get_openapi(struct call *call, struct answer *answer, struct fa
     for (size_t i = 0; i != management_count(); ++i)
         add_operation(paths, management_at(i));
     answer->json = json_pack(
-        "{s:s, s:{s:s, s:s, s:s}, s:[{s:{s:[]}}], s:o, s:{s:o, s:{s:{s:s, s:s, s:s}}}}", "openapi",
+        "{s:s, s:{s:s, s:s, s:s}, s:[{s:[]}], s:o, s:{s:o, s:{s:{s:s, s:s, s:s}}}}", "openapi",
         "3.1.0", "info", "title", "Stoa", "version", STOA_VERSION, "description",
         "Every operation also answers below /api/v1/.", "security", "token", "paths", paths,
         "components", "schemas", schemas(), "securitySchemes", "token", "type", "http", "scheme",

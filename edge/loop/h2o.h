@@ -6,7 +6,7 @@
 #include "edge/loop/loop.h"
 
 // Makes `count` loops over one configuration (which must outlive them) and starts their threads;
-// `on_start` is called on each loop's thread before its first turn. Process start only.
+// `on_start` is called on each loop's thread before its first turn; returns when all have been. Process start only.
 void loops_start(unsigned count, h2o_globalconf_t *config, void (*on_start)(struct loop *loop));
 // Ends each thread after its present turn and joins it; the loops' memory stays (libh2o's own
 // teardown asserts what a drain cannot promise).

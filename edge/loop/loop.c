@@ -29,6 +29,7 @@ static struct loop *loops[LOOPS_MAX];
 static unsigned loops_count;
 static __thread struct loop *self;
 static void (*start_hook)(struct loop *loop);
+static pthread_barrier_t start_barrier;
 
 struct loop *loop_self(void)
 {
@@ -180,6 +181,7 @@ static void *loop_main(void *arg)
     snprintf(name, sizeof name, "loop-%u", loop->index);
     pthread_setname_np(pthread_self(), name);
     start_hook(loop);
+    pthread_barrier_wait(&start_barrier);
     while (!atomic_load_explicit(&loop->is_stopping, memory_order_acquire)) {
         int32_t wait = run_timers(loop);
         read_mail(loop); // what a timer posted to its own loop
@@ -202,9 +204,11 @@ void loops_start(unsigned count, h2o_globalconf_t *config, void (*on_start)(stru
         h2o_multithread_register_receiver(loop->h2o.queue, &loop->receiver, on_wake);
     }
     loops_count = count; // all there before any of them may post to another
+    pthread_barrier_init(&start_barrier, NULL, count + 1);
     for (unsigned i = 0; i != count; ++i)
         if (pthread_create(&loops[i]->thread, NULL, loop_main, loops[i]) != 0)
             abort();
+    pthread_barrier_wait(&start_barrier);
 }
 
 struct stop_message {

@@ -1,0 +1,231 @@
+// Deploying, as contract §3 says it: import, update, archive, dry run, activate, export, delete, instances.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { archive, pie } from '../harness/pie.mjs';
+import { request, slowness, startServer, temporaryDirectory } from '../harness/server.mjs';
+
+let server;
+before(async () => { server = await startServer(); });
+after(() => server.stop());
+
+const page = async (made, where = '') => (await request(made.publicAppUrl + where)).text;
+const api = (...args) => server.api(...args);
+
+test('the first import is 201, the same bytes again change nothing', async () => {
+    const file = pie('same', { 'index.html': '<p>one', 'app.js': 'let a = 1;' });
+    const first = await api('POST', '/api/plugins/import', file);
+    assert.equal(first.status, 201);
+    assert.deepEqual(first.json.deployment.changes.map((c) => [c.path, c.change]), [['app.js', 'added'], ['index.html', 'added']]);
+    assert.equal(first.json.deployment.fileCount, 2);
+    assert.match(first.json.instance.slug, /^same-[0-9a-f]{8}$/);
+    assert.equal(await page(first.json), '<p>one');
+    const again = await api('POST', '/api/plugins/import', file);
+    assert.equal(again.status, 200);
+    assert.equal(again.json.deployment.unchanged, true);
+    assert.equal(again.json.deployment.id, first.json.deployment.id);
+    assert.equal(again.json.instance.id, first.json.instance.id);
+    assert.equal((await api('GET', '/api/plugins/same/deployments')).json.data.length, 1);
+});
+
+test('an update is visible at once, with its changes', async () => {
+    const made = (await api('POST', '/api/plugins/import', pie('update', { 'index.html': 'v1', 'a.txt': 'a', 'b.txt': 'b' }))).json;
+    assert.equal(await page(made), 'v1');
+    const put = await api('PUT', '/api/plugins/update', pie('update', { 'index.html': 'v2', 'b.txt': 'b', 'c.txt': 'c' }, { version: '1.1.0' }));
+    assert.equal(put.status, 200);
+    assert.deepEqual(put.json.deployment.changes, [{ path: 'a.txt', change: 'removed', bytes: 1 }, { path: 'c.txt', change: 'added', bytes: 1 },
+        { path: 'index.html', change: 'modified', bytes: 2 }]);
+    for (let i = 0; i < 100 && await page(made) !== 'v2'; ++i) await new Promise((done) => { setTimeout(done, 10); });
+    assert.equal(await page(made), 'v2');
+    assert.equal((await api('GET', '/api/plugins/update')).json.version, '1.1.0');
+    const other = await api('PUT', '/api/plugins/update', pie('different', { 'index.html': 'v3' }));
+    assert.equal(other.status, 409);
+    assert.equal(other.json.code, 'slug_mismatch');
+});
+
+test('a dry run changes nothing', async () => {
+    const answer = await api('POST', '/api/plugins/import?dryRun=true', pie('dry', { 'index.html': 'x' }));
+    assert.equal(answer.status, 200);
+    assert.deepEqual(answer.json.deployment.changes, [{ path: 'index.html', change: 'added', bytes: 1 }]);
+    assert.equal((await api('GET', '/api/plugins/dry')).status, 404);
+    const made = (await api('POST', '/api/plugins/import', pie('dry', { 'index.html': 'x' }))).json;
+    const second = await api('POST', '/api/plugins/import?dryRun=true', pie('dry', { 'index.html': 'y' }));
+    assert.equal(second.json.deployment.changes[0].change, 'modified');
+    assert.equal(await page(made), 'x');
+});
+
+test('a bad file is refused whole, with all its problems', async () => {
+    const answer = await api('POST', '/api/plugins/import', '---\nname: Bad!\nversion: one\n---\n===public-file:a/../b===\nx\n===public-file:a/../b===\n');
+    assert.equal(answer.status, 422);
+    assert.equal(answer.json.code, 'invalid_pie');
+    assert.ok(answer.json.details.problems.length >= 4, answer.text);
+    for (const p of answer.json.details.problems) {
+        assert.ok(p.line >= 1, JSON.stringify(p));
+        assert.match(p.message, /[.]$/);
+    }
+    assert.equal((await api('POST', '/api/plugins/import', '')).status, 422);
+    assert.equal((await api('POST', '/api/plugins/import', '{}', { type: 'application/json' })).status, 415);
+});
+
+test('one file part of a form will do, no and two will not', async () => {
+    const part = (name, filename, text) => `--b\r\nContent-Disposition: form-data; name="${name}"${filename ? `; filename="${filename}"` : ''}\r\n\r\n${text}\r\n`;
+    const send = (body) => api('POST', '/api/plugins/import', `${body}--b--\r\n`, { type: 'multipart/form-data; boundary=b' });
+    const file = pie('form', { 'index.html': 'from a form' });
+    const made = await send(part('note', '', 'hello') + part('file', 'x.pie', file));
+    assert.equal(made.status, 201, made.text);
+    assert.equal(await page(made.json), 'from a form');
+    assert.equal((await send(part('note', '', 'hello'))).json.code, 'no_file');
+    assert.equal((await send(part('a', 'x.pie', file) + part('b', 'y.pie', file))).json.code, 'too_many_files');
+    assert.equal((await api('POST', '/api/plugins/import', 'no boundary', { type: 'multipart/form-data' })).status, 400);
+});
+
+test('over 4 MiB is 413 before it is read', async () => {
+    const answer = await api('POST', '/api/plugins/import', Buffer.alloc(5 << 20, 'x'));
+    assert.equal(answer.status, 413);
+    assert.equal(answer.json.code, 'body_too_large');
+});
+
+test('a plugin without public files has no link', async () => {
+    const made = (await api('POST', '/api/plugins/import', pie('quiet', {}))).json;
+    assert.equal(made.publicAppUrl, null);
+    assert.equal(made.instance, null);
+});
+
+for (const kind of ['zip', 'tar', 'tar.gz', 'tar.xz', 'tar.zst']) {
+    test(`an archive replaces the public files: ${kind}`, async () => {
+        const name = `from-${kind.replace('.', '-')}`;
+        const made = (await api('POST', '/api/plugins/import', pie(name, { 'index.html': 'from the pie', 'old.js': 'x' }))).json;
+        const sent = archive({ 'index.html': `from ${kind}`, 'assets/app.js': 'let b;'.repeat(100), 'public-config.yaml': 'entry: index.html\n' }, kind);
+        const deployed = await api('POST', `/api/plugins/${name}/deployments`, sent, { type: 'application/octet-stream' });
+        assert.equal(deployed.status, 200, deployed.text);
+        assert.equal(deployed.json.deployment.fileCount, 2);
+        assert.equal(await page(made), `from ${kind}`);
+        assert.equal((await request(`${made.publicAppUrl}old.js`)).status, 404);
+        assert.equal((await api('GET', `/api/plugins/${name}/deployments/${deployed.json.deployment.id}/source.pie`)).json.code, 'no_source');
+    });
+}
+
+test('a bad archive is refused with its problems, and the server stays', async () => {
+    await api('POST', '/api/plugins/import', pie('bad-archive', { 'index.html': 'good' }));
+    for (const [what, bytes] of [['noise', Buffer.alloc(2000, 7)], ['nothing', Buffer.alloc(0)], ['cut', archive({ 'index.html': 'x'.repeat(9000) }, 'zip').subarray(0, 60)],
+        ['no entry', archive({ 'a.txt': 'x' })]]) {
+        const answer = await api('POST', '/api/plugins/bad-archive/deployments', bytes, { type: 'application/octet-stream' });
+        assert.equal(answer.status, 422, `${what}: ${answer.text}`);
+        assert.equal(answer.json.code, 'invalid_bundle', what);
+    }
+    const folder = temporaryDirectory('links');
+    fs.writeFileSync(path.join(folder, 'index.html'), 'x');
+    fs.symlinkSync('/etc/passwd', path.join(folder, 'passwd'));
+    const links = execFileSync('tar', ['-cf', '-', '-C', folder, '.']);
+    const answer = await api('POST', '/api/plugins/bad-archive/deployments', links, { type: 'application/octet-stream' });
+    assert.equal(answer.status, 422);
+    assert.match(JSON.stringify(answer.json.details.problems), /passwd/);
+    assert.equal((await api('GET', '/api/plugins/bad-archive/deployments')).json.data.length, 1);
+});
+
+test('activate rolls back and forward; exports give what was deployed', async () => {
+    const one = pie('roll', { 'index.html': 'one', 'ü/ß.txt': 'unicode' });
+    const first = (await api('POST', '/api/plugins/import', one)).json;
+    const second = (await api('POST', '/api/plugins/import', pie('roll', { 'index.html': 'two' }, { version: '2.0.0' }))).json;
+    const live = async (want) => {
+        for (let i = 0; i < 100 && await page(first) !== want; ++i) await new Promise((done) => { setTimeout(done, 10); });
+        assert.equal(await page(first), want);
+    };
+    await live('two');
+    const back = await api('POST', `/api/plugins/roll/deployments/${first.deployment.id}/activate`);
+    assert.equal(back.status, 200);
+    assert.equal(back.json.deployment.active, true);
+    await live('one');
+    assert.equal((await api('GET', '/api/plugins/roll')).json.version, '1.0.0');
+    await api('POST', `/api/plugins/roll/deployments/${second.deployment.id}/activate`);
+    await live('two');
+    const listed = (await api('GET', '/api/plugins/roll/deployments')).json.data;
+    assert.deepEqual(listed.map((d) => [d.id, d.active]), [[second.deployment.id, true], [first.deployment.id, false]]);
+    const source = await api('GET', `/api/plugins/roll/deployments/${first.deployment.id}/source.pie`);
+    assert.equal(source.text, one);
+    const tar = await api('GET', `/api/plugins/roll/deployments/${first.deployment.id}/archive.tar`);
+    assert.equal(tar.headers['content-type'], 'application/x-tar');
+    const folder = temporaryDirectory('untar');
+    execFileSync('tar', ['-xf', '-', '-C', folder], { input: tar.body });
+    assert.equal(fs.readFileSync(path.join(folder, 'index.html'), 'utf8'), 'one');
+    assert.equal(fs.readFileSync(path.join(folder, 'ü/ß.txt'), 'utf8'), 'unicode');
+    const again = await api('POST', '/api/plugins/roll/deployments', tar.body, { type: 'application/octet-stream' });
+    assert.equal(again.status, 200, again.text);
+    await live('one');
+});
+
+test('a large export arrives whole', async () => {
+    const files = {};
+    for (let i = 0; i < 40; ++i) files[`f${i}.bin`] = crypto.randomBytes(700000);
+    await api('POST', '/api/plugins/import', pie('large', { 'index.html': 'x' }));
+    const made = await api('POST', '/api/plugins/large/deployments', archive({ 'index.html': 'x', ...files }), { type: 'application/octet-stream' });
+    assert.equal(made.status, 200, made.text);
+    const tar = await api('GET', `/api/plugins/large/deployments/${made.json.deployment.id}/archive.tar`);
+    const listed = execFileSync('tar', ['-tvf', '-'], { input: tar.body, encoding: 'utf8' });
+    assert.equal(listed.match(/ 700000 /g).length, 40);
+});
+
+test('instances: one more copy, same bytes; deleted ones are gone and their slug too', async () => {
+    const made = (await api('POST', '/api/plugins/import', pie('copies', { 'index.html': 'here' }))).json;
+    const second = await api('POST', '/api/plugins/copies/instances');
+    assert.equal(second.status, 201, second.text);
+    assert.notEqual(second.json.slug, made.instance.slug);
+    assert.equal((await request(second.json.url)).text, 'here');
+    assert.equal((await api('GET', '/api/plugins/copies/instances')).json.data.length, 2);
+    assert.equal((await api('GET', `/api/public-apps/instances/${second.json.slug}`)).json.id, second.json.id);
+    await api('POST', '/api/plugins/import', pie('copies', { 'index.html': 'moved on' }));
+    for (let i = 0; i < 100 && (await request(second.json.url)).text !== 'moved on'; ++i) await new Promise((done) => { setTimeout(done, 10); });
+    assert.equal((await request(second.json.url)).text, 'moved on');
+    assert.equal((await api('DELETE', `/api/plugins/copies/instances/${second.json.id}`)).status, 200);
+    for (let i = 0; i < 300 && (await request(second.json.url)).status !== 404; ++i) await new Promise((done) => { setTimeout(done, 10); });
+    assert.equal((await request(second.json.url)).status, 404);
+    assert.equal(await page(made), 'moved on');
+});
+
+test('delete takes the plugin and its pages away', async () => {
+    const made = (await api('POST', '/api/plugins/import', pie('gone', { 'index.html': 'x' }))).json;
+    assert.equal(await page(made), 'x');
+    assert.equal((await api('DELETE', '/api/plugins/gone?dryRun=true')).status, 200);
+    assert.equal((await api('GET', '/api/plugins/gone')).status, 200);
+    assert.equal((await api('DELETE', '/api/plugins/gone?data=maybe')).status, 422);
+    assert.equal((await api('DELETE', '/api/plugins/gone?data=delete')).status, 200);
+    assert.equal((await api('GET', '/api/plugins/gone')).status, 404);
+    for (let i = 0; i < 300 && (await request(made.publicAppUrl)).status !== 404; ++i) await new Promise((done) => { setTimeout(done, 10); });
+    assert.equal((await request(made.publicAppUrl)).status, 404);
+});
+
+test('concurrent deploys of one plugin all succeed in some order', async () => {
+    const made = (await api('POST', '/api/plugins/import', pie('race', { 'index.html': 'start' }))).json;
+    const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => api('POST', '/api/plugins/import', pie('race', { 'index.html': `r${i}` }))));
+    for (const a of answers) assert.ok(a.status === 200 || a.status === 409, a.text);
+    const active = (await api('GET', '/api/plugins/race/deployments')).json.data.filter((d) => d.active);
+    assert.equal(active.length, 1);
+    const winner = answers.findIndex((a) => a.json.deployment?.id === active[0].id);
+    for (let i = 0; i < 100 && await page(made) !== `r${winner}`; ++i) await new Promise((done) => { setTimeout(done, 10); });
+    assert.equal(await page(made), `r${winner}`);
+});
+
+test('a second project\'s first app needs instance_domain', async () => {
+    const other = (await api('POST', '/api/projects', { displayName: 'Second' })).json;
+    const answer = await api('POST', '/api/plugins/import', pie('second', { 'index.html': 'x' }), { token: other.token.token ?? other.token });
+    assert.equal(answer.status, 409);
+    assert.equal(answer.json.code, 'instance_domain_required');
+    assert.match(answer.json.message, /instance_domain/);
+    const quiet = await api('POST', '/api/plugins/import', pie('second', {}), { token: other.token.token ?? other.token });
+    assert.equal(quiet.status, 201, 'without pages there is nothing to share');
+});
+
+test('2 MiB are live within a second of their last byte', async () => {
+    const words = Array.from({ length: 5000 }, (_, i) => `word${i * 7919 % 5003}`);
+    const text = (n) => Array.from({ length: 90000 }, (_, i) => words[(i * n) % words.length]).join(' ').slice(0, 500000);
+    const file = pie('big', { 'index.html': 'big', 'a.js': text(3), 'b.js': text(7), 'c.js': text(11), 'd.js': text(13) });
+    const began = Date.now();
+    const made = await api('POST', '/api/plugins/import', file);
+    const took = Date.now() - began;
+    assert.equal(made.status, 201, made.text);
+    assert.equal(await page(made.json), 'big');
+    assert.ok(took < 1000 * slowness(), `${took} ms`);
+});
