@@ -28,8 +28,9 @@ struct loop {
 static struct loop *loops[LOOPS_MAX];
 static unsigned loops_count;
 static __thread struct loop *self;
+static h2o_globalconf_t *config_of_all;
 static void (*start_hook)(struct loop *loop);
-static pthread_barrier_t start_barrier;
+static pthread_barrier_t made_barrier, start_barrier;
 
 struct loop *loop_self(void)
 {
@@ -180,6 +181,11 @@ static void *loop_main(void *arg)
     char name[16];
     snprintf(name, sizeof name, "loop-%u", loop->index);
     pthread_setname_np(pthread_self(), name);
+    // here, not in loops_start: a socket keeps to the buffer recycler of the thread that made it,
+    // and the context's queue has one
+    h2o_context_init(&loop->h2o, h2o_evloop_create(), config_of_all);
+    h2o_multithread_register_receiver(loop->h2o.queue, &loop->receiver, on_wake);
+    pthread_barrier_wait(&made_barrier); // all there before any of them may post to another
     start_hook(loop);
     pthread_barrier_wait(&start_barrier);
     while (!atomic_load_explicit(&loop->is_stopping, memory_order_acquire)) {
@@ -200,10 +206,10 @@ void loops_start(unsigned count, h2o_globalconf_t *config, void (*on_start)(stru
         if (loop == NULL)
             abort();
         loop->index = i;
-        h2o_context_init(&loop->h2o, h2o_evloop_create(), config);
-        h2o_multithread_register_receiver(loop->h2o.queue, &loop->receiver, on_wake);
     }
-    loops_count = count; // all there before any of them may post to another
+    loops_count = count;
+    config_of_all = config;
+    pthread_barrier_init(&made_barrier, NULL, count);
     pthread_barrier_init(&start_barrier, NULL, count + 1);
     for (unsigned i = 0; i != count; ++i)
         if (pthread_create(&loops[i]->thread, NULL, loop_main, loops[i]) != 0)
