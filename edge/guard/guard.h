@@ -36,7 +36,7 @@ struct guard_refusal {
     bool clears_cookies;  // sends Clear-Site-Data: "cookies"
 };
 
-// Set by main before the first loop starts, then constant. Sizes are bytes, times milliseconds.
+// Given by main before the first loop starts, and again at a reload, loop by loop. Sizes are bytes, times milliseconds.
 struct guard_policy {
     // The most bytes of a body this request may have. Called when its head is known and again while
     // a body of unknown length comes in, so: a pure function, quick, on a loop thread. `path` is as
@@ -107,6 +107,8 @@ struct guard_loop {
     uint64_t _closing_since; // 0 = serving
 };
 void guard_loop_init(struct guard_loop *loop, h2o_context_t *ctx);
+// Another policy from now on, for the connections that are open too. On the loop's thread.
+void guard_loop_reload(struct guard_loop *loop, const struct guard_policy *policy);
 
 // For each accepted socket, before h2o_accept. `user` is the caller's; on_close (may be NULL) is
 // called once when the connection's descriptor has gone, which is later than the request's memory.

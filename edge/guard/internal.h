@@ -39,7 +39,8 @@ extern __thread uint32_t guard_seen; // which hooks have fired on this thread, f
 
 // ---- policy.c
 
-extern struct guard_policy guard_policy;
+extern __thread struct guard_policy
+    guard_policy; // of this loop: guard_loop_init, guard_loop_reload
 extern struct guard_totals {
     _Atomic uint64_t connections, buffered, bad_heads, large_heads, large_bodies, busy, timeouts,
         calmed, malformed, averted_aborts, averted_loops, unknown_frames, idle_closed;
@@ -48,6 +49,7 @@ static inline void guard_count(_Atomic uint64_t *counter)
 {
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
+void guard_policy_begin(void); // this thread works with guard_start's policy
 size_t guard_body_limit(str method, str authority, str target);
 
 // ---- conn.c: the life of a connection
@@ -143,6 +145,10 @@ void guard_release(struct guard_conn *c, size_t n);
 bool guard_has_room(const struct guard_conn *c, size_t n);
 // After each turn of an HTTP/1 connection: accounts what its input buffer holds.
 void guard_h1_account(struct guard_conn *c);
+
+// ---- sweep.c
+
+void guard_sweep_retime(struct guard_loop *loop);
 
 // ---- frames.c
 

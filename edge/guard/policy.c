@@ -13,7 +13,8 @@ enum {
     NEVER_MS = 24 * 3600 * 1000,
 };
 
-struct guard_policy guard_policy;
+__thread struct guard_policy guard_policy;
+static struct guard_policy at_start; // what each loop begins with
 struct guard_totals guard_totals;
 
 void guard_policy_defaults(struct guard_policy *p)
@@ -37,11 +38,30 @@ void guard_policy_defaults(struct guard_policy *p)
     };
 }
 
-void guard_start(const struct guard_policy *policy)
+static void use(const struct guard_policy *policy)
 {
     guard_policy = *policy;
     if (guard_policy.header_count > H2O_MAX_HEADERS)
         guard_policy.header_count = H2O_MAX_HEADERS;
+}
+
+void guard_policy_begin(void)
+{
+    use(&at_start);
+}
+
+void guard_loop_reload(struct guard_loop *loop, const struct guard_policy *policy)
+{
+    use(policy);
+    loop->_ctx->handshake_timeout.timeout = guard_policy.handshake_timeout;
+    loop->_ctx->http2.idle_timeout.timeout = guard_policy.idle_timeout;
+    guard_sweep_retime(loop);
+}
+
+void guard_start(const struct guard_policy *policy)
+{
+    at_start = *policy;
+    guard_policy_begin();
     // Over HTTP/2 libh2o drops Host unseen. As an ordinary field it reaches the guard, which
     // compares and then drops it (hpack.c).
     H2O_TOKEN_HOST->http2_should_reject = 0;

@@ -212,8 +212,14 @@ static uint64_t period(void)
     return ms > SWEEP_LEAST_MS ? ms : SWEEP_LEAST_MS;
 }
 
+void guard_sweep_retime(struct guard_loop *loop)
+{
+    loop->_sweep.timeout = period();
+}
+
 void guard_loop_init(struct guard_loop *loop, h2o_context_t *ctx)
 {
+    guard_policy_begin();
     *loop = (struct guard_loop){._ctx = ctx, ._sweep_entry = {.cb = on_sweep}};
     // guard_configure's, see there
     assert(ctx->globalconf->http2.max_concurrent_requests_per_connection > GUARD_STREAMS_MAX);
