@@ -1,0 +1,220 @@
+// Plugins and their instances: look at, publish once more, take off.
+#include "bundles/api.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include "edge/base/clock.h"
+#include "edge/base/jsonx.h"
+
+struct bundle_options api_options;
+
+json_t *api_url_json(const char *plugin_slug, const char *instance_slug)
+{
+    if (api_options.instance_domain[0] != '\0')
+        return json_sprintf("%s://%s.%s%s/", api_options.instance_scheme, instance_slug,
+                            api_options.instance_domain, api_options.instance_port);
+    return json_sprintf("%s/apps/%s/%s/", api_options.apps_origin, plugin_slug, instance_slug);
+}
+
+json_t *api_instance_json(const struct plugin *p, const struct instance *i)
+{
+    char created[CLOCK_RFC3339_ROOM];
+    clock_rfc3339(i->created_at, created);
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s}", "id", i->id, "slug", i->slug, "pluginId",
+                     i->plugin_id, "pluginSlug", p->slug, "url", api_url_json(p->slug, i->slug),
+                     "createdAt", created);
+}
+
+enum fail api_find_plugin(struct call *call, struct plugin *ret, struct fault *fault)
+{
+    return catalog_plugin_find(call->db, call->principal->project_id, call->params[0], ret, fault);
+}
+
+enum fail api_commit(struct call *call, const char *plugin_id, const char *action,
+                     const char *subject, struct fault *fault)
+{
+    enum fail fail = deployment_notify(call->db, plugin_id, fault);
+    if (fail == FAIL_NONE)
+        fail = audit_append(call->db, call->principal->project_id, call->principal->token_id,
+                            action, subject, call->request_id, call->peer, NULL, fault);
+    return fail == FAIL_NONE ? db_commit(call->db, fault) : fail;
+}
+
+// its present deployment.
+enum fail api_add_plugin_extra(struct db *db, const struct plugin *p, json_t *object,
+                               struct fault *fault)
+{
+    struct instance i;
+    struct deployment_head head;
+    bool has_app = false;
+    enum fail fail = deployment_current(db, p->id, &head, fault);
+    if (fail == FAIL_NONE) {
+        has_app = head.has_app;
+        json_object_set_new(object, "deployment", deployment_json(&head));
+        deployment_head_fini(&head);
+    } else if (fail == FAIL_NOT_FOUND) {
+        json_object_set_new(object, "deployment", json_null());
+    } else {
+        return fail;
+    }
+    fail = catalog_instance_first(db, p->project_id, p->id, &i, fault);
+    if (fail != FAIL_NONE && fail != FAIL_NOT_FOUND)
+        return fail;
+    json_object_set_new(object, "instance",
+                        fail == FAIL_NONE ? api_instance_json(p, &i) : json_null());
+    json_object_set_new(object, "publicAppUrl",
+                        fail == FAIL_NONE && has_app ? api_url_json(p->slug, i.slug) : json_null());
+    return FAIL_NONE;
+}
+
+enum fail api_list_plugins(struct call *call, struct answer *answer, struct fault *fault)
+{
+    unsigned limit;
+    enum fail fail = call_limit(call, &limit, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    return catalog_plugin_list(call->db, call->principal->project_id, limit,
+                               call_query(call, "cursor"), api_add_plugin_extra, &answer->json,
+                               fault);
+}
+
+enum fail api_get_plugin(struct call *call, struct answer *answer, struct fault *fault)
+{
+    struct plugin p;
+    enum fail fail = api_find_plugin(call, &p, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    answer->json = catalog_plugin_json(&p);
+    return api_add_plugin_extra(call->db, &p, answer->json, fault);
+}
+
+static enum fail remove_plugin(struct call *call, const struct plugin *p, struct fault *fault)
+{
+    enum fail fail = db_begin(call->db, fault);
+    if (fail == FAIL_NONE)
+        fail = catalog_plugin_lock(call->db, p->id, fault);
+    if (fail == FAIL_NONE)
+        fail = catalog_plugin_delete(call->db, call->principal->project_id, p->id, fault);
+    if (fail == FAIL_NONE)
+        fail = api_commit(call, p->id, "plugin.delete", p->id, fault);
+    return fail;
+}
+
+// `data` and `force` say what is to become of uploads, tables and verified domains; a plugin has
+// none of them yet, so both are only read.
+enum fail api_delete_plugin(struct call *call, struct answer *answer, struct fault *fault)
+{
+    struct plugin p;
+    bool is_dry_run, is_forced;
+    str data = call_query(call, "data");
+    enum fail fail = call_query_bool(call, "dryRun", false, &is_dry_run, fault);
+    if (fail == FAIL_NONE)
+        fail = call_query_bool(call, "force", false, &is_forced, fault);
+    if (fail == FAIL_NONE && data.p != NULL && !str_eq(data, STR("keep")) &&
+        !str_eq(data, STR("delete")))
+        fail = fault_set(fault, FAIL_REFUSED, "invalid_parameter",
+                         "The query parameter \"data\" must be keep or delete.");
+    if (fail == FAIL_NONE)
+        fail = api_find_plugin(call, &p, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    answer->json = catalog_plugin_json(&p);
+    fail = api_add_plugin_extra(call->db, &p, answer->json, fault);
+    if (fail == FAIL_NONE && is_dry_run)
+        json_object_set_new(answer->json, "dryRun", json_true());
+    else if (fail == FAIL_NONE)
+        fail = remove_plugin(call, &p, fault);
+    return fail;
+}
+
+// --- instances ---
+
+enum fail api_list_instances(struct call *call, struct answer *answer, struct fault *fault)
+{
+    struct plugin p;
+    struct instance *list = NULL;
+    size_t n = 0;
+    enum fail fail = api_find_plugin(call, &p, fault);
+    if (fail == FAIL_NONE)
+        fail = catalog_instance_list(call->db, call->principal->project_id, p.id, &list, &n, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    json_t *data = json_array();
+    for (size_t i = 0; i != n; ++i)
+        json_array_append_new(data, api_instance_json(&p, &list[i]));
+    free(list);
+    answer->json = json_pack("{s:o, s:n, s:n}", "data", data, "next", "previous");
+    return FAIL_NONE;
+}
+
+static enum fail make_instance(struct call *call, const struct plugin *p, struct instance *ret,
+                               struct fault *fault)
+{
+    struct deployment_head h;
+    enum fail fail = db_begin(call->db, fault);
+    if (fail == FAIL_NONE)
+        fail = catalog_plugin_lock(call->db, p->id, fault);
+    if (fail == FAIL_NONE)
+        fail = deployment_current(call->db, p->id, &h, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    fail = catalog_instance_create(call->db, call->principal->project_id, p, ret, fault);
+    if (fail == FAIL_NONE)
+        fail = deployment_activate(call->db, p->id, h.id, fault);
+    if (fail == FAIL_NONE)
+        fail = api_commit(call, p->id, "instance.create", ret->id, fault);
+    deployment_head_fini(&h);
+    return fail;
+}
+
+enum fail api_create_instance(struct call *call, struct answer *answer, struct fault *fault)
+{
+    struct plugin p;
+    struct instance i;
+    enum fail fail = api_find_plugin(call, &p, fault);
+    if (fail == FAIL_NONE)
+        fail = make_instance(call, &p, &i, fault);
+    if (fail == FAIL_NONE)
+        answer->json = api_instance_json(&p, &i);
+    return fail;
+}
+
+static enum fail find_instance(struct call *call, str ref, struct plugin *p, struct instance *i,
+                               struct fault *fault)
+{
+    enum fail fail = catalog_instance_find(call->db, call->principal->project_id, ref, i, fault);
+    return fail == FAIL_NONE ? catalog_plugin_find(call->db, call->principal->project_id,
+                                                   str_from(i->plugin_id), p, fault)
+                             : fail;
+}
+
+enum fail api_get_instance(struct call *call, struct answer *answer, struct fault *fault)
+{
+    struct plugin p;
+    struct instance i;
+    enum fail fail = find_instance(call, call->params[0], &p, &i, fault);
+    if (fail == FAIL_NONE)
+        answer->json = api_instance_json(&p, &i);
+    return fail;
+}
+
+enum fail api_delete_instance(struct call *call, struct answer *answer, struct fault *fault)
+{
+    struct plugin p;
+    struct instance i;
+    enum fail fail = api_find_plugin(call, &p, fault);
+    if (fail == FAIL_NONE)
+        fail = catalog_instance_find(call->db, call->principal->project_id, call->params[1], &i,
+                                     fault);
+    if (fail == FAIL_NONE && strcmp(i.plugin_id, p.id) != 0)
+        fail = fault_set(fault, FAIL_NOT_FOUND, "instance_not_found",
+                         "There is no such instance of this plugin.");
+    if (fail == FAIL_NONE)
+        fail = db_begin(call->db, fault);
+    if (fail == FAIL_NONE)
+        fail = catalog_instance_delete(call->db, call->principal->project_id, i.id, fault);
+    if (fail == FAIL_NONE)
+        fail = api_commit(call, p.id, "instance.delete", i.id, fault);
+    if (fail == FAIL_NONE)
+        answer->json = api_instance_json(&p, &i);
+    return fail;
+}
