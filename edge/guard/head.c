@@ -215,6 +215,8 @@ static bool cut_absolute_form(struct head *h, str *ret_authority)
     size_t end = 0;
     while (end < rest.n && rest.p[end] != '/' && rest.p[end] != '?')
         ++end;
+    if (end == 0)
+        return false;
     *ret_authority = str_of(rest.p, end);
     h->target = str_skip(rest, end);
     if (h->target.n == 0) {
