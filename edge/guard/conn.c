@@ -222,10 +222,9 @@ void guard_linger_end(struct guard_conn *c)
 
 static void on_linger_read(h2o_socket_t *sock, const char *err)
 {
-    enum { AT_ONCE = 1024 * 1024 };
+    static __thread char sink[64 * 1024];
     struct guard_conn *c = sock->data;
-    // MSG_TRUNC: the kernel throws the bytes away itself (tcp(7))
-    ssize_t n = recv(h2o_socket_get_fd(sock), NULL, AT_ONCE, MSG_TRUNC | MSG_DONTWAIT);
+    ssize_t n = recv(h2o_socket_get_fd(sock), sink, sizeof(sink), MSG_DONTWAIT);
     if (n == -1 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n > 0 && (c->lingered += (size_t)n) < guard_policy.linger_bytes)

@@ -21,7 +21,7 @@ const post = (path = '/echo', extra = []) => request({ ':method': 'POST', ':path
 const OPEN = FLAG.END_HEADERS;
 
 let target;
-before(async () => { target = await startTarget(); });
+before(async () => { target = await startTarget({ threads: 2 }); });
 after(() => target.stop());
 
 /** Runs `attack` beside an innocent visitor; afterwards the server is the same process, little larger, and still answers. */

@@ -10,7 +10,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { isAlive } from './processes.mjs';
-import { buildFolder, request, startServer, until } from './server.mjs';
+import { buildFolder, repository, request, startServer, until } from './server.mjs';
 
 const dashed = (name) => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
 
@@ -28,7 +28,10 @@ async function startProbe(limits) {
     const program = path.join(buildFolder(), 'tests/harness/guard-probe');
     if (!fs.existsSync(program)) throw new Error(`${program} is not built`);
     const args = Object.entries(limits).flatMap(([name, value]) => [`--${dashed(name)}`, String(value)]);
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ASAN_OPTIONS: 'exitcode=99' } });
+    // TSan of gcc 12 needs the address layout it knows
+    const [command, ...before] = /tsan/.test(program) ? ['setarch', '-R', program] : [program];
+    const sanitizers = { ASAN_OPTIONS: 'exitcode=99', TSAN_OPTIONS: `exitcode=66:suppressions=${path.join(repository, 'tests/harness/tsan.supp')}` };
+    const child = spawn(command, [...before, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...sanitizers } });
     let text = '';
     let ready = '';
     child.stdout.setEncoding('utf8').on('data', (part) => { ready += part; });
