@@ -258,6 +258,11 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // guards must_stop
 static pthread_cond_t stop_asked = PTHREAD_COND_INITIALIZER;
 static bool must_stop;
 
+static void use_policy(struct loop *loop, void *policy)
+{
+    guard_loop_reload(&guards[loop_index(loop)], policy);
+}
+
 static void reload(int fd)
 {
     struct settings fresh;
@@ -273,6 +278,9 @@ static void reload(int fd)
     settings_apply_log(&settings);
     struct listener_limits limits = limits_of(&settings);
     listener_set_limits(&limits);
+    struct guard_policy policy = policy_of(&settings);
+    loop_broadcast_wait(use_policy, &policy);
+    management_set_memory(settings.body_memory_total);
     access_log_reopen();
     if (settings.certificate_count != 0 && tls_context() != NULL &&
         tls_replace(settings.certificates, settings.certificate_count, console_host(), &fault) !=

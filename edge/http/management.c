@@ -16,12 +16,16 @@ enum { ENDPOINTS_MAX = 256, PARAM_MAX = 256 };
 static const struct endpoint *endpoints[ENDPOINTS_MAX];
 static size_t endpoint_total;
 static authenticate_fn authenticate_hook;
-static size_t memory_max;
-static _Atomic size_t memory_used, running;
+static _Atomic size_t memory_max, memory_used, running;
 
 void management_init(authenticate_fn authenticate, size_t body_memory)
 {
     authenticate_hook = authenticate;
+    memory_max = body_memory;
+}
+
+void management_set_memory(size_t body_memory)
+{
     memory_max = body_memory;
 }
 

@@ -13,6 +13,7 @@ typedef enum fail (*authenticate_fn)(struct db *db, str authorization, enum scop
 // Before the loops start. The tables are kept. `body_memory` bounds the bodies of all running calls
 // together.
 void management_init(authenticate_fn authenticate, size_t body_memory);
+void management_set_memory(size_t body_memory); // at a reload; any thread
 void management_register(const struct endpoint *list, size_t count);
 
 // Answers the request; `path` begins with "/api/". Loop thread.
