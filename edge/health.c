@@ -12,6 +12,7 @@
 #include "edge/listener.h"
 #include "edge/route/router.h"
 #include "edge/store/db.h"
+#include "edge/store/faults.h"
 
 enum { METRICS_MAX = 256 * 1024 };
 static char *required_token = "";
@@ -153,13 +154,31 @@ static bool is_authorised(struct request *r)
             digest_secret_eq(str_skip(given, 7), str_from(required_token)));
 }
 
+#ifdef STOA_FAULTS
+// For tests of sanitizer and debug builds, and not in any other: ?nth=3 makes the third call from
+// now of database or blobs fail; the answer says whether the one armed before has failed.
+static void on_faults(struct request *r)
+{
+    uint64_t n;
+    bool fired = faults_have_fired();
+    if (str_starts(r->query, STR("nth=")) && str_to_u64(str_skip(r->query, 4), 1000000, &n))
+        faults_at(n);
+    reply_json(r, 200, json_pack("{s:b}", "fired", fired));
+}
+#endif
+
 static void on_request(struct request *r)
 {
     static const struct {
         str path;
         void (*answer)(struct request *r);
     } pages[] = {
-        {{"/healthz", 8}, on_healthz}, {{"/readyz", 7}, on_readyz}, {{"/metrics", 8}, on_metrics}};
+#ifdef STOA_FAULTS
+        {{"/faults", 7}, on_faults},
+#endif
+        {{"/healthz", 8}, on_healthz},
+        {{"/readyz", 7}, on_readyz},
+        {{"/metrics", 8}, on_metrics}};
     r->route = "health";
     for (size_t i = 0; i != sizeof pages / sizeof pages[0]; ++i) {
         if (!str_eq(r->path, pages[i].path))
