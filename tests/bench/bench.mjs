@@ -95,7 +95,7 @@ try {
         }
         console.log(`    round ${round} of ${options.rounds} done`);
     }
-    const good = printSummary(results, selected) & printMoments(moments, stoa, results);
+    const good = printSummary(results, selected) & printMoments(moments, options.apps, results);
     console.log(`every figure: ${path.relative(process.cwd(), file)}`);
     process.exitCode = good ? 0 : 1;
 } finally {

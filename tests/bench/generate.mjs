@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import zlib from 'node:zlib';
 
-const VERSION = 1;
+const VERSION = 2;
 const WORDS = ('const let function return if else for while document window event value index state props render component element style class ' +
     'data item list map filter reduce promise async await fetch json response error throw new this null undefined true false import export default').split(' ');
 
@@ -68,6 +68,7 @@ export function generate(data, apps) {
         }
         fs.mkdirSync(path.join(data, 'apps/bench/bench-00000000'), { recursive: true });
         Object.entries(sizes).forEach(([name, bytes], i) => put(path.join(data, 'apps/bench/bench-00000000', name), makeText(1000003 + i, bytes)));
+        put(path.join(data, 'apps/bench/bench-00000000/index.html'), Buffer.from('bench')); // an app needs a page to open
         fs.writeFileSync(done, tag);
     }
     return { sizesAt: '/apps/bench/bench-00000000/', many: manyUrls(apps, (i) => `/${folder(i)}/`) };

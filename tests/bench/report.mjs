@@ -62,13 +62,13 @@ export function printSummary(results, tests) {
 }
 
 /** Prints what is not a rate; true when every target is met. */
-export function printMoments(moments, stoa, results) {
+export function printMoments(moments, apps, results) {
     if (Object.keys(moments).length === 0) return true;
     const peak = Math.max(0, ...results.filter((r) => r.server === 'stoa').map((r) => r.memory));
     const rows = [
         ['cold start, empty data directory to first 200', moments.coldStart, 's', 1e-3, 5],
-        ['start with 10,000 apps', moments.warmStart, 's', 1e-3],
-        ['server process at rest, 10,000 apps', moments.atRest, 'MB', 1 / (1 << 20), 60],
+        [`start with ${apps} apps`, moments.warmStart, 's', 1e-3],
+        [`server process at rest, ${apps} apps`, moments.atRest, 'MB', 1 / (1 << 20), 60],
         ['PostgreSQL and supervisor beside it', moments.others, 'MB', 1 / (1 << 20)],
         ['an idle TLS connection', moments.perConnection, 'KB', 1 / 1024, 16],
         ['deploy to visible', moments.deploy, 's', 1e-3, 1],

@@ -54,9 +54,10 @@ export async function deployAll(server, work, data, set, apps) {
         }));
         if (!links.bench) {
             // 1 MB is more than a .pie may hold: its files come as an archive
-            remember('bench', await call(server, agent, 'POST', '/api/plugins/import', pie('bench', { 'index.html': Buffer.from('bench') }), 'text/plain'));
+            const made = await call(server, agent, 'POST', '/api/plugins/import', pie('bench', { 'index.html': Buffer.from('bench') }), 'text/plain');
             const tar = execFileSync('tar', ['-C', path.join(data, set.sizesAt), '--exclude=*.gz', '--exclude=*.br', '-cf', '-', '.'], { maxBuffer: 1 << 26 });
             await call(server, agent, 'POST', '/api/plugins/bench/deployments', tar, 'application/octet-stream');
+            remember('bench', made);
         }
     } finally {
         save();
