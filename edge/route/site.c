@@ -107,32 +107,40 @@ static bool is_preview_label(str label)
            str_find(str_skip(label, 2), '-') == SIZE_MAX;
 }
 
+// False when the host lies outside instance_domain; else the site is one of its labels' or nobody's.
+static bool decide_instance(struct request *r)
+{
+    if (instance_suffix.n == 0 || r->host.n <= instance_suffix.n ||
+        !str_ends(r->host, instance_suffix))
+        return false;
+    str label = str_of(r->host.p, r->host.n - instance_suffix.n);
+    if (str_find(label, '.') != SIZE_MAX)
+        return true;
+    r->site = is_preview_label(label) ? SITE_PREVIEW : SITE_INSTANCE;
+    r->site_name = r->site == SITE_PREVIEW ? str_skip(label, 2) : label;
+    return true;
+}
+
 void site_decide(struct request *r)
 {
     enum site_kind listener = r->site;
+    bool is_loopback = site_is_loopback(r->host);
     r->site_name = (str){0};
+    r->site = SITE_UNKNOWN;
     if (listener == SITE_ADMIN) { // a page in somebody's browser must not reach it by a name of its
                                   // own (DNS rebinding)
-        r->site =
-            str_eq(r->host, STR("localhost")) || is_ip_literal(r->host) ? SITE_ADMIN : SITE_UNKNOWN;
-        return;
-    }
-    r->site = SITE_UNKNOWN;
-    if (instance_suffix.n != 0 && listener != SITE_CONSOLE && r->host.n > instance_suffix.n &&
-        str_ends(r->host, instance_suffix)) {
-        str label = str_of(r->host.p, r->host.n - instance_suffix.n);
-        if (str_find(label, '.') != SIZE_MAX)
-            return;
-        r->site = is_preview_label(label) ? SITE_PREVIEW : SITE_INSTANCE;
-        r->site_name = r->site == SITE_PREVIEW ? str_skip(label, 2) : label;
-        return;
-    }
-    if (is_origin(&apps, r))
-        r->site = SITE_APPS;
-    else if (is_origin(&console, r))
+        if (str_eq(r->host, STR("localhost")) || is_ip_literal(r->host))
+            r->site = SITE_ADMIN;
+    } else if (is_loopback && listener == SITE_CONSOLE && console.is_loopback) {
         r->site = SITE_CONSOLE;
-    else if (site_is_loopback(r->host) && listener == SITE_CONSOLE && console.is_loopback)
-        r->site = SITE_CONSOLE;
-    else if (site_is_loopback(r->host) && listener != SITE_CONSOLE && apps.is_loopback)
+    } else if (is_loopback && listener == SITE_APPS && apps.is_loopback) {
         r->site = SITE_APPS;
+    } else if (is_origin(&apps, r)) {
+        r->site = SITE_APPS; // before the instances: it may lie in their domain
+    } else if (is_origin(&console, r)) {
+        r->site = SITE_CONSOLE;
+    } else if (listener == SITE_CONSOLE || !decide_instance(r)) {
+        if (is_loopback && listener == SITE_UNKNOWN && apps.is_loopback)
+            r->site = SITE_APPS;
+    }
 }

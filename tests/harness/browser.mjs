@@ -4,8 +4,9 @@ import { chromium } from 'playwright-core';
 /**
  * Gives {browser, open(url, options), close()}. `open` gives a page and `errors`: console errors, uncaught exceptions and failed requests
  * as they happen. `hosts` maps names to addresses: {'x.apps.test': '127.0.0.1'}; every other name but localhost does not resolve.
+ * `args` are more flags: a service worker behind a self-signed certificate needs --ignore-certificate-errors.
  */
-export async function openBrowser({ hosts = {} } = {}) {
+export async function openBrowser({ hosts = {}, args = [] } = {}) {
     const rules = [...Object.entries(hosts).map(([name, address]) => `MAP ${name} ${address}`), 'MAP * ~NOTFOUND', 'EXCLUDE localhost', 'EXCLUDE 127.0.0.1'];
     const browser = await chromium.launch({
         executablePath: process.env.STOA_CHROMIUM || '/usr/bin/chromium',
@@ -13,7 +14,7 @@ export async function openBrowser({ hosts = {} } = {}) {
             ...(process.getuid() === 0 ? ['--no-sandbox'] : []),
             '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-default-apps', '--no-first-run',
             '--disable-domain-reliability', '--disable-client-side-phishing-detection', '--metrics-recording-only', '--disable-dev-shm-usage',
-            `--host-resolver-rules=${rules.join(', ')}`,
+            `--host-resolver-rules=${rules.join(', ')}`, ...args,
         ],
     });
     return {

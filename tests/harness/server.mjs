@@ -64,12 +64,12 @@ export async function until(condition, what, milliseconds = 10000 * slowness()) 
     }
 }
 
-/** A self-signed P-256 certificate for `names`: {certificate, key} are paths, readable by the server's user. */
-export function makeCertificate(names = ['localhost']) {
+/** A self-signed P-256 certificate for `names` and `addresses`: {certificate, key} are paths, readable by the server's user. */
+export function makeCertificate(names = ['localhost'], addresses = ['127.0.0.1', '::1']) {
     const folder = temporaryDirectory('tls');
     const certificate = path.join(folder, 'certificate.pem');
     const key = path.join(folder, 'key.pem');
-    const alternatives = [...names.map((n) => `DNS:${n}`), 'IP:127.0.0.1', 'IP:::1'].join(',');
+    const alternatives = [...names.map((n) => `DNS:${n}`), ...addresses.map((a) => `IP:${a}`)].join(',');
     execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '30', '-keyout', key,
         '-out', certificate, '-subj', `/CN=${names[0]}`, '-addext', `subjectAltName=${alternatives}`], { stdio: 'ignore' });
     fs.chmodSync(key, 0o644);
