@@ -75,11 +75,18 @@ static bool is_preview(const struct visit *v)
     return str_find(v->address.key, '@') != SIZE_MAX;
 }
 
+// As variant.c does; a redirect on the way to a module script is asked for its CORS header too.
+static void add_preview(struct visit *v)
+{
+    reply_add(v->r, "x-robots-tag", STR("noindex"));
+    reply_add(v->r, "access-control-allow-origin", STR("*"));
+}
+
 // What goes with every reply of ours that has no prebuilt headers.
 static void add_common(struct visit *v)
 {
     if (is_preview(v))
-        reply_add(v->r, "x-robots-tag", STR("noindex"));
+        add_preview(v);
     if (v->depends_on_dest)
         reply_add(v->r, "vary", STR("Sec-Fetch-Dest"));
 }
@@ -228,8 +235,10 @@ static void reply_ranges(struct visit *v, struct variant *variant, const struct 
         reply_add(r, "content-encoding", encoding_name(v->encoding));
     reply_add(r, "accept-ranges", STR("bytes"));
     reply_add(r, "x-content-type-options", STR("nosniff"));
-    if (is_preview(v))
+    if (is_preview(v)) {
+        add_preview(v);
         reply_add(r, "content-security-policy", STR("sandbox allow-scripts allow-forms"));
+    }
     reply_pieces(r, 206, variant->unchanged, pieces, n, &variant->shared);
 }
 
@@ -439,6 +448,10 @@ static void move_to_own_host(struct visit *v)
     const struct site *site = v->mount->site;
     struct request *r = v->r;
     struct buf origin;
+    if (asks_for_worker(r)) { // one of the days before instance_domain: to a browser a redirect is
+        reply_worker(r);      // a failed update, and the old worker stays
+        return;
+    }
     buf_init(&origin, 1024);
     buf_addf(&origin, "%s://", options->instance_scheme);
     if (site->is_preview)
@@ -471,7 +484,10 @@ static void serve_from_mount(struct visit *v)
         return;
     }
     if (v->address.rest.n == 0) {
-        reply_moved(v, 308, v->address.base, STR("/"));
+        if (asks_for_worker(v->r))
+            reply_worker(v->r);
+        else
+            reply_moved(v, 308, v->address.base, STR("/"));
         return;
     }
     uint32_t file = resolve_plain(site, v->address.rest);
@@ -510,7 +526,7 @@ static void refuse_address(struct visit *v)
         return;
     }
     str there = str_of(encoded, resolve_encode(str_of(path, n), encoded));
-    if (r->site == SITE_APPS && !str_eq(there, r->path))
+    if (r->site == SITE_APPS && !str_eq(there, r->path) && !asks_for_worker(r))
         reply_moved(v, 308, STR(""), there);
     else
         reply_nothing_here(v);
