@@ -298,6 +298,8 @@ static void reply_page(struct request *r, int status, const char *message)
     add_borrowed(req, "content-type", STR("text/html; charset=utf-8"));
     add_borrowed(req, "content-security-policy",
                  STR("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"));
+    if (r->site == SITE_CONSOLE)
+        add_borrowed(req, "cross-origin-opener-policy", STR("same-origin"));
     add_borrowed(req, "x-content-type-options", STR("nosniff"));
     add_borrowed(req, "cache-control", STR("no-store"));
     reply_bytes(r, status, NULL, body, NULL);
@@ -316,9 +318,10 @@ void reply_error(struct request *r, int status, const char *code, const char *me
                  json_t *details, unsigned retry_after)
 {
     add_retry_after(r, retry_after);
+    if (r->method == METHOD_GET || r->method == METHOD_HEAD) // as request_wants_html looks
+        add_borrowed(h2o_of(r), "vary", STR("accept, sec-fetch-mode"));
     if (request_wants_html(r)) {
         json_decref(details);
-        add_borrowed(h2o_of(r), "vary", STR("accept, sec-fetch-mode"));
         reply_page(r, status, message);
         return;
     }
