@@ -8,7 +8,8 @@
 struct bundle_options {
     const char *apps_origin;     // "http://127.0.0.1:8080": no path, no trailing slash
     const char *instance_domain; // "" or "apps.example.com"
-    const char *instance_scheme; // "https" or "http", and the port instance hosts are reached at ("" or ":8443")
+    const char *
+        instance_scheme; // "https" or "http", and the port instance hosts are reached at ("" or ":8443")
     const char *instance_port;
     bool shared_origin; // security-rules.md 11 softened
     uint64_t cache_bytes;

@@ -11,8 +11,8 @@ enum encoding { ENCODING_IDENTITY, ENCODING_BR, ENCODING_ZSTD, ENCODING_GZIP, EN
 
 // One public file of one deployment. size[e] is 0 for an encoding it does not have (an empty file has identity only).
 struct bundle_file {
-    str path;                          // within the bundle, no leading slash
-    struct digest sha256[ENCODINGS];   // blobs
+    str path;                        // within the bundle, no leading slash
+    struct digest sha256[ENCODINGS]; // blobs
     uint64_t size[ENCODINGS];
     bool has[ENCODINGS];
     str content_type;
@@ -33,10 +33,12 @@ void deployment_row_fini(struct deployment_row *row);
 
 // For serving. FAIL_NOT_FOUND: no such instance, or it has no public app. FAIL_BUSY: the database is away.
 // `deployment_id` empty: the one the instance points at; otherwise that very one, when it is the instance's plugin's.
-enum fail bundle_load(struct db *db, str instance_slug, str deployment_id, struct deployment_row *ret, struct fault *fault) MUST_CHECK;
+enum fail bundle_load(struct db *db, str instance_slug, str deployment_id,
+                      struct deployment_row *ret, struct fault *fault) MUST_CHECK;
 // The first instance of a preview's plugin (a preview host names the deployment only).
-enum fail bundle_load_preview(struct db *db, str deployment_id, struct deployment_row *ret, struct fault *fault) MUST_CHECK;
+enum fail bundle_load_preview(struct db *db, str deployment_id, struct deployment_row *ret,
+                              struct fault *fault) MUST_CHECK;
 // The deployments that these instances point at now: deployment ids in the same order ("" = gone). For the check after a lost listener.
-enum fail bundle_current(struct db *db, const char (*instance_ids)[CATALOG_ID_ROOM], size_t count, char (*ret)[DEPLOYMENT_ID_ROOM],
-                         struct fault *fault) MUST_CHECK;
+enum fail bundle_current(struct db *db, const char (*instance_ids)[CATALOG_ID_ROOM], size_t count,
+                         char (*ret)[DEPLOYMENT_ID_ROOM], struct fault *fault) MUST_CHECK;
 #endif

@@ -90,7 +90,7 @@ enum fail deployment_find(struct db *db, const char *plugin_id, str id, struct d
     enum fail fail =
         db_query(db, fault, &rows,
                  "select " HEAD_COLUMNS ", d.front::text, d.config::text from bundle_deployments d "
-                                        "where d.plugin_id = $1 and d.id = $2",
+                 "where d.plugin_id = $1 and d.id = $2",
                  db_text(plugin_id), db_str(id));
     return fail == FAIL_NONE ? head_with_front(rows, ret, fault) : fail;
 }

@@ -2,8 +2,8 @@
 // alone as a line end, and trailers and extensions without end. Here a line ends in CRLF only,
 // extensions and trailers are short, and a body may not be mostly framing (which would be a way to
 // keep a connection busy for ever without a byte of content).
-#include <stdbool.h>
 #include "edge/guard/chunks.h"
+#include <stdbool.h>
 
 enum {
     EXTENSION_MAX = 256,

@@ -1,7 +1,7 @@
 // Counting fields before decoding them is what stops an HPACK bomb: a byte of the block can stand
 // for four kilobytes of a header, but it cannot stand for more than one field.
-#include <stdbool.h>
 #include "edge/guard/fields.h"
+#include <stdbool.h>
 
 enum { SIZE_UPDATES_MAX = 2, INTEGER_OCTETS_MAX = 4 };
 

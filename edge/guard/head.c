@@ -3,8 +3,8 @@
 // (absolute-form targets, `Connection: TE`) is put into the form that it knows. picohttpparser has
 // already refused controls, spaces before the colon and bare CR. Its pointers are exact, so that a
 // bare LF shows as a gap of one byte between two fields where there must be two.
-#include <string.h>
 #include "edge/guard/head.h"
+#include <string.h>
 
 static const unsigned char TOKEN = 1, HOST = 2;
 
