@@ -34,7 +34,9 @@ static void while_origins_are_loopback_the_listener_decides(void **state)
         {SITE_APPS, "localhost", 9999, SITE_APPS, NULL},
         {SITE_APPS, "[::1]", 8080, SITE_APPS, NULL},
         {SITE_APPS, "127.3.2.1", 0, SITE_APPS, NULL},
-        {SITE_APPS, "127.0.0.1", 8081, SITE_CONSOLE, NULL},
+        {SITE_APPS, "127.0.0.1", 8081, SITE_APPS, NULL},
+        {SITE_CONSOLE, "127.0.0.1", 8080, SITE_CONSOLE, NULL},
+        {SITE_UNKNOWN, "127.0.0.1", 8081, SITE_CONSOLE, NULL},
         {SITE_CONSOLE, "localhost", 8081, SITE_CONSOLE, NULL},
         {SITE_CONSOLE, "evil.example", 8081, SITE_UNKNOWN, NULL},
         {SITE_APPS, "127.0.0.1.evil.example", 0, SITE_UNKNOWN, NULL},
@@ -66,6 +68,18 @@ static void configured_origins_are_told_apart_by_authority(void **state)
          "0123456789abcdefghjkmnpqrs"},
         {SITE_UNKNOWN, "p-0123456789abcdefg-0123abcd.apps.example.com", 0, SITE_INSTANCE,
          "p-0123456789abcdefg-0123abcd"},
+    };
+    check(rows, sizeof rows / sizeof rows[0]);
+}
+
+static void origins_may_lie_in_instance_domain(void **state)
+{
+    site_init(&(struct site_options){"https://www.apps.example.com", "https://console.example.org",
+                                     "apps.example.com"});
+    static const struct row rows[] = {
+        {SITE_UNKNOWN, "www.apps.example.com", 0, SITE_APPS, NULL},
+        {SITE_UNKNOWN, "www.apps.example.com", 8443, SITE_INSTANCE, "www"},
+        {SITE_UNKNOWN, "rsvp-0123abcd.apps.example.com", 0, SITE_INSTANCE, "rsvp-0123abcd"},
     };
     check(rows, sizeof rows / sizeof rows[0]);
 }
@@ -103,6 +117,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(while_origins_are_loopback_the_listener_decides),
         cmocka_unit_test(configured_origins_are_told_apart_by_authority),
+        cmocka_unit_test(origins_may_lie_in_instance_domain),
         cmocka_unit_test(the_admin_listener_knows_no_names),
         cmocka_unit_test(reads_origins),
     };
