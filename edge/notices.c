@@ -62,11 +62,11 @@ static void *notices_main(void *arg)
         if (fail == FAIL_NONE)
             fail = start_listening(db, &fault);
         if (fail == FAIL_NONE) {
-            if (was_lost) {
+            if (was_lost)
                 log_info("the database is back", "channels=listening");
-                for (const struct notice_channel *c = channels; c->name != NULL; ++c)
-                    c->on_back();
-            }
+            // the first time, too: requests may have filled caches before anyone listened
+            for (const struct notice_channel *c = channels; c->name != NULL; ++c)
+                c->on_back();
             was_told = false;
             listen_until_lost(db);
         }

@@ -8,7 +8,7 @@
 struct notice_channel {
     const char *name; // a literal, a plain SQL identifier
     void (*on_notice)(str payload);
-    void (*on_back)(void); // the connection was lost, so notices may have been missed, and is back
+    void (*on_back)(void); // listening begins, or begins again: notices may have been missed before
 };
 
 // Starts the thread. `prepare` is run on each new connection before listening (migrations, when the
