@@ -254,21 +254,25 @@ static enum fail start_network(struct fault *fault)
 
 // --- life ---
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // guards must_stop
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // guards these, and settings once started
 static pthread_cond_t stop_asked = PTHREAD_COND_INITIALIZER;
-static bool must_stop;
+static bool must_stop, has_started;
+static int early_reload = -1; // new settings that came while we were starting with the old ones
 
 static void use_policy(struct loop *loop, void *policy)
 {
     guard_loop_reload(&guards[loop_index(loop)], policy);
 }
 
+// Takes fd.
 static void reload(int fd)
 {
     struct settings fresh;
     struct fault fault = {0};
     char changed[1024], ignored[1024];
-    if (settings_from_fd(&fresh, fd, &fault) != FAIL_NONE) {
+    enum fail fail = settings_from_fd(&fresh, fd, &fault);
+    close(fd);
+    if (fail != FAIL_NONE) {
         log_error("the new settings cannot be read", "reason=%s",
                   LOG_STR(str_from(fault.log_text)));
         return;
@@ -287,20 +291,31 @@ static void reload(int fd)
             FAIL_NONE)
         log_error("the certificates were not changed", "reason=%s",
                   LOG_STR(str_from(fault.public_text)));
-    log_info("settings reloaded", "changed=%s need_restart=%s", LOG_STR(str_from(changed)),
-             LOG_STR(str_from(ignored)));
+    log_info("the new settings are in force", "changed=%s", LOG_STR(str_from(changed)));
 }
 
 static void on_control(enum control_type type, int fd)
 {
-    if (type == CONTROL_RELOAD) {
-        reload(fd);
-        close(fd);
-        return;
-    }
     pthread_mutex_lock(&lock);
-    must_stop = true;
-    pthread_cond_signal(&stop_asked);
+    if (type != CONTROL_RELOAD) {
+        must_stop = true;
+        pthread_cond_signal(&stop_asked);
+    } else if (has_started) {
+        reload(fd);
+    } else {
+        if (early_reload >= 0)
+            close(early_reload);
+        early_reload = fd;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void end_of_start(void)
+{
+    pthread_mutex_lock(&lock);
+    has_started = true;
+    if (early_reload >= 0)
+        reload(early_reload);
     pthread_mutex_unlock(&lock);
 }
 
@@ -359,6 +374,7 @@ int server_main(void)
     notices_start(settings.database, prepare_database, channels);
     scheduler_add("collect blobs", 10 * 60 * 1000, 60 * 60 * 1000, bundles_collect);
     scheduler_start();
+    end_of_start();
     if (cage_say(CONTROL_READY) != FAIL_NONE)
         return 1;
     wait_for_stop();
