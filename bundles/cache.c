@@ -18,6 +18,7 @@ enum {
     DRAWN = 8,         // members looked at for each one that goes
     SITE_SHARE = 4,    // sites may take budget / SITE_SHARE beside the bodies
     BODY_SHARE = 4,    // a body over budget / BODY_SHARE is given to those who wait and not kept
+    CHANGED_MAX = 8,   // plugins noted for a load in flight
     CHECK_BATCH = 256, // instances asked about at once
     CHECK_POST_TRIES = 50, // 100 ms apart
 };
@@ -53,10 +54,14 @@ struct load {
     struct job job;
     uint64_t hash;
     struct cache_want *wants;
-    bool is_stale; // a site's: something changed since it began
+    // a site's
     char key[SITE_KEY_ROOM];
     size_t key_length;
-    struct digest digest; // a body's
+    bool is_overtaken; // something changed since it began: it is out of the table
+    char changed[CHANGED_MAX][CATALOG_ID_ROOM]; // the plugins that did
+    unsigned changed_count;                     // over CHANGED_MAX: any may have
+    struct load *next, *prev;                   // all site loads in flight
+    struct digest digest;                       // a body's
     uint64_t size;
 };
 
@@ -65,6 +70,7 @@ static struct {
     uint64_t budget;
     pthread_mutex_t lock; // guards all below
     struct table sites, site_loads;
+    struct load *loading; // sites
     struct table bodies, body_loads, variants;
     struct list sites_list, bodies_list;
     uint64_t site_bytes, body_bytes, random;
@@ -383,15 +389,14 @@ static void wants_fail(struct cache_want *wants, enum fail fail, const char *cod
     }
 }
 
-// Posts a load that is in `table` already; when the lane is full its wants are refused at once.
-static void load_start(struct load *l, struct table *table)
+// False when the lane is full: its wants were refused, and the caller takes it out of its table.
+static bool load_start(struct load *l)
 {
     l->job.done = on_load_done;
     if (pool_post(LANE_LOAD, &l->job) == FAIL_NONE)
-        return;
-    table_remove(table, l->hash, l);
+        return true;
     wants_fail(l->wants, FAIL_BUSY, "busy");
-    free(l);
+    return false;
 }
 
 static void want_add(struct load *l, struct cache_want *w)
@@ -412,6 +417,37 @@ static void give_site(struct cache_want *w, struct site *site, struct held_site 
     answer(w);
 }
 
+// Whether what it read may be older than a change that was told meanwhile.
+static bool may_be_old(const struct load *l, const struct site *site)
+{
+    for (unsigned i = 0; i < l->changed_count && i < CHANGED_MAX; i++)
+        if (strcmp(l->changed[i], site->plugin_id) == 0)
+            return true;
+    return l->changed_count > CHANGED_MAX;
+}
+
+static void give_loaded_site(struct load *l, struct site *site)
+{
+    struct held_site *held = site_find_held(site->key, l->hash);
+    if (may_be_old(l, site))
+        held = NULL; // good for those who asked before the change, and for nobody else
+    else if (held == NULL)
+        held = site_hold(site);
+    for (struct cache_want *w = l->wants, *next; w != NULL; w = next) {
+        next = w->_next;
+        give_site(w, held != NULL ? held->site : site, held);
+    }
+}
+
+static void load_unlink(struct load *l)
+{
+    *(l->prev != NULL ? &l->prev->next : &cache.loading) = l->next;
+    if (l->next != NULL)
+        l->next->prev = l->prev;
+    if (!l->is_overtaken)
+        table_remove(&cache.site_loads, l->hash, l);
+}
+
 static void run_site_load(struct job *j)
 {
     struct load *l = (struct load *)j;
@@ -424,19 +460,13 @@ static void run_site_load(struct job *j)
                  LOG_STR(str_from(fault.log_text)));
     pthread_mutex_lock(&cache.lock);
     cache.counts.site_loads++;
-    if (!l->is_stale)
-        table_remove(&cache.site_loads, l->hash, l);
-    if (failed != FAIL_NONE) {
+    load_unlink(l);
+    if (failed != FAIL_NONE)
         wants_fail(l->wants, failed, fault.code);
-    } else {
-        struct held_site *held = l->is_stale ? NULL : site_hold(site);
-        for (struct cache_want *w = l->wants, *next; w != NULL; w = next) {
-            next = w->_next;
-            give_site(w, site, held);
-        }
-        shared_unref(&site->shared);
-    }
+    else
+        give_loaded_site(l, site);
     pthread_mutex_unlock(&cache.lock);
+    shared_unref(site != NULL ? &site->shared : NULL);
 }
 
 static struct load *site_load_find(str key, uint64_t hash)
@@ -449,6 +479,25 @@ static struct load *site_load_find(str key, uint64_t hash)
     return NULL;
 }
 
+static void site_load_begin(struct cache_want *w, uint64_t hash)
+{
+    struct load *l = zeroed(sizeof *l);
+    l->job.run = run_site_load;
+    l->hash = hash;
+    memcpy(l->key, w->key.p, w->key.n);
+    l->key_length = w->key.n;
+    want_add(l, w);
+    table_add(&cache.site_loads, hash, l);
+    l->next = cache.loading;
+    if (l->next != NULL)
+        l->next->prev = l;
+    cache.loading = l;
+    if (!load_start(l)) {
+        load_unlink(l);
+        free(l);
+    }
+}
+
 void cache_want_site(struct cache_want *w)
 {
     uint64_t hash = table_hash(w->key);
@@ -456,20 +505,12 @@ void cache_want_site(struct cache_want *w)
     pthread_mutex_lock(&cache.lock);
     struct held_site *held = site_find_held(w->key, hash);
     struct load *l = site_load_find(w->key, hash);
-    if (held != NULL) {
+    if (held != NULL)
         give_site(w, held->site, held);
-    } else if (l != NULL) {
+    else if (l != NULL)
         want_add(l, w);
-    } else {
-        l = zeroed(sizeof *l);
-        l->job.run = run_site_load;
-        l->hash = hash;
-        memcpy(l->key, w->key.p, w->key.n);
-        l->key_length = w->key.n;
-        want_add(l, w);
-        table_add(&cache.site_loads, hash, l);
-        load_start(l, &cache.site_loads);
-    }
+    else
+        site_load_begin(w, hash);
     pthread_mutex_unlock(&cache.lock);
 }
 
@@ -537,6 +578,21 @@ static struct load *body_load_find(const struct digest *digest, uint64_t hash)
     return NULL;
 }
 
+static void body_load_begin(struct cache_want *w, const struct site_variant *wanted, uint64_t hash)
+{
+    struct load *l = zeroed(sizeof *l);
+    l->job.run = run_body_load;
+    l->hash = hash;
+    l->digest = wanted->blob;
+    l->size = wanted->size;
+    want_add(l, w);
+    table_add(&cache.body_loads, hash, l);
+    if (!load_start(l)) {
+        table_remove(&cache.body_loads, hash, l);
+        free(l);
+    }
+}
+
 void cache_want_variant(struct cache_want *w)
 {
     const struct site_variant *wanted = &w->site->variants[w->number];
@@ -544,32 +600,35 @@ void cache_want_variant(struct cache_want *w)
     pthread_mutex_lock(&cache.lock);
     struct held_body *held = body_find(&wanted->blob);
     struct load *l = body_load_find(&wanted->blob, hash);
-    if (held != NULL) {
+    if (held != NULL)
         give_variant(w, held->body, held);
-    } else if (l != NULL) {
+    else if (l != NULL)
         want_add(l, w);
-    } else {
-        l = zeroed(sizeof *l);
-        l->job.run = run_body_load;
-        l->hash = hash;
-        l->digest = wanted->blob;
-        l->size = wanted->size;
-        want_add(l, w);
-        table_add(&cache.body_loads, hash, l);
-        load_start(l, &cache.body_loads);
-    }
+    else
+        body_load_begin(w, wanted, hash);
     pthread_mutex_unlock(&cache.lock);
 }
 
 // --- freshness ---
 
-// What is being loaded may have been read before the change: those who wait get it, nobody else.
-static void disown_loads(void)
+static void note_change(struct load *l, str plugin_id)
 {
-    size_t at = 0;
-    for (struct load *l = table_each(&cache.site_loads, &at); l != NULL;
-         l = table_each(&cache.site_loads, &at))
-        l->is_stale = true;
+    if (plugin_id.p == NULL)
+        l->changed_count = CHANGED_MAX;
+    else if (l->changed_count < CHANGED_MAX && plugin_id.n < CATALOG_ID_ROOM)
+        memcpy(l->changed[l->changed_count], plugin_id.p, plugin_id.n);
+    if (l->changed_count <= CHANGED_MAX)
+        l->changed_count++;
+}
+
+// What is being loaded may have been read before the change: those who wait get it, and who comes
+// later asks anew. p == NULL: any plugin may have changed.
+static void overtake_loads(str plugin_id)
+{
+    for (struct load *l = cache.loading; l != NULL; l = l->next) {
+        note_change(l, plugin_id);
+        l->is_overtaken = true;
+    }
     table_fini(&cache.site_loads);
     table_init(&cache.site_loads);
     tell_to_forget_unsettled();
@@ -584,7 +643,7 @@ void cache_forget_plugin(str plugin_id)
         if (str_eq(str_from(h->site->plugin_id), plugin_id))
             site_let_go(h);
     }
-    disown_loads();
+    overtake_loads(plugin_id);
     pthread_mutex_unlock(&cache.lock);
 }
 
@@ -658,7 +717,7 @@ static struct check *check_create(void)
         shared_ref(&h->site->shared);
         c->sites[c->count++] = h->site;
     }
-    disown_loads();
+    overtake_loads((str){0});
     pthread_mutex_unlock(&cache.lock);
     c->job.run = run_check;
     c->job.done = on_check_done;

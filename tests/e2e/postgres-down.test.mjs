@@ -2,9 +2,11 @@
 // again without a restart.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { asUser, postgresPrograms, startCluster } from '../harness/postgres.mjs';
+import { processTree } from '../harness/processes.mjs';
 import { request, slowness, startServer, temporaryDirectory, until } from '../harness/server.mjs';
 
 const root = temporaryDirectory('own-postgres');
@@ -83,9 +85,10 @@ test('stopped: cached apps are served, cold ones get 503 with Retry-After, and i
 });
 
 test('frozen: cached apps are served, cold ones are told within the wait\'s deadline', async () => {
-    const running = spawnSync('pgrep', ['-f', `postgres.*${path.join(root, 'postgres')}`], { encoding: 'utf8' }).stdout.trim().split('\n').map(Number);
-    const children = running.flatMap((pid) => [pid, ...spawnSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' }).stdout.trim().split('\n').filter(Boolean).map(Number)]);
-    const signal = (name) => children.forEach((pid) => { try { process.kill(pid, name); } catch { /* it ended */ } });
+    const postmaster = Number(fs.readFileSync(path.join(root, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0]);
+    const frozen = processTree(postmaster).map((p) => p.pid);
+    assert.ok(frozen.length > 1 && frozen.every((pid) => pid > 1));
+    const signal = (name) => frozen.forEach((pid) => { try { process.kill(pid, name); } catch { /* it ended */ } });
     const visitors = load(warm.publicAppUrl);
     signal('SIGSTOP');
     try {

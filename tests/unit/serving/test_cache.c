@@ -304,6 +304,37 @@ static void test_what_was_read_before_a_notice_is_not_kept(void **state)
     leave(&other);
 }
 
+static void test_a_notice_of_another_plugin_costs_nothing(void **state)
+{
+    struct visitor early = visitor(0), late = visitor(1);
+    ask_site(&early, "demo/x");
+    play_as(NULL);
+    cache_forget_plugin(STR("plg_other"));
+    play_messages(played_loop(1));
+    ask_site(&late, "demo/x"); // cannot know which plugin is being loaded: asks anew
+    play_all();
+    assert_int_equal(early.mounts + late.mounts, 2);
+    assert_ptr_equal(early.mount->site, late.mount->site);
+    assert_non_null(find(0, "demo/x"));
+    assert_non_null(find(1, "demo/x"));
+    assert_int_equal(cache_counts().sites, 1);
+    leave(&early);
+    leave(&late);
+}
+
+static void test_too_many_notices_are_as_good_as_its_own(void **state)
+{
+    struct visitor v = visitor(0);
+    ask_site(&v, "demo/x");
+    play_as(NULL);
+    for (int i = 0; i < 9; i++)
+        cache_forget_plugin(STR("plg_other"));
+    play_all();
+    assert_int_equal(v.mounts, 1);
+    assert_null(find(0, "demo/x"));
+    leave(&v);
+}
+
 static void test_visitors_who_left_are_not_called(void **state)
 {
     struct visitor stays = visitor(0), leaves = visitor(0), also = visitor(0);
@@ -492,6 +523,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_absent_sites_are_few, begin, end),
         cmocka_unit_test_setup_teardown(test_a_notice_drops_it_on_every_loop, begin, end),
         cmocka_unit_test_setup_teardown(test_what_was_read_before_a_notice_is_not_kept, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_notice_of_another_plugin_costs_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(test_too_many_notices_are_as_good_as_its_own, begin, end),
         cmocka_unit_test_setup_teardown(test_visitors_who_left_are_not_called, begin, end),
         cmocka_unit_test_setup_teardown(test_failures_are_told_and_forgotten, begin, end),
         cmocka_unit_test_setup_teardown(test_a_full_lane_refuses_at_once, begin, end),
