@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test';
 import { Connection, ERROR, TYPE, headers as frameOfHeaders, request as fields } from '../harness/h2raw.mjs';
 import { freePort, lookup, openTls, raw, startNamed, visit } from '../harness/names.mjs';
 import { pie } from '../harness/pie.mjs';
-import { plainEnvironment, request, startServer, temporaryDirectory } from '../harness/server.mjs';
+import { plainEnvironment, request, startServer, temporaryDirectory, until } from '../harness/server.mjs';
 
 const SPA = { 'index.html': '<title>the app</title>', 'app.js': 'let app;', 'docs/index.html': 'docs', 'docs/guide.txt': '0123456789' };
 const portOf = (url) => Number(new URL(url).port);
@@ -324,7 +324,7 @@ test('a second project may deploy then, and each app answers on its own host alo
     }
     const gone = await named.manage('DELETE', `/api/plugins/${made.json.plugin.id}`, undefined, { token: project.token.token ?? project.token });
     assert.equal(gone.status, 200, gone.text);
-    assert.equal((await visit(made.json.publicAppUrl)).status, 404);
+    await until(async () => (await visit(made.json.publicAppUrl)).status === 404, 'the app to go', 3000);
 });
 
 test('an apps origin below instance_domain is still the apps origin', async () => {
