@@ -175,6 +175,14 @@ static int32_t run_timers(struct loop *loop)
 
 // --- threads ---
 
+// What libh2o keeps for the next connection of this thread, which ends.
+static void empty_recycler(void)
+{
+    h2o_mem_recycle_t *kept = &h2o_socket_buffer_prototype.allocator;
+    while (kept->cnt != 0)
+        free(h2o_mem_alloc_recycle(kept, 1));
+}
+
 static void *loop_main(void *arg)
 {
     struct loop *loop = self = arg;
@@ -194,6 +202,7 @@ static void *loop_main(void *arg)
         h2o_evloop_run(loop->h2o.loop, wait);
         atomic_fetch_add_explicit(&loop->turns, 1, memory_order_relaxed);
     }
+    empty_recycler();
     return NULL;
 }
 
