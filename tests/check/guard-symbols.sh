@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 program=${STOA_BUILD:-build/release}/stoa
-library=$(ldconfig -p | awk '/libh2o-evloop\.so/ {print $NF; exit}')
+library=$(ldconfig -p | awk '/libh2o-evloop\.so/ && !seen++ {print $NF}') # no early exit: pipefail
 hooks=$(sed -n 's/^GUARD_HOOK(\([A-Za-z0-9_]*\)).*/\1/p' edge/guard/hooks.def | sort)
 exported=$(nm -D --defined-only "$program" | awk '{print $NF}' | sed 's/@.*//' | sort -u)
 offered=$(nm -D --defined-only "$library" | awk '$2 == "T" {print $3}' | grep -vE '^_(init|fini)$' | sort -u)
