@@ -173,11 +173,23 @@ static void on_failure(struct shelf_wait *w, enum fail fail, const char *code)
 static void on_mount(struct shelf_wait *w, struct mount *m);
 static void on_variant(struct shelf_wait *w, struct variant *variant);
 
+// A preview host's key is made on the stack of serve_on_request.
+static void keep_key(struct visit *v)
+{
+    str key = v->address.key;
+    if (v->r->site != SITE_PREVIEW)
+        return;
+    char *kept = request_alloc(v->r, key.n);
+    memcpy(kept, key.p, key.n);
+    v->address.key.p = kept;
+}
+
 // The visit's copy in the request's memory, with its deadline running.
 static struct parked *park(struct visit *v)
 {
     struct parked *p = v->parked;
     if (p == NULL) {
+        keep_key(v);
         p = request_holder(v->r, sizeof *p, on_gone);
         p->wait.on_mount = on_mount;
         p->wait.on_variant = on_variant;
@@ -566,11 +578,6 @@ void serve_on_request(struct request *r)
         return;
     }
     struct parked *p = park(&v);
-    if (r->site == SITE_PREVIEW) { // its key is on this stack
-        char *kept = request_alloc(r, v.address.key.n);
-        memcpy(kept, v.address.key.p, v.address.key.n);
-        p->visit.address.key.p = kept;
-    }
     shelf_wait_mount(shelf, p->visit.address.key, &p->wait);
 }
 
@@ -591,18 +598,21 @@ void serve_on_metrics(struct buf *to)
 {
     struct cache_counts c = cache_counts();
     const struct {
-        const char *name, *type;
+        const char *name, *type, *help;
         uint64_t value;
     } lines[] = {
-        {"stoa_cache_sites", "gauge", c.sites},
-        {"stoa_cache_site_bytes", "gauge", c.site_bytes},
-        {"stoa_cache_files", "gauge", c.bodies},
-        {"stoa_cache_file_bytes", "gauge", c.body_bytes},
-        {"stoa_cache_site_loads_total", "counter", c.site_loads},
-        {"stoa_cache_file_loads_total", "counter", c.body_loads},
-        {"stoa_cache_evictions_total", "counter", c.evictions},
+        {"sites", "gauge", "Apps held for serving.", c.sites},
+        {"site_bytes", "gauge", "Memory of their file lists.", c.site_bytes},
+        {"files", "gauge", "File contents held, each encoding by itself.", c.bodies},
+        {"file_bytes", "gauge", "Their bytes; bounded by cache_bytes.", c.body_bytes},
+        {"site_loads_total", "counter", "Apps read from the database.", c.site_loads},
+        {"file_loads_total", "counter", "File contents read from the blob store.", c.body_loads},
+        {"evictions_total", "counter", "Apps and file contents that had to make room.",
+         c.evictions},
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
-        buf_addf(to, "# TYPE %s %s\n%s %" PRIu64 "\n", lines[i].name, lines[i].type, lines[i].name,
+        buf_addf(to,
+                 "# HELP stoa_cache_%s %s\n# TYPE stoa_cache_%s %s\nstoa_cache_%s %" PRIu64 "\n",
+                 lines[i].name, lines[i].help, lines[i].name, lines[i].type, lines[i].name,
                  lines[i].value);
 }

@@ -77,6 +77,17 @@ test('so on a host of its own, where the path leads', async () => {
     assert.equal(ordinary.headers['content-security-policy'], undefined);
 });
 
+test('a file that nobody has asked for yet is marked in all its forms', async () => {
+    const cold = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`cold${i}.txt`, `0123456789 ${i}`]));
+    const made = await deploy(own, pie('cold', { 'index.html': html('cold'), ...cold }));
+    const ask = (where, headers) => at(own, `p-${made.deployment.id}.apps.localhost`, where, headers);
+    for (let i = 0; i < 4; ++i) assert.equal((await ask('/')).status, 200); // on every loop the app is known, its files are not
+    for (const name of Object.keys(cold)) {
+        const parts = await ask(`/${name}`, { range: 'bytes=0-1,5-6' });
+        assert.deepEqual([parts.status, parts.headers['x-robots-tag'], parts.headers['content-security-policy']], [206, 'noindex', SANDBOX]);
+    }
+});
+
 test('old deployments are reached by id, ids are random, and no content hash is in an address', async () => {
     const contents = ['one', 'two', 'one'];
     const made = [];
