@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import http2 from 'node:http2';
 import net from 'node:net';
 import tls from 'node:tls';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { innocentVisitor, startTarget } from '../harness/http-target.mjs';
 import {
     Connection, ERROR, FLAG, SETTING, TYPE, continuation, data, frame, headers, indexedLiteral, ping, priority, request, rstStream, settings,
@@ -20,8 +20,7 @@ const slow = request({ ':path': '/delay' });
 const post = (path = '/echo', extra = []) => request({ ':method': 'POST', ':path': path }, extra);
 const OPEN = FLAG.END_HEADERS;
 
-let target;
-before(async () => { target = await startTarget({ threads: 2 }); });
+const target = await startTarget({ threads: 2 });
 after(() => target.stop());
 
 /** Runs `attack` beside an innocent visitor; afterwards the server is the same process, little larger, and still answers. */
@@ -72,7 +71,7 @@ for (const secure of [false, true]) {
             const blocked = await startTarget(process.env.STOA_TARGET === 'server' ? {} : { sendBuffer: 8192 });
             const visitor = innocentVisitor(blocked);
             let averted = 0;
-            for (let attempt = 0; attempt < 20 && averted === 0; ++attempt) {
+            for (let attempt = 0; attempt < (blocked.isProbe ? 20 : 2) && averted === 0; ++attempt) {
                 const c = await Connection.open(secure ? blocked.tlsPort : blocked.h1Port, { secure, with: [[SETTING.INITIAL_WINDOW_SIZE, 1024]], acknowledge: false });
                 c.send(windowUpdate(0, 1 << 30));
                 c.socket.pause();
@@ -122,9 +121,9 @@ attack('A2 too many fields are answered 431, and the connection and its tables l
     c.send(headers(1, Buffer.concat([request({}, many), indexedLiteral('x-kept', 'v')])));
     assert.equal((await c.response(1)).status, 431);
     c.send(headers(3, Buffer.concat([get, Buffer.from([0xbe])]))); // what the refused block put into the table
-    assert.equal((await c.response(3)).status, 200);
+    assert.ok(target.fine.includes((await c.response(3)).status));
     c.send(headers(5, request({}, [['x-large', 'v'.repeat(15000)], ['x-larger', 'w'.repeat(1000)]])));
-    assert.equal((await c.response(5)).status, 200);
+    assert.ok(target.fine.includes((await c.response(5)).status));
     c.close();
 });
 
@@ -196,7 +195,7 @@ test('A10 nothing was logged for all this', async (t) => {
 // ---- A3, A18: the end
 
 test('A3 a CONTINUATION behind the last GOAWAY does not hang the server', { timeout: 30000 }, async () => {
-    const mortal = await startTarget({ drain: 300 });
+    const mortal = await startTarget({ drain: target.isProbe ? 300 : 3000 });
     const c = await Connection.open(mortal.h1Port, { with: [[SETTING.INITIAL_WINDOW_SIZE, 0]], acknowledge: false });
     c.send(headers(1, request({ ':path': '/100k' })), headers(3, get, FLAG.END_STREAM)); // one that keeps it open, one without its end
     await c.frame(TYPE.HEADERS, 1);
@@ -209,8 +208,8 @@ test('A3 a CONTINUATION behind the last GOAWAY does not hang the server', { time
 });
 
 test('A18 an upload over HTTP/2 that runs at SIGTERM ends well, idle connections go at once', { timeout: 30000 }, async (t) => {
+    if (!target.isProbe) return t.skip('needs a path that takes uploads without a token');
     const mortal = await startTarget({ drain: 10000 });
-    if (!mortal.isProbe) return t.skip('needs a path that takes uploads without a token');
     const idle = net.connect(mortal.h1Port, '127.0.0.1');
     idle.write('GET /1k HTTP/1.1\r\nHost: localhost\r\n\r\n');
     await new Promise((done) => idle.once('data', done));
@@ -240,9 +239,9 @@ test('A12 a client without a header table is served again and again', async () =
     const client = http2.connect(`https://127.0.0.1:${target.tlsPort}`, { rejectUnauthorized: false, servername: 'localhost', settings: { headerTableSize: 0 } });
     for (let i = 0; i < 20; ++i) {
         const status = await new Promise((done, fail) => {
-            client.request({ ':path': '/1k', ':authority': 'localhost' }).on('response', (h) => done(h[':status'])).on('error', fail).resume();
+            client.request({ ':path': target.where('/1k'), ':authority': 'localhost' }).on('response', (h) => done(h[':status'])).on('error', fail).resume();
         });
-        assert.equal(status, 200);
+        assert.ok(target.fine.includes(status));
         if (i === 10) await new Promise((done) => client.settings({ headerTableSize: 100 }, done));
     }
     await new Promise((done) => client.close(done));
@@ -251,8 +250,8 @@ test('A12 a client without a header table is served again and again', async () =
 // ---- memory for bodies
 
 test('body memory: what is over the sum is answered 503 with Retry-After, over both protocols, and given back', { timeout: 30000 }, async (t) => {
+    if (!target.isProbe) return t.skip('needs a path that takes uploads without a token');
     const narrow = await startTarget({ bodyMemoryTotal: 3 << 20, bodyMemoryPerConnection: 2 << 20 });
-    if (!narrow.isProbe) return t.skip('needs a path that takes uploads without a token');
     const hoard = async (n) => { // an upload that stops short of its end
         const socket = net.connect(narrow.h1Port, '127.0.0.1');
         socket.on('error', () => {});
@@ -279,7 +278,7 @@ test('body memory: what is over the sum is answered 503 with Retry-After, over b
     await wait(300);
     assert.equal((await narrow.stats()).buffered, 0);
     c.send(headers(3, post('/upload'), OPEN), data(3, Buffer.alloc(16384)));
-    assert.equal((await c.response(3)).status, 200);
+    assert.ok(target.fine.includes((await c.response(3)).status));
     // one connection alone
     for (let i = 0; i < 3; ++i) c.send(headers(5 + 2 * i, post('/upload'), OPEN));
     for (let i = 0; i < 150; ++i) c.send(data(5 + 2 * (i % 3), Buffer.alloc(16384), 0));
@@ -295,7 +294,7 @@ for (const known of [true, false]) {
     test(`HTTP/2: a body over the limit is answered 413 ${known ? 'before it comes' : 'as soon as it is over'}, and the client is asked to stop`, async () => {
         const c = await Connection.open(target.tlsPort, { secure: true });
         c.send(headers(1, post('/small', known ? [['content-length', '5000000']] : []), OPEN));
-        if (!known) c.send(data(1, Buffer.alloc(2000), 0));
+        if (!known) for (let n = 0; n <= target.smallLimit; n += 8000) c.send(data(1, Buffer.alloc(8000), 0));
         const answer = await c.response(1);
         assert.equal(answer.status, 413);
         assert.equal(JSON.parse(answer.body).code, 'body_too_large');
@@ -304,14 +303,14 @@ for (const known of [true, false]) {
         assert.ok(await c.isAlive());
         assert.equal(c.frames.filter((f) => f.type === TYPE.RST_STREAM).length, 1);
         c.send(headers(3, get));
-        assert.equal((await c.response(3)).status, 200);
+        assert.ok(target.fine.includes((await c.response(3)).status));
         c.close();
     });
 }
 
 test('HTTP/2: Node\'s own client reads its 413 while it writes 8 MB', async () => {
     const client = http2.connect(`https://127.0.0.1:${target.tlsPort}`, { rejectUnauthorized: false, servername: 'localhost' });
-    const stream = client.request({ ':method': 'POST', ':path': '/small', ':authority': 'localhost' });
+    const stream = client.request({ ':method': 'POST', ':path': target.where('/small'), ':authority': 'localhost' });
     const status = new Promise((done, fail) => { stream.on('response', (h) => done(h[':status'])).on('error', fail); });
     stream.end(Buffer.alloc(8 << 20));
     assert.equal(await status, 413);
@@ -323,11 +322,11 @@ test('HTTP/2: Node\'s own client reads its 413 while it writes 8 MB', async () =
 test('HTTP/2: headers over the limit are answered 431 with Clear-Site-Data, a target over it 414', async () => {
     const client = http2.connect(`http://127.0.0.1:${target.h1Port}`);
     const ask = (fields) => new Promise((done, fail) => client.request({ ':authority': 'localhost', ...fields }).on('response', done).on('error', fail).resume());
-    const large = await ask({ ':path': '/1k', cookie: Array.from({ length: 20 }, (none, i) => `c${i}=${'x'.repeat(2000)}`) });
+    const large = await ask({ ':path': target.where('/1k'), cookie: Array.from({ length: 20 }, (none, i) => `c${i}=${'x'.repeat(2000)}`) });
     assert.deepEqual([large[':status'], large['clear-site-data']], [431, '"cookies"']);
     const long = await ask({ ':path': `/${'a'.repeat(8192)}` });
     assert.deepEqual([long[':status'], long['clear-site-data']], [414, undefined]);
-    assert.equal((await ask({ ':path': '/1k' }))[':status'], 200);
+    assert.equal((await ask({ ':path': target.where('/1k') }))[':status'], 200);
     await new Promise((done) => client.close(done));
 });
 

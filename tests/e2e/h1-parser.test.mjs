@@ -3,16 +3,18 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import tls from 'node:tls';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { startTarget } from '../harness/http-target.mjs';
 
-let target;
-before(async () => { target = await startTarget(); });
+const target = await startTarget();
 after(() => target.stop());
 
-const GET = 'GET /1k HTTP/1.1\r\nHost: localhost\r\n';
-const POST = 'POST /echo HTTP/1.1\r\nHost: localhost\r\n';
-const SMALL = 'POST /small HTTP/1.1\r\nHost: localhost\r\n';
+const PAGE = target.where('/1k');
+const GET = `GET ${PAGE} HTTP/1.1\r\nHost: localhost\r\n`;
+const POST = `POST ${target.where('/echo')} HTTP/1.1\r\nHost: localhost\r\n`;
+const SMALL = `POST ${target.where('/small')} HTTP/1.1\r\nHost: localhost\r\n`;
+const LIMIT = target.smallLimit;
+const POSTED = 'posted'; // any of target.fine
 const CHUNKED = `${POST}Transfer-Encoding: chunked\r\n\r\n`;
 const NEXT = `${GET}\r\n`;
 const LAST = `${GET}Connection: close\r\n\r\n`;
@@ -129,11 +131,11 @@ const refused = {
     'a target of 20 kB': [`GET /${'a'.repeat(20000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`, 414, 'target_too_long'],
     'a target of 8193 bytes': [`GET /${'a'.repeat(8192)} HTTP/1.1\r\nHost: localhost\r\n\r\n`, 414, 'target_too_long'],
     'a target without an end': [`GET /${'a'.repeat(100000)}`, 414, 'target_too_long'],
-    'a Content-Length over the limit': [`${SMALL}Content-Length: 1025\r\n\r\n`, 413, 'body_too_large'],
+    'a Content-Length over the limit': [`${SMALL}Content-Length: ${LIMIT + 1}\r\n\r\n`, 413, 'body_too_large'],
     'a Content-Length over every number': [`${SMALL}Content-Length: 99999999999999999999999\r\n\r\n`, 413, 'body_too_large'],
-    'a Content-Length over the limit, with 100-continue': [`${SMALL}Expect: 100-continue\r\nContent-Length: 1025\r\n\r\n`, 413, 'body_too_large'],
-    'chunks over the limit': [`${SMALL}Transfer-Encoding: chunked\r\n\r\n400\r\n${'x'.repeat(1024)}\r\n1\r\nx\r\n0\r\n\r\n`, 413, 'body_too_large'],
-    'a chunk that announces more than the limit': [`${SMALL}Transfer-Encoding: chunked\r\n\r\n401\r\n`, 413, 'body_too_large'],
+    'a Content-Length over the limit, with 100-continue': [`${SMALL}Expect: 100-continue\r\nContent-Length: ${LIMIT + 1}\r\n\r\n`, 413, 'body_too_large'],
+    'chunks over the limit': [`${SMALL}Transfer-Encoding: chunked\r\n\r\n${LIMIT.toString(16)}\r\n${'x'.repeat(LIMIT)}\r\n1\r\nx\r\n0\r\n\r\n`, 413, 'body_too_large'],
+    'a chunk that announces more than the limit': [`${SMALL}Transfer-Encoding: chunked\r\n\r\n${(LIMIT + 1).toString(16)}\r\n`, 413, 'body_too_large'],
 };
 
 for (const secure of [false, true]) {
@@ -157,31 +159,32 @@ for (const secure of [false, true]) {
 const accepted = {
     'an empty line in front': [`\r\n${LAST}`, [200]],
     'three requests at once': [`${NEXT}${NEXT}${LAST}`, [200, 200, 200]],
-    'a body and the next request at once': [`${POST}Content-Length: 4\r\n\r\nabcd${LAST}`, [200, 200]],
-    'a chunked body and the next request at once': [`${CHUNKED}3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n${LAST}`, [200, 200]],
-    'a chunk\'s extension': [`${CHUNKED}3;a=b\r\nabc\r\n0\r\n\r\n${LAST}`, [200, 200]],
-    'trailers': [`${CHUNKED}3\r\nabc\r\n0\r\nX-T: y\r\n\r\n${LAST}`, [200, 200]],
-    'chunk sizes in both cases': [`${CHUNKED}a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n${LAST}`, [200, 200]],
-    'Transfer-Encoding in other letters': [`${POST}transfer-encoding: Chunked\r\n\r\n0\r\n\r\n${LAST}`, [200, 200]],
-    'white space around a value': [`${POST}Content-Length: \t 4 \t\r\n\r\nabcd${LAST}`, [200, 200]],
-    'a Content-Length of 0': [`${POST}Content-Length: 0\r\n\r\n${LAST}`, [200, 200]],
-    'a body as long as the limit': [`${SMALL}Content-Length: 1024\r\n\r\n${'x'.repeat(1024)}${LAST}`, [200, 200]],
-    '100-continue': [`${POST}Expect: 100-continue\r\nContent-Length: 1\r\n\r\na${LAST}`, [100, 200, 200]],
+    'a body and the next request at once': [`${POST}Content-Length: 4\r\n\r\nabcd${LAST}`, [POSTED, 200]],
+    'a chunked body and the next request at once': [`${CHUNKED}3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n${LAST}`, [POSTED, 200]],
+    'a chunk\'s extension': [`${CHUNKED}3;a=b\r\nabc\r\n0\r\n\r\n${LAST}`, [POSTED, 200]],
+    'trailers': [`${CHUNKED}3\r\nabc\r\n0\r\nX-T: y\r\n\r\n${LAST}`, [POSTED, 200]],
+    'chunk sizes in both cases': [`${CHUNKED}a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n${LAST}`, [POSTED, 200]],
+    'Transfer-Encoding in other letters': [`${POST}transfer-encoding: Chunked\r\n\r\n0\r\n\r\n${LAST}`, [POSTED, 200]],
+    'white space around a value': [`${POST}Content-Length: \t 4 \t\r\n\r\nabcd${LAST}`, [POSTED, 200]],
+    'a Content-Length of 0': [`${POST}Content-Length: 0\r\n\r\n${LAST}`, [POSTED, 200]],
+    'a body as long as the limit': [`${SMALL}Content-Length: ${LIMIT}\r\n\r\n${'x'.repeat(LIMIT)}${LAST}`, [POSTED, 200]],
+    '100-continue': [`${POST}Expect: 100-continue\r\nContent-Length: 1\r\n\r\na${LAST}`, [100, POSTED, 200]],
     'Connection: TE keeps the connection': [`${GET}TE: trailers\r\nConnection: TE\r\n\r\n${LAST}`, [200, 200]],
     'Connection: close, keep-alive closes': [`${GET}Connection: close, keep-alive\r\n\r\n${NEXT}`, [200]],
     'two Connection fields, one close': [`${GET}Connection: close\r\nConnection: keep-alive\r\n\r\n${NEXT}`, [200]],
-    'HTTP/1.0 closes': ['GET /1k HTTP/1.0\r\nHost: localhost\r\n\r\n', [200]],
-    'HTTP/1.0 with keep-alive': [`GET /1k HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n${LAST}`, [200, 200]],
+    'HTTP/1.0 closes': [`GET ${PAGE} HTTP/1.0\r\nHost: localhost\r\n\r\n`, [200]],
+    'HTTP/1.0 with keep-alive': [`GET ${PAGE} HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n${LAST}`, [200, 200]],
     'an offer to upgrade is not taken': [`${GET}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n${LAST}`, [200, 200]],
     '90 fields': [`${GET}${'h: v\r\n'.repeat(90)}\r\n${LAST}`, [200, 200]],
     'bytes above 127 in a value': [`${GET}X: caf\xe9\r\n\r\n${LAST}`, [200, 200]],
-    'HEAD': [`HEAD /1k HTTP/1.1\r\nHost: localhost\r\n\r\n${LAST}`, [200, 200]],
+    'HEAD': [`HEAD ${PAGE} HTTP/1.1\r\nHost: localhost\r\n\r\n${LAST}`, [200, 200]],
 };
 
 for (const [name, [bytes, statuses]] of Object.entries(accepted)) {
     test(`${name}: ${statuses.join(', ')}`, async () => {
         const got = await exchange(bytes);
-        assert.deepEqual({ statuses: got.statuses, closed: got.closed, error: got.error }, { statuses, closed: true, error: undefined });
+        const seen = got.statuses.map((status, i) => (statuses[i] === POSTED && target.fine.includes(status) ? POSTED : status));
+        assert.deepEqual({ statuses: seen, closed: got.closed, error: got.error }, { statuses, closed: true, error: undefined });
     });
 }
 
@@ -233,7 +236,8 @@ test('a chunked body in single bytes', async () => {
         await new Promise((done) => setImmediate(done));
     }
     await ended;
-    assert.match(text, /"bytes":5\b/);
+    if (target.isProbe) assert.match(text, /"bytes":5\b/);
+    else assert.match(text, /^HTTP\/1\.1 4/);
 });
 
 for (const secure of [false, true]) {

@@ -58,9 +58,12 @@ export function string(s) {
 export const literal = (name, value) => Buffer.concat([Buffer.from([0]), string(name), string(value)]);
 export const indexedLiteral = (name, value) => Buffer.concat([Buffer.from([0x40]), string(name), string(value)]); // enters the dynamic table
 export const block = (fields) => Buffer.concat(fields.map((f) => (Buffer.isBuffer(f) ? f : literal(...f))));
+/** What a path of the probe is called where the tests run (http-target.mjs fills it). */
+export const paths = {};
 /** The fields of a request; a pseudo field of null is left out. */
 export function request(fields = {}, extra = []) {
     const all = { ':method': 'GET', ':scheme': 'http', ':path': '/1k', ':authority': 'localhost', ...fields };
+    all[':path'] = paths[all[':path']] ?? all[':path'];
     return block([...Object.entries(all).filter(([, value]) => value !== null), ...extra]);
 }
 

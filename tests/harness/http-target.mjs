@@ -4,12 +4,16 @@
 //     const target = await startTarget({ headerTimeout: 500 });
 //     after(() => target.stop());
 //
-// Gives {h1Port, tlsPort, pid, isProbe, log(), stats(), memory(), stop()}; `pid` is the process that serves, memory() its resident MiB.
+// Gives {h1Port, tlsPort, pid, isProbe, where(path), fine, smallLimit, log(), stats(), memory(), stop()}; `pid` is the process that serves,
+// memory() its resident MiB. Tests name the probe's paths; where() tells what the target calls them, and `fine` which statuses mean that a
+// request was taken (the whole program knows no POST without a token).
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { isAlive } from './processes.mjs';
+import { paths } from './h2raw.mjs';
+import { archive, pie } from './pie.mjs';
 import { buildFolder, repository, request, startServer, until } from './server.mjs';
 
 const dashed = (name) => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
@@ -43,6 +47,9 @@ async function startProbe(limits) {
     const target = {
         ...JSON.parse(ready),
         isProbe: true,
+        where: (name) => name,
+        fine: [200],
+        smallLimit: 1024,
         ended,
         log: () => text,
         isAlive: () => isAlive(child.pid),
@@ -60,15 +67,35 @@ async function startProbe(limits) {
     return target;
 }
 
-// The apps origin of the whole program; what only the probe has, tests look for through isProbe.
-async function startWhole(limits) {
-    const settings = Object.fromEntries(Object.entries(limits).map(([name, value]) => [dashed(name).replaceAll('-', '_'), value]));
+// The apps origin of the whole program, with a bundle of files of the probe's sizes. What only the probe has, tests look for through isProbe.
+async function startWhole({ threads, drain, ...limits }) {
+    const settings = {
+        ...Object.fromEntries(Object.entries(limits).map(([name, value]) => [dashed(name).replaceAll('-', '_'), value])),
+        handshakes_per_second: 100000, handshakes_per_address: 100000, connections_per_address: 5000,
+        ...(drain && { shutdown_timeout: `${drain}ms` }),
+    };
+    for (const name of Object.keys(settings)) if (/_timeout$/.test(name) && typeof settings[name] === 'number') settings[name] += 'ms';
     const server = await startServer({ settings, tls: ['localhost'] });
+    const sizes = { '/1k': 1 << 10, '/10k': 10 << 10, '/100k': 100 << 10, '/1m': 1 << 20 };
+    const made = await server.api('POST', '/api/plugins/import', pie('http', { 'index.html': 'x' }));
+    assert.equal(made.status, 201, made.text);
+    const files = Object.fromEntries(Object.entries(sizes).map(([name, size]) => [`${name.slice(1)}.bin`, Buffer.alloc(size, 'x')]));
+    const put = await server.api('POST', '/api/plugins/http/deployments', archive({ 'index.html': 'x', ...files }), { type: 'application/gzip' });
+    assert.ok(put.status < 300, put.text);
+    const base = new URL(made.json.publicAppUrl).pathname;
+    const names = { '/echo': '/api/plugins/import', '/upload': '/api/plugins/import', '/small': '/nothing', '/delay': `${base}1k.bin`, '/inspect': '/api/none' };
+    for (const name of Object.keys(sizes)) names[name] = `${base}${name.slice(1)}.bin`;
+    const outer = { ...paths };
+    Object.assign(paths, names);
+    let asked = false;
     return {
         h1Port: Number(new URL(server.apps).port),
         tlsPort: Number(new URL(server.tls).port),
         pid: server.serverPid,
         isProbe: false,
+        where: (name) => names[name] ?? name,
+        fine: [200, 401, 404, 405, 421],
+        smallLimit: 64 * 1024,
         server,
         log: server.log,
         isAlive: () => isAlive(server.serverPid),
@@ -78,8 +105,15 @@ async function startWhole(limits) {
             const camel = (name) => name.replace(/_total$/, '').replace(/_([a-z])/g, (all, c) => c.toUpperCase());
             return Object.fromEntries([...text.matchAll(/^(?:stoa_)?guard_(\w+) (\d+)/gm)].map(([, name, value]) => [camel(name), Number(value)]));
         },
-        signal: (name) => process.kill(server.pid, name),
-        stop: () => server.stop(),
+        signal(name) {
+            asked = true;
+            process.kill(server.pid, name);
+        },
+        async stop() {
+            Object.assign(paths, outer);
+            if (asked) await server.ended; // a second SIGTERM would cut it short
+            return server.stop();
+        },
     };
 }
 
@@ -90,7 +124,7 @@ export function innocentVisitor(target, where = '/1k', slowest = 3000) {
     const done = (async () => {
         while (running) {
             const begun = Date.now();
-            const answer = await request(`http://127.0.0.1:${target.h1Port}${where}`, { headers: { host: 'localhost' } });
+            const answer = await request(`http://127.0.0.1:${target.h1Port}${target.where(where)}`, { headers: { host: 'localhost' } });
             assert.equal(answer.status, 200, 'the innocent visitor was refused');
             assert.ok(Date.now() - begun < slowest, `the innocent visitor waited ${Date.now() - begun} ms`);
             ++answers;
