@@ -16,7 +16,8 @@ static void begin(struct loop *loop, void *arg)
 {
     struct guard_loop *guards = arg;
     listener_stop(loop);
-    guard_loop_shutdown(&guards[loop_index(loop)], drain_ms);
+    // HTTP/2 peers hear which streams will still be answered while there is time to answer them
+    guard_loop_shutdown(&guards[loop_index(loop)], drain_ms - drain_ms / 4);
 }
 
 static void kill_all(struct loop *loop, void *arg)
