@@ -20,6 +20,7 @@ enum {
     RETRY_NS = 200000000,
     FAST_MS = 15000,
     IMMEDIATE_MS = 5000,
+    GOING_TURNS = 500, // of POLL_NS
     LOG_MAX = 8 << 20,
 };
 
@@ -84,8 +85,13 @@ static enum fail stop_stale(struct private_postgres *p, struct fault *fault)
     log_warn("stopping a PostgreSQL that an earlier run left behind", "pid=%d", (int)pid);
     char *stop[] = {"pg_ctl", "stop", "-D", p->cluster, "-m", "fast", "-w", "-t", "60", NULL};
     enum fail fail = cluster_run(p, "pg_ctl", stop, -1, fault);
-    // it may have been on its way out already, and gone before pg_ctl looked
-    return fail != FAIL_NONE && kill(pid, 0) != 0 ? FAIL_NONE : fail;
+    // it may have been on its way out already: its file gone before pg_ctl looked, itself not yet
+    for (int i = 0; fail != FAIL_NONE && i != GOING_TURNS; ++i) {
+        if (kill(pid, 0) != 0)
+            return FAIL_NONE;
+        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+    }
+    return fail;
 }
 
 static enum fail launch(struct private_postgres *p, struct fault *fault)
