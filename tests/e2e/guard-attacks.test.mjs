@@ -1,6 +1,6 @@
 // The attacks that libh2o 2.2.5 alone does not withstand (edge/guard), each run against the server while an innocent visitor is served: the
-// attack is refused, the visitor sees nothing of it, the server lives and its memory is bounded. The letters and numbers are those of
-// docs/security.md's table of libh2o's holes.
+// attack is refused, the visitor sees nothing of it, the server lives and its memory is bounded. The letters and numbers are those of the
+// table in edge/guard/README.md.
 import assert from 'node:assert/strict';
 import http2 from 'node:http2';
 import net from 'node:net';
