@@ -98,7 +98,9 @@ static void on_failure(struct shelf_wait *w, enum fail failed, const char *code)
 
 static struct visitor visitor(unsigned loop)
 {
-    return (struct visitor){.wait = {on_mount, on_variant, on_failure}, .loop = played_loop(loop)};
+    return (struct visitor){
+        .wait = {.on_mount = on_mount, .on_variant = on_variant, .on_failure = on_failure},
+        .loop = played_loop(loop)};
 }
 
 static void ask_site(struct visitor *v, const char *key)
