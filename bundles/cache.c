@@ -1,52 +1,21 @@
-// Two kinds of thing are held: sites (by key) and bodies (by digest). A variant ties one file of
-// one site to its body; it lives while both are held. Loads in flight stand in tables of their own,
-// with the wants of the loops that wait for them.
-//
-// What has to go is found as in other caches of this size: of a few members drawn at random, the
-// one that was used longest ago. That costs the same whatever the cache holds.
+// Questions of the loops, loads that answer them, and changes that make answers worthless. What is
+// held is in hold.c. Loads in flight stand in tables, with the wants of the loops that wait for
+// them.
 #include "bundles/cache.h"
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "bundles/hold.h"
 #include "bundles/shelf.h"
 #include "bundles/table.h"
 #include "edge/base/log.h"
 #include "edge/loop/pool.h"
 
 enum {
-    DRAWN = 8,         // members looked at for each one that goes
-    SITE_SHARE = 4,    // sites may take budget / SITE_SHARE beside the bodies
-    BODY_SHARE = 4,    // a body over budget / BODY_SHARE is given to those who wait and not kept
-    CHANGED_MAX = 8,   // plugins noted for a load in flight
-    CHECK_BATCH = 256, // instances asked about at once
+    CHANGED_MAX = 8,       // plugins noted for a load in flight
+    CHECK_BATCH = 256,     // instances asked about at once
     CHECK_POST_TRIES = 50, // 100 ms apart
-};
-
-struct held_site {
-    struct site *site; // a reference
-    uint64_t hash;     // of its key
-    uint64_t loops;    // who has it in its index: a bit each
-    size_t at;         // in sites_list
-};
-
-struct held_variant {
-    struct variant *variant; // a reference
-    uint64_t hash;
-    uint64_t loops;            // who has it in a slot: a bit each
-    struct held_variant *next; // of the same body
-};
-
-struct held_body {
-    struct body *body; // a reference
-    uint64_t hash;
-    size_t at; // in bodies_list
-    struct held_variant *variants;
-};
-
-struct list {
-    void **items;
-    size_t count, room;
 };
 
 // One thing being fetched, and the loops' wants that wait for it.
@@ -67,13 +36,9 @@ struct load {
 
 static struct {
     const struct cache_source *source;
-    uint64_t budget;
-    pthread_mutex_t lock; // guards all below
-    struct table sites, site_loads;
+    pthread_mutex_t lock; // guards all below, and all that is held
+    struct table site_loads, body_loads;
     struct load *loading; // sites
-    struct table bodies, body_loads, variants;
-    struct list sites_list, bodies_list;
-    uint64_t site_bytes, body_bytes, random;
     struct cache_counts counts;
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -88,73 +53,9 @@ static void *zeroed(size_t n)
 void cache_init(const struct cache_source *source, uint64_t budget)
 {
     cache.source = source;
-    cache.budget = budget;
-    cache.random = random_u64() | 1;
-    table_init(&cache.sites);
+    hold_init(budget);
     table_init(&cache.site_loads);
-    table_init(&cache.bodies);
     table_init(&cache.body_loads);
-    table_init(&cache.variants);
-}
-
-static uint32_t seconds_now(void)
-{
-    return (uint32_t)(clock_monotonic_ms() / 1000);
-}
-
-// --- lists, so that members can be drawn at random ---
-
-static size_t list_add(struct list *l, void *item)
-{
-    if (l->count == l->room) {
-        l->room = l->room != 0 ? l->room * 2 : 64;
-        l->items = realloc(l->items, l->room * sizeof *l->items);
-        if (l->items == NULL)
-            abort();
-    }
-    l->items[l->count] = item;
-    return l->count++;
-}
-
-static size_t draw(size_t count) // xorshift: any spread will do
-{
-    cache.random ^= cache.random << 13;
-    cache.random ^= cache.random >> 7;
-    cache.random ^= cache.random << 17;
-    return (size_t)(cache.random % count);
-}
-
-// --- what loops are told ---
-
-struct drop {
-    struct loop_message message;
-    struct site *site; // a reference to one of the two
-    struct variant *variant;
-};
-
-static void on_drop(struct loop_message *m)
-{
-    struct drop *d = (struct drop *)m;
-    struct shelf *shelf = shelf_of(loop_self());
-    if (d->site != NULL)
-        shelf_drop_site(shelf, d->site);
-    else
-        shelf_drop_variant(shelf, d->variant);
-    shared_unref(d->site != NULL ? &d->site->shared : NULL);
-    shared_unref(d->variant != NULL ? &d->variant->shared : NULL);
-    free(d);
-}
-
-static void tell_to_drop(uint64_t loops, struct site *site, struct variant *variant)
-{
-    for (; loops != 0; loops &= loops - 1) {
-        struct drop *d = zeroed(sizeof *d);
-        d->message.run = on_drop;
-        d->site = site;
-        d->variant = variant;
-        shared_ref(site != NULL ? &site->shared : &variant->shared);
-        loop_post(loop_at((unsigned)__builtin_ctzll(loops)), &d->message);
-    }
 }
 
 static void on_forget(struct loop_message *m)
@@ -180,196 +81,6 @@ static void answer(struct cache_want *w)
 static uint64_t bit_of(const struct loop *loop)
 {
     return 1ull << loop_index(loop);
-}
-
-// --- variants ---
-
-static uint64_t variant_hash(const struct site *site, uint32_t number)
-{
-    uint64_t words[2] = {(uintptr_t)site, number};
-    return table_hash(str_of(words, sizeof words));
-}
-
-static struct held_variant *variant_find(const struct site *site, uint32_t number)
-{
-    uint64_t hash = variant_hash(site, number);
-    size_t at;
-    for (struct held_variant *h = table_first(&cache.variants, hash, &at); h != NULL;
-         h = table_next(&cache.variants, hash, &at))
-        if (h->variant->site == site && h->variant->number == number)
-            return h;
-    return NULL;
-}
-
-static void variant_hold(struct held_body *body, struct variant *v)
-{
-    struct held_variant *h = zeroed(sizeof *h);
-    h->variant = v;
-    h->hash = variant_hash(v->site, v->number);
-    h->next = body->variants;
-    body->variants = h;
-    table_add(&cache.variants, h->hash, h);
-}
-
-// It is out of its body's list already.
-static void variant_let_go(struct held_variant *h)
-{
-    table_remove(&cache.variants, h->hash, h);
-    tell_to_drop(h->loops, NULL, h->variant);
-    shared_unref(&h->variant->shared);
-    free(h);
-}
-
-// --- bodies ---
-
-static uint64_t digest_hash(const struct digest *d)
-{
-    return table_hash(str_of(d->b, sizeof d->b));
-}
-
-static struct held_body *body_find(const struct digest *digest)
-{
-    uint64_t hash = digest_hash(digest);
-    size_t at;
-    for (struct held_body *h = table_first(&cache.bodies, hash, &at); h != NULL;
-         h = table_next(&cache.bodies, hash, &at))
-        if (memcmp(h->body->digest.b, digest->b, sizeof digest->b) == 0)
-            return h;
-    return NULL;
-}
-
-static void body_let_go(struct held_body *h)
-{
-    for (struct held_variant *v = h->variants, *next; v != NULL; v = next) {
-        next = v->next;
-        variant_let_go(v);
-    }
-    struct list *l = &cache.bodies_list;
-    struct held_body *last = l->items[--l->count];
-    l->items[h->at] = last;
-    last->at = h->at;
-    table_remove(&cache.bodies, h->hash, h);
-    cache.body_bytes -= h->body->size;
-    shared_unref(&h->body->shared);
-    free(h);
-}
-
-static uint32_t body_last_used(const struct held_body *h)
-{
-    uint32_t last = 0;
-    for (const struct held_variant *v = h->variants; v != NULL; v = v->next) {
-        uint32_t used = atomic_load_explicit(&v->variant->last_used, memory_order_relaxed);
-        last = used > last ? used : last;
-    }
-    return last;
-}
-
-static void bodies_make_room(uint64_t size)
-{
-    while (cache.body_bytes + size > cache.budget && cache.bodies_list.count > 0) {
-        struct held_body *oldest = NULL;
-        for (int i = 0; i < DRAWN; i++) {
-            struct held_body *h = cache.bodies_list.items[draw(cache.bodies_list.count)];
-            if (oldest == NULL || body_last_used(h) < body_last_used(oldest))
-                oldest = h;
-        }
-        body_let_go(oldest);
-        cache.counts.evictions++;
-    }
-}
-
-static struct held_body *body_hold(struct body *b)
-{
-    bodies_make_room(b->size);
-    struct held_body *h = zeroed(sizeof *h);
-    h->body = b;
-    h->hash = digest_hash(&b->digest);
-    h->at = list_add(&cache.bodies_list, h);
-    table_add(&cache.bodies, h->hash, h);
-    shared_ref(&b->shared);
-    cache.body_bytes += b->size;
-    return h;
-}
-
-// --- sites ---
-
-static struct held_site *site_find_held(str key, uint64_t hash)
-{
-    size_t at;
-    for (struct held_site *h = table_first(&cache.sites, hash, &at); h != NULL;
-         h = table_next(&cache.sites, hash, &at))
-        if (str_eq(h->site->key, key))
-            return h;
-    return NULL;
-}
-
-static bool site_is_held(const struct site *site)
-{
-    struct held_site *h = site_find_held(site->key, table_hash(site->key));
-    return h != NULL && h->site == site;
-}
-
-static void variant_leave_body(struct held_variant *v)
-{
-    struct held_body *body = body_find(&v->variant->body->digest);
-    struct held_variant **link = &body->variants;
-    while (*link != v)
-        link = &(*link)->next;
-    *link = v->next;
-}
-
-// Its bodies stay: most of them are the next deployment's, too.
-static void site_let_go(struct held_site *h)
-{
-    for (uint32_t i = 0; i < h->site->variant_count; i++) {
-        struct held_variant *v = variant_find(h->site, i);
-        if (v != NULL) {
-            variant_leave_body(v);
-            variant_let_go(v);
-        }
-    }
-    tell_to_drop(h->loops, h->site, NULL);
-    struct list *l = &cache.sites_list;
-    struct held_site *last = l->items[--l->count];
-    l->items[h->at] = last;
-    last->at = h->at;
-    table_remove(&cache.sites, h->hash, h);
-    cache.site_bytes -= h->site->bytes;
-    shared_unref(&h->site->shared);
-    free(h);
-}
-
-static uint32_t site_last_used(const struct held_site *h)
-{
-    return atomic_load_explicit(&h->site->last_used, memory_order_relaxed);
-}
-
-static void sites_make_room(uint64_t size)
-{
-    while (cache.site_bytes + size > cache.budget / SITE_SHARE && cache.sites_list.count > 0) {
-        struct held_site *oldest = NULL;
-        for (int i = 0; i < DRAWN; i++) {
-            struct held_site *h = cache.sites_list.items[draw(cache.sites_list.count)];
-            if (oldest == NULL || site_last_used(h) < site_last_used(oldest))
-                oldest = h;
-        }
-        site_let_go(oldest);
-        cache.counts.evictions++;
-    }
-}
-
-static struct held_site *site_hold(struct site *site)
-{
-    sites_make_room(site->bytes);
-    atomic_store_explicit(&site->last_used, seconds_now(), memory_order_relaxed);
-    struct held_site *h = zeroed(sizeof *h);
-    h->site = site;
-    h->hash = table_hash(site->key);
-    h->at = list_add(&cache.sites_list, h);
-    table_add(&cache.sites, h->hash, h);
-    shared_ref(&site->shared);
-    cache.site_bytes += site->bytes;
-    return h;
 }
 
 // --- loads ---
@@ -428,11 +139,11 @@ static bool may_be_old(const struct load *l, const struct site *site)
 
 static void give_loaded_site(struct load *l, struct site *site)
 {
-    struct held_site *held = site_find_held(site->key, l->hash);
+    struct held_site *held = hold_find_site(site->key, l->hash);
     if (may_be_old(l, site))
         held = NULL; // good for those who asked before the change, and for nobody else
     else if (held == NULL)
-        held = site_hold(site);
+        held = hold_site(site);
     for (struct cache_want *w = l->wants, *next; w != NULL; w = next) {
         next = w->_next;
         give_site(w, held != NULL ? held->site : site, held);
@@ -503,7 +214,7 @@ void cache_want_site(struct cache_want *w)
     uint64_t hash = table_hash(w->key);
     assert(w->key.n <= SITE_KEY_ROOM);
     pthread_mutex_lock(&cache.lock);
-    struct held_site *held = site_find_held(w->key, hash);
+    struct held_site *held = hold_find_site(w->key, hash);
     struct load *l = site_load_find(w->key, hash);
     if (held != NULL)
         give_site(w, held->site, held);
@@ -519,18 +230,16 @@ void cache_want_site(struct cache_want *w)
 // `held` is NULL for a body that is not kept.
 static void give_variant(struct cache_want *w, struct body *body, struct held_body *held)
 {
-    struct held_variant *there = variant_find(w->site, w->number);
+    struct held_variant *there = hold_find_variant(w->site, w->number);
     struct variant *v;
     if (there != NULL) {
         v = there->variant;
         shared_ref(&v->shared);
     } else {
         v = variant_create(w->site, w->number, body);
-        atomic_init(&v->last_used, seconds_now());
-        if (held != NULL && site_is_held(w->site)) {
+        if (held != NULL && hold_has_site(w->site)) {
             shared_ref(&v->shared);
-            variant_hold(held, v);
-            there = held->variants;
+            there = hold_variant(held, v);
         }
     }
     w->ret_variant = v;
@@ -558,7 +267,7 @@ static void run_body_load(struct job *j)
     if (body == NULL) {
         wants_fail(l->wants, FAIL_INTERNAL, "internal"); // a missing blob is our loss, not a 404
     } else {
-        struct held_body *held = l->size <= cache.budget / BODY_SHARE ? body_hold(body) : NULL;
+        struct held_body *held = hold_takes_body(l->size) ? hold_body(body) : NULL;
         for (struct cache_want *w = l->wants, *next; w != NULL; w = next) {
             next = w->_next;
             give_variant(w, body, held);
@@ -596,9 +305,9 @@ static void body_load_begin(struct cache_want *w, const struct site_variant *wan
 void cache_want_variant(struct cache_want *w)
 {
     const struct site_variant *wanted = &w->site->variants[w->number];
-    uint64_t hash = digest_hash(&wanted->blob);
+    uint64_t hash = hold_digest_hash(&wanted->blob);
     pthread_mutex_lock(&cache.lock);
-    struct held_body *held = body_find(&wanted->blob);
+    struct held_body *held = hold_find_body(&wanted->blob);
     struct load *l = body_load_find(&wanted->blob, hash);
     if (held != NULL)
         give_variant(w, held->body, held);
@@ -637,11 +346,10 @@ static void overtake_loads(str plugin_id)
 void cache_forget_plugin(str plugin_id)
 {
     pthread_mutex_lock(&cache.lock);
-    for (size_t i = cache.sites_list.count; i > 0;
-         i--) { // backwards: the last takes a hole's place
-        struct held_site *h = cache.sites_list.items[i - 1];
+    for (size_t i = hold_site_count(); i > 0; i--) { // backwards: the last takes a hole's place
+        struct held_site *h = hold_site_at(i - 1);
         if (str_eq(str_from(h->site->plugin_id), plugin_id))
-            site_let_go(h);
+            hold_let_site_go(h);
     }
     overtake_loads(plugin_id);
     pthread_mutex_unlock(&cache.lock);
@@ -656,9 +364,9 @@ struct check {
 static void let_go_if_held(struct site *site)
 {
     pthread_mutex_lock(&cache.lock);
-    struct held_site *h = site_find_held(site->key, table_hash(site->key));
+    struct held_site *h = hold_find_site(site->key, table_hash(site->key));
     if (h != NULL && h->site == site)
-        site_let_go(h);
+        hold_let_site_go(h);
     pthread_mutex_unlock(&cache.lock);
 }
 
@@ -707,11 +415,11 @@ static struct check *check_create(void)
 {
     struct check *c = zeroed(sizeof *c);
     pthread_mutex_lock(&cache.lock);
-    c->sites = zeroed((cache.sites_list.count + 1) * sizeof(struct site *));
-    for (size_t i = cache.sites_list.count; i > 0; i--) {
-        struct held_site *h = cache.sites_list.items[i - 1];
+    c->sites = zeroed((hold_site_count() + 1) * sizeof(struct site *));
+    for (size_t i = hold_site_count(); i > 0; i--) {
+        struct held_site *h = hold_site_at(i - 1);
         if (h->site->is_preview) {
-            site_let_go(h);
+            hold_let_site_go(h);
             continue;
         }
         shared_ref(&h->site->shared);
@@ -740,10 +448,7 @@ struct cache_counts cache_counts(void)
 {
     pthread_mutex_lock(&cache.lock);
     struct cache_counts counts = cache.counts;
-    counts.sites = cache.sites_list.count;
-    counts.site_bytes = cache.site_bytes;
-    counts.bodies = cache.bodies_list.count;
-    counts.body_bytes = cache.body_bytes;
+    hold_count(&counts);
     pthread_mutex_unlock(&cache.lock);
     return counts;
 }

@@ -118,6 +118,7 @@ struct variant *variant_create(struct site *site, uint32_t number, struct body *
     shared_init(&v->shared, on_variant_free);
     shared_ref(&site->shared);
     shared_ref(&body->shared);
+    atomic_init(&v->last_used, (uint32_t)(clock_monotonic_ms() / 1000));
     v->number = number;
     v->site = site;
     v->body = body;
