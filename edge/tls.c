@@ -1,4 +1,4 @@
-// One front SSL_CTX that libh2o accepts with, and one more a certificate; the servername callback
+// One front SSL_CTX that libh2o accepts with, and one more a certificate; the client-hello callback
 // swaps to the right one.
 #include "edge/tls.h"
 #include <arpa/inet.h>
@@ -50,35 +50,61 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_lengt
     return SSL_TLSEXT_ERR_ALERT_FATAL; // RFC 7301 §3.2
 }
 
-// libh2o closes a failed handshake without flushing OpenSSL's alert (libh2o.md §2.12), so the one
-// that tells a client its name is unknown is written to the socket here: a plaintext record, since
-// nothing is encrypted before the server's hello (RFC 8446 §5.1, RFC 6066 §3).
-static void send_unrecognized_name(SSL *ssl)
+// libh2o closes a failed handshake without flushing OpenSSL's alert (libh2o 2.2.5), so one that
+// answers the client's hello is written to the socket here: a plaintext record, since nothing is
+// encrypted before the server's own hello (RFC 8446 §5.1).
+static void on_info(const SSL *ssl, int where, int value)
 {
-    static const unsigned char alert[] = {21, 3, 3, 0, 2, 2, SSL_AD_UNRECOGNIZED_NAME};
+    OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
+    if (where != SSL_CB_WRITE_ALERT || value >> 8 != SSL3_AL_FATAL ||
+        (state != TLS_ST_BEFORE && state != TLS_ST_SR_CLNT_HELLO))
+        return;
+    unsigned char alert[] = {SSL3_RT_ALERT, 3, 3, 0, 2, SSL3_AL_FATAL, (unsigned char)value};
     h2o_socket_t *sock = BIO_get_data(SSL_get_rbio(ssl));
     if (send(h2o_socket_get_fd(sock), alert, sizeof alert, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         return; // the client has gone; so will the connection
 }
 
-static int on_servername(SSL *ssl, int *alert, void *arg)
+// The first name of the extension as RFC 6066 §3 has it; empty when there is none, or when it is
+// malformed, which OpenSSL refuses a little later.
+static str name_of_hello(SSL *ssl)
 {
-    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    const unsigned char *p;
+    size_t n;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n) != 1 || n < 5 ||
+        p[2] != TLSEXT_NAMETYPE_host_name || (size_t)(p[3] << 8 | p[4]) != n - 5 ||
+        n - 5 > TLSEXT_MAXLEN_host_name)
+        return (str){0};
+    return str_of((const char *)p + 5, n - 5);
+}
+
+// The certificate is chosen before a session is looked for: sessions belong to a certificate
+// (new_context), so one of another name's, or of a certificate that has been replaced, is not
+// resumed. OpenSSL's servername callback comes too late for that, and with TLS 1.2 tells the
+// session's name in place of the client's.
+static int on_client_hello(SSL *ssl, int *alert, void *arg)
+{
+    str name = name_of_hello(ssl);
     if (tls_on_hello != NULL)
         tls_on_hello(ssl, BIO_get_data(SSL_get_rbio(ssl)));
     pthread_rwlock_rdlock(&lock);
-    SSL_CTX *found = name == NULL ? certificates.contexts[certificates.fallback] : NULL;
+    SSL_CTX *found = name.n == 0 ? certificates.contexts[certificates.fallback] : NULL;
     for (size_t i = 0; found == NULL && i != certificates.count; ++i)
-        if (covers(SSL_CTX_get0_certificate(certificates.contexts[i]), str_from(name)))
+        if (covers(SSL_CTX_get0_certificate(certificates.contexts[i]), name))
             found = certificates.contexts[i];
     if (found != NULL)
         SSL_set_SSL_CTX(ssl, found); // takes a reference of its own
     pthread_rwlock_unlock(&lock);
     if (found != NULL)
-        return SSL_TLSEXT_ERR_OK;
-    send_unrecognized_name(ssl);
+        return SSL_CLIENT_HELLO_SUCCESS;
     *alert = SSL_AD_UNRECOGNIZED_NAME;
-    return SSL_TLSEXT_ERR_ALERT_FATAL;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
+// The name has been used: that is said in the server's hello (RFC 6066 §3).
+static int on_servername(SSL *ssl, int *alert, void *arg)
+{
+    return SSL_TLSEXT_ERR_OK;
 }
 
 static SSL_CTX *new_context(void)
@@ -90,10 +116,19 @@ static SSL_CTX *new_context(void)
                                SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_cipher_list(c, "ECDHE+AESGCM:ECDHE+CHACHA20");
     SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS); // half of what an idle connection would hold
-    SSL_CTX_set_session_id_context(c, (const unsigned char *)"stoa", 4);
+    SSL_CTX_set_info_callback(c, on_info);
     SSL_CTX_set_alpn_select_cb(c, on_alpn,
                                NULL); // read from the context that is current after the swap
     return c;
+}
+
+// Sessions are those of one certificate.
+static bool bind_sessions(SSL_CTX *c)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n;
+    return X509_digest(SSL_CTX_get0_certificate(c), EVP_sha256(), digest, &n) == 1 &&
+           SSL_CTX_set_session_id_context(c, digest, n) == 1;
 }
 
 // A chain as PEM text: the leaf first, then what signed it.
@@ -136,7 +171,7 @@ static enum fail load(struct certificates *ret, const struct settings_certificat
     struct certificates cs = {0};
     for (size_t i = 0; i != count && i != SETTINGS_CERTIFICATES_MAX; ++i) {
         SSL_CTX *c = cs.contexts[cs.count++] = new_context();
-        if (!use_chain(c, list[i].chain) || !use_key(c, list[i].key)) {
+        if (!use_chain(c, list[i].chain) || !use_key(c, list[i].key) || !bind_sessions(c)) {
             certificates_fini(&cs);
             return fault_set(fault, FAIL_BAD_INPUT, "bad_certificate",
                              "Certificate %zu of tls_certificate cannot be used with its key.",
@@ -172,6 +207,7 @@ enum fail tls_init(const struct settings_certificate *list, size_t count, str fa
     if (fail != FAIL_NONE)
         return fail;
     front = new_context();
+    SSL_CTX_set_client_hello_cb(front, on_client_hello, NULL);
     SSL_CTX_set_tlsext_servername_callback(front, on_servername);
     if (!use_chain(front, list[0].chain) ||
         !use_key(front, list[0].key)) // for TLS 1.3's choice of signature before the name is known

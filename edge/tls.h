@@ -13,8 +13,8 @@ enum fail tls_init(const struct settings_certificate *list, size_t count, str fa
 // The same again with new ones; connections that are open keep theirs. On failure nothing changes.
 enum fail tls_replace(const struct settings_certificate *list, size_t count, str fallback_host,
                       struct fault *fault) MUST_CHECK;
-// What the listeners hand to libh2o. Sessions and tickets belong to it, so a session of one name
-// may resume under another: tls_covers is asked per request, never per session.
+// What the listeners hand to libh2o. A session is resumed under the certificate it was made with
+// and no other; whom it may ask for is tls_covers's to say, per request, never per session.
 SSL_CTX *tls_context(void);
 // Whether the certificate this connection presented is one for `host` (RFC 9110 §7.4: 421
 // otherwise).
