@@ -209,12 +209,12 @@ test('readers that stall do not make the server hold what they have not read', a
     const begun = resident();
     const sockets = await Promise.all(Array.from({ length: 16 }, async () => {
         const socket = await openTls(server.tlsPort, site.name, { ALPNProtocols: ['http/1.1'] });
-        socket.pause();
+        const begins = new Promise((done) => socket.once('readable', done)); // and no more is read
         socket.write(`GET /large.bin HTTP/1.1\r\nHost: ${site.host}\r\n\r\n`);
+        await begins;
         return socket;
     }));
     await until(async () => (await visit(`${site.origin}/slice.bin`)).status === 200, 'the server to be at rest');
-    await new Promise((done) => setTimeout(done, 500));
     const grown = resident() - begun;
     sockets.forEach((socket) => socket.destroy());
     assert.ok(grown < 100, `${grown} MiB more for 16 readers of 25 MiB`);
