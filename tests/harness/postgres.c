@@ -57,7 +57,7 @@ static void become_postgres(void)
     prctl(PR_SET_PDEATHSIG, SIGQUIT); // behind setuid, which clears it
 }
 
-static pid_t start_program(const char *name, char *const *arguments)
+static pid_t start_program(const char *name, char **arguments)
 {
     char path[400], log[96];
     snprintf(path, sizeof path, "%s/%s", programs(), name);
@@ -71,6 +71,7 @@ static pid_t start_program(const char *name, char *const *arguments)
         _exit(126);
     setenv("LC_ALL", "C.UTF-8", 1);
     unsetenv("ASAN_OPTIONS");
+    arguments[0] = path; // they look for each other beside this, or along PATH
     execv(path, arguments);
     _exit(127);
 }
