@@ -2,6 +2,7 @@
 #include "bundles/api.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include "bundles/serve.h"
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
 
@@ -36,7 +37,11 @@ enum fail api_commit(struct call *call, const char *plugin_id, const char *actio
     if (fail == FAIL_NONE)
         fail = audit_append(call->db, call->principal->project_id, call->principal->token_id,
                             action, subject, call->request_id, call->peer, NULL, fault);
-    return fail == FAIL_NONE ? db_commit(call->db, fault) : fail;
+    if (fail == FAIL_NONE)
+        fail = db_commit(call->db, fault);
+    if (fail == FAIL_NONE)
+        serve_forget(plugin_id);
+    return fail;
 }
 
 // its present deployment.

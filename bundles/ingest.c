@@ -1,6 +1,7 @@
 // ingest: what is there now → what changes → (dry run ends here) → write_blobs → switch_over.
 #include "bundles/ingest.h"
 #include <stdio.h>
+#include "bundles/serve.h"
 #include "bundles/variants.h"
 #include "edge/base/jsonx.h"
 #include "edge/store/blob.h"
@@ -207,6 +208,8 @@ enum fail ingest(struct call *call, struct declaration *d, const struct ingest_o
             fail = switch_over(call, d, o, ret, fault);
         if (fail == FAIL_NONE)
             fail = db_commit(call->db, fault);
+        if (fail == FAIL_NONE)
+            serve_forget(ret->plugin.id);
     }
     deployment_head_fini(&p.head);
     if (fail != FAIL_NONE) {

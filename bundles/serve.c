@@ -583,6 +583,17 @@ void serve_on_request(struct request *r)
 
 // --- what the edge tells and asks ---
 
+static void on_turn(struct loop *loop, void *arg)
+{
+    // nothing: that it is called says that all messages before it were read
+}
+
+void serve_forget(const char *plugin_id)
+{
+    cache_forget_plugin(str_from(plugin_id));
+    loop_broadcast_wait(on_turn, NULL);
+}
+
 void bundles_on_notice(str payload)
 {
     if (payload.n > 0 && payload.n < CATALOG_ID_ROOM)

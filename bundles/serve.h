@@ -13,4 +13,7 @@ void serve_init(const struct bundle_options *o);
 void serve_on_request(struct request *r);
 void serve_on_loop_start(struct loop *loop);
 void serve_on_metrics(struct buf *to);
+// After a commit, on the pool thread that made it: when this returns, no loop of this process serves what was cached of the plugin, so whoever is told
+// of a change sees it at once. Other nodes follow by their notice.
+void serve_forget(const char *plugin_id);
 #endif
