@@ -89,6 +89,44 @@ static void passes_messages_between_loops(void **state)
     wait_for(&pings_done, 8);
 }
 
+enum { HOPS = 20 };
+static struct loop_timer after_hops;
+static uint64_t hops_began;
+static _Atomic unsigned hops_done, hops_took, timer_took;
+
+static void on_after_hops(struct loop_timer *t)
+{
+    timer_took = (unsigned)(clock_monotonic_ms() - hops_began) - hops_took;
+    ++hops_done;
+}
+
+// Posts itself to its own loop; some of the hops are read where the loop is about to sleep.
+static void on_hop(struct loop_message *m)
+{
+    struct ping *p = (struct ping *)m;
+    if (--p->left != 0) {
+        loop_post(loop_self(), m);
+        return;
+    }
+    hops_took = (unsigned)(clock_monotonic_ms() - hops_began);
+    after_hops.run = on_after_hops;
+    loop_timer_start(&after_hops, 10);
+}
+
+static void what_a_loop_posts_to_itself_needs_no_waking(void **state)
+{
+    static struct ping hop = {.super.run = on_hop};
+    for (unsigned n = HOPS; n != HOPS + 2; ++n) { // an even number and an odd one
+        unsigned before = hops_done;
+        hop.left = n;
+        hops_began = clock_monotonic_ms();
+        loop_post(loop_at(0), &hop.super);
+        wait_for(&hops_done, before + 1);
+        assert_in_range(hops_took, 0, 400);
+        assert_in_range(timer_took, 5, 400);
+    }
+}
+
 enum { TIMERS = 50 };
 static struct loop_timer timers[TIMERS], stopped;
 static uint64_t timers_began, last_due;
@@ -211,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(delivers_in_the_order_of_posting),
         cmocka_unit_test(passes_messages_between_loops),
+        cmocka_unit_test(what_a_loop_posts_to_itself_needs_no_waking),
         cmocka_unit_test(runs_timers_when_they_are_due),
         cmocka_unit_test(brings_jobs_back_to_their_loop),
         cmocka_unit_test(refuses_what_the_queue_has_no_room_for),
