@@ -3,6 +3,10 @@
 // libh2o's own timeouts come in lists of one duration each and follow the wall clock; features need
 // any duration and a clock that never jumps. So a loop keeps a binary heap and gives the time to
 // its first timer to h2o_evloop_run as the longest wait.
+//
+// Everything runs inside of h2o_evloop_run: mail as a message of libh2o's queue, timers that are due
+// as an entry of its time-out of zero. A write outside of it would be called back only behind the
+// next poll, so a turn later, and libh2o would abort when that poll finds the socket not writable.
 #include "edge/loop/h2o.h"
 #include <assert.h>
 #include <pthread.h>
@@ -17,9 +21,11 @@ struct loop {
     h2o_context_t h2o;
     pthread_t thread;
     unsigned index;
-    h2o_multithread_receiver_t receiver; // only wakes
-    struct loop_message *_Atomic mail;   // newest first
-    struct loop_timer **heap;            // heap[1] is due first
+    h2o_multithread_receiver_t receiver;
+    h2o_multithread_message_t wake;    // posted when the mailbox gets its first message
+    h2o_timeout_entry_t due;           // linked when a timer is
+    struct loop_message *_Atomic mail; // newest first
+    struct loop_timer **heap;          // heap[1] is due first
     size_t heap_count, heap_room;
     _Atomic uint64_t turns;
     _Atomic bool is_stopping;
@@ -73,8 +79,8 @@ void loop_post(struct loop *loop, struct loop_message *m)
         m->_next = head;
     while (!atomic_compare_exchange_weak_explicit(&loop->mail, &head, m, memory_order_release,
                                                   memory_order_relaxed));
-    if (head == NULL && loop != self)
-        h2o_multithread_send_message(&loop->receiver, NULL);
+    if (head == NULL)
+        h2o_multithread_send_message(&loop->receiver, &loop->wake);
 }
 
 static void read_mail(struct loop *loop)
@@ -95,7 +101,8 @@ static void read_mail(struct loop *loop)
 
 static void on_wake(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
 {
-    assert(h2o_linklist_is_empty(messages)); // NULL messages only wake
+    h2o_linklist_unlink(&self->wake.link); // before the mailbox is empty: the next poster sends it
+    assert(h2o_linklist_is_empty(messages));
     read_mail(self);
 }
 
@@ -159,18 +166,27 @@ void loop_timer_start(struct loop_timer *t, uint64_t after_ms)
     heap_up(self, self->heap_count);
 }
 
-// Runs what is due; returns how long the loop may sleep.
-static int32_t run_timers(struct loop *loop)
+static void run_timers(h2o_timeout_entry_t *due)
 {
-    uint64_t now = loop_now(loop);
-    while (loop->heap_count != 0) {
-        struct loop_timer *first = loop->heap[1];
-        if (first->_at > now)
-            return first->_at - now < TURN_MAX_MS ? (int32_t)(first->_at - now) : TURN_MAX_MS;
+    uint64_t now = loop_now(self);
+    while (self->heap_count != 0 && self->heap[1]->_at <= now) {
+        struct loop_timer *first = self->heap[1];
         loop_timer_stop(first);
         first->run(first);
     }
-    return TURN_MAX_MS;
+}
+
+// How long the loop may sleep.
+static int32_t wait_for_timers(struct loop *loop)
+{
+    uint64_t now = loop_now(loop), at = loop->heap_count != 0 ? loop->heap[1]->_at : UINT64_MAX;
+    if (at > now)
+        return at - now < TURN_MAX_MS ? (int32_t)(at - now) : TURN_MAX_MS;
+    loop->due.cb = run_timers;
+    if (h2o_timeout_is_linked(&loop->due)) // libh2o's clock was set back: it counts from now again
+        h2o_timeout_unlink(&loop->due);
+    h2o_timeout_link(loop->h2o.loop, &loop->h2o.zero_timeout, &loop->due);
+    return 0;
 }
 
 // --- threads ---
@@ -197,9 +213,7 @@ static void *loop_main(void *arg)
     start_hook(loop);
     pthread_barrier_wait(&start_barrier);
     while (!atomic_load_explicit(&loop->is_stopping, memory_order_acquire)) {
-        int32_t wait = run_timers(loop);
-        read_mail(loop); // what a timer posted to its own loop
-        h2o_evloop_run(loop->h2o.loop, wait);
+        h2o_evloop_run(loop->h2o.loop, wait_for_timers(loop));
         atomic_fetch_add_explicit(&loop->turns, 1, memory_order_relaxed);
     }
     empty_recycler();
