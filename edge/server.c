@@ -379,6 +379,8 @@ int server_main(void)
         return 1;
     wait_for_stop();
     scheduler_stop();
+    for (size_t i = 0; i != listener_count; ++i)
+        close(listeners[i].fd); // the loops have their own, until they are told
     shutdown_run(guards, settings.shutdown_timeout);
     if (cage_say(CONTROL_DRAINED) != FAIL_NONE)
         log_warn("the supervisor has gone", "control=%d", CONTROL_FD);

@@ -355,6 +355,15 @@ static void tell_stop(struct supervisor *sv)
         kill(sv->server, SIGKILL);
 }
 
+// With the server's own gone too, newcomers are refused and go elsewhere, instead of waiting for
+// nobody.
+static void close_listeners(struct supervisor *sv)
+{
+    for (size_t i = 0; i != sv->listener_count; ++i)
+        close(sv->listeners[i].fd);
+    sv->listener_count = 0;
+}
+
 static void stop(struct supervisor *sv)
 {
     uint64_t now = clock_monotonic_ms();
@@ -368,6 +377,7 @@ static void stop(struct supervisor *sv)
     sv->is_stopping = true;
     sv->stop_deadline = now + sv->settings->shutdown_timeout + STOP_GRACE_MS;
     sv->server_backoff.due = sv->postgres_backoff.due = 0;
+    close_listeners(sv);
     if (sv->server == 0)
         sv->is_done = true;
     else
@@ -397,6 +407,8 @@ static void reload(struct supervisor *sv)
     struct settings fresh;
     struct problems problems;
     bool is_check, is_help;
+    if (sv->is_stopping)
+        return;
     ready_notify("RELOADING=1");
     problems_init(&problems);
     if (settings_load(&fresh, sv->argc, sv->argv, &problems, &is_check, &is_help)) {
@@ -558,8 +570,7 @@ static void end(struct supervisor *sv)
     private_postgres_stop(sv->postgres);
     if (sv->lock >= 0)
         ready_remove(sv->settings);
-    for (size_t i = 0; i != sv->listener_count; ++i)
-        close(sv->listeners[i].fd);
+    close_listeners(sv);
     close(sv->signals);
     if (sv->lock >= 0)
         close(sv->lock);

@@ -40,6 +40,14 @@ static inline h2o_iovec_t iovec(str s)
 {
     return h2o_iovec_init(s.p, s.n);
 }
+// Begins every answer. Once the server is to end, an HTTP/1 client is told that it is its
+// connection's last (RFC 9112 §9.6).
+static inline void start_response(h2o_req_t *req, h2o_generator_t *generator)
+{
+    if (req->conn->ctx->shutdown_requested)
+        req->http1_is_persistent = 0;
+    h2o_start_response(req, generator);
+}
 // Called when a request's memory goes: the access log's line (access.c).
 void access_log_request(const struct http_request *r);
 #endif

@@ -101,7 +101,7 @@ void reply_stream(struct request *r, int status, const char *type, int64_t size,
     req->res.status = status;
     req->res.reason = "OK";
     req->res.content_length = size >= 0 ? (size_t)size : SIZE_MAX;
-    h2o_start_response(req, &s->generator);
+    start_response(req, &s->generator);
     if (r->method == METHOD_HEAD)
         h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
     else
