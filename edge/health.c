@@ -154,6 +154,13 @@ static bool is_authorised(struct request *r)
             digest_secret_eq(str_skip(given, 7), str_from(required_token)));
 }
 
+static void refuse_stranger(struct request *r)
+{
+    reply_add(r, "www-authenticate", STR("Bearer realm=\"stoa admin\"")); // RFC 9110 §15.5.2
+    reply_error(r, 401, "unauthorized", "The admin listener needs the admin_token of the settings.",
+                NULL, 0);
+}
+
 #ifdef STOA_FAULTS
 // For tests of sanitizer and debug builds, and not in any other: ?nth=3 makes the third call from
 // now of database or blobs fail; the answer says whether the one armed before has failed.
@@ -188,8 +195,7 @@ static void on_request(struct request *r)
         else if (r->method != METHOD_GET && r->method != METHOD_HEAD)
             reply_method_not_allowed(r, "GET, HEAD, OPTIONS");
         else if (!is_authorised(r))
-            reply_error(r, 401, "unauthorized",
-                        "The admin listener needs the admin_token of the settings.", NULL, 0);
+            refuse_stranger(r);
         else
             pages[i].answer(r);
         return;

@@ -116,18 +116,30 @@ static bool handshake_conforms(str address)
                            &wait);
 }
 
+static bool is_loopback(const struct sockaddr_storage *sa)
+{
+    if (sa->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr) >> 24 == 127;
+    return sa->ss_family == AF_INET6 &&
+           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)sa)->sin6_addr);
+}
+
 // Takes the connection in, or says why not. The key is entered only when everything else has
-// agreed.
-static bool admit(h2o_socket_t *sock, bool is_tls, struct connection *c)
+// agreed. The machine's own look at health and metrics counts against no limit: a full server is
+// when it is needed.
+static bool admit(h2o_socket_t *sock, const h2o_accept_ctx_t *context, struct connection *c)
 {
     struct sockaddr_storage sa;
     uint8_t bytes[16];
+    if (h2o_socket_getpeername(sock, (struct sockaddr *)&sa) == 0)
+        return true; // gone already
+    if (context->hosts == hosts[LISTENER_ADMIN] && is_loopback(&sa))
+        return true;
     if (open_now > max_open) {
         ++refused_full;
         return false;
     }
-    if (h2o_socket_getpeername(sock, (struct sockaddr *)&sa) == 0)
-        return true; // gone already
+    bool is_tls = context->ssl_ctx != NULL;
     str address = str_of(bytes, limits_address((struct sockaddr *)&sa, bytes));
     if (is_tls && !handshake_conforms(address)) {
         ++refused_handshakes;
@@ -180,7 +192,7 @@ static void on_accept(h2o_socket_t *listening, const char *error)
         if (c == NULL)
             abort();
         ++open_now;
-        if (!admit(sock, context->ssl_ctx != NULL, c)) {
+        if (!admit(sock, context, c)) {
             on_connection_closed(c);
             h2o_socket_close(sock);
             continue;

@@ -1,0 +1,190 @@
+// The admin listener: forms of /healthz, /readyz and /metrics, who may ask, and that it still answers when strangers fill the server.
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { pie } from '../harness/pie.mjs';
+import { buildFolder, plainEnvironment, repository, request, startServer, temporaryDirectory, until } from '../harness/server.mjs';
+
+let server;
+let page;
+before(async () => {
+    server = await startServer({ settings: { connections_per_address: 20 } });
+    page = (await server.api('POST', '/api/plugins/import', pie('seen', { 'index.html': 'seen' }))).json.publicAppUrl;
+});
+after(() => server.stop());
+
+const get = (where, options) => request(new URL(where, server.admin), options);
+
+/** Prometheus text format 0.0.4, strictly: gives {name: {type, help, samples: [{labels, value}]}}. */
+function parseMetrics(text) {
+    assert.ok(text.endsWith('\n'), 'the last line ends with a line feed');
+    const families = {};
+    let open; // all lines of one family stand together
+    const seen = new Set();
+    const enter = (name) => {
+        if (open === name) return;
+        assert.ok(!seen.has(name), `${name} stands in two places`);
+        seen.add(name);
+        open = name;
+        families[name] = { samples: [] };
+    };
+    for (const line of text.slice(0, -1).split('\n')) {
+        const comment = /^# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) (.+)$/.exec(line);
+        if (comment) {
+            const [, kind, name, rest] = comment;
+            enter(name);
+            const key = kind.toLowerCase();
+            assert.equal(families[name][key], undefined, `${line}: a second one`);
+            assert.equal(families[name].samples.length, 0, `${line}: behind its samples`);
+            if (kind === 'TYPE') assert.match(rest, /^(counter|gauge|histogram|summary|untyped)$/);
+            families[name][key] = rest;
+            continue;
+        }
+        const sample = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|NaN|[+-]Inf)$/.exec(line);
+        assert.ok(sample, `no line of the format: ${JSON.stringify(line)}`);
+        const [, name, labels = '', value] = sample;
+        enter(name);
+        assert.ok(families[name].type, `${name} has no type`);
+        assert.ok(!families[name].samples.some((s) => s.labels === labels), `${line}: twice`);
+        families[name].samples.push({ labels, value: Number(value) });
+    }
+    for (const [name, f] of Object.entries(families)) {
+        assert.ok(f.samples.length > 0, `${name} has no value`);
+        if (f.type === 'counter') {
+            assert.match(name, /_(total|seconds)$/, `${name} is a counter`);
+            for (const s of f.samples) assert.ok(s.value >= 0);
+        }
+    }
+    return families;
+}
+const value = (families, name, labels = '') => {
+    const sample = families[name]?.samples.find((s) => s.labels === labels);
+    assert.ok(sample, `there is no ${name}{${labels}}`);
+    return sample.value;
+};
+const metrics = async () => parseMetrics((await get('/metrics')).text);
+
+test('/healthz and /readyz', async () => {
+    const health = await get('/healthz');
+    assert.equal(health.status, 200);
+    assert.equal(health.json.status, 'ok');
+    assert.match(health.json.version, /^\d+\.\d+\.\d+/);
+    const ready = await get('/readyz');
+    assert.equal(ready.status, 200);
+    assert.deepEqual(ready.json, { status: 'ready', dependencies: { database: { ok: true } } });
+    for (const answer of [health, ready]) {
+        assert.match(answer.headers['content-type'], /^application\/json/);
+        assert.match(answer.headers['x-request-id'], /^[0-9a-f]{24}$/);
+        assert.match(answer.headers['cache-control'] ?? '', /no-store/);
+    }
+});
+
+test('/metrics is Prometheus text, line by line, and counts what happens', async () => {
+    const raw = await get('/metrics');
+    assert.equal(raw.status, 200);
+    assert.equal(raw.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
+    const before_ = parseMetrics(raw.text);
+    for (const name of ['stoa_requests_total', 'stoa_connections_open', 'process_resident_memory_bytes', 'process_cpu_seconds_total', 'stoa_database_up']) {
+        assert.ok(before_[name], `${name} is missing`);
+    }
+    assert.equal(value(before_, 'stoa_database_up'), 1);
+    assert.ok(value(before_, 'process_resident_memory_bytes') > 1e6);
+    for (let i = 0; i < 7; ++i) assert.equal((await request(page)).status, 200);
+    for (let i = 0; i < 3; ++i) assert.equal((await request(`${server.apps}/none`)).status, 404);
+    assert.equal((await request(page, { headers: { 'x-long': 'x'.repeat(40000) } })).status, 431);
+    await until(async () => {
+        const now = await metrics();
+        return value(now, 'stoa_requests_total', 'class="2xx"') - value(before_, 'stoa_requests_total', 'class="2xx"') >= 7
+            && value(now, 'stoa_requests_total', 'class="4xx"') - value(before_, 'stoa_requests_total', 'class="4xx"') >= 3
+            && value(now, 'stoa_guard_large_heads_total') - value(before_, 'stoa_guard_large_heads_total') === 1
+            && value(now, 'stoa_connections_accepted_total') > value(before_, 'stoa_connections_accepted_total');
+    }, 'the counters');
+    // labels come from closed lists: nothing a visitor has sent stands there
+    assert.ok(!(await get('/metrics')).text.includes('/apps/') && !/seen/.test((await get('/metrics')).text));
+});
+
+test('methods', async () => {
+    for (const where of ['/healthz', '/readyz', '/metrics']) {
+        const wrong = await get(where, { method: 'POST' });
+        assert.equal(wrong.status, 405);
+        assert.equal(wrong.json.code, 'method_not_allowed');
+        assert.equal(wrong.headers.allow, 'GET, HEAD, OPTIONS');
+        const options = await get(where, { method: 'OPTIONS' });
+        assert.equal(options.status, 204);
+        assert.equal(options.headers.allow, 'GET, HEAD, OPTIONS');
+        const head = await get(where, { method: 'HEAD' });
+        assert.equal(head.status, 200);
+        assert.equal(head.body.length, 0);
+        assert.ok(Number(head.headers['content-length']) > 0);
+    }
+    const absent = await get('/');
+    assert.equal(absent.status, 404);
+    assert.equal(absent.json.code, 'not_found');
+});
+
+test('a name that leads here by DNS is refused, and no other listener shows health', async () => {
+    const { port } = new URL(server.admin);
+    for (const host of [`evil.example:${port}`, `localhost.evil.example:${port}`, `127.0.0.1.evil.example:${port}`, 'evil.example']) {
+        const answer = await get('/metrics', { headers: { host } });
+        assert.equal(answer.status, 404, host);
+        assert.equal(answer.json.code, 'unknown_host');
+        assert.doesNotMatch(answer.text, /stoa_/);
+    }
+    for (const host of [`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`]) assert.equal((await get('/metrics', { headers: { host } })).status, 200, host);
+    for (const base of [server.apps, server.console]) {
+        for (const where of ['/healthz', '/readyz', '/metrics']) assert.doesNotMatch((await request(`${base}${where}`)).text, /stoa_|"ready"|"ok"/, `${base}${where}`);
+    }
+});
+
+test('it answers while strangers hold every connection an address may have', async () => {
+    const { port, hostname } = new URL(server.apps);
+    const held = await Promise.all(Array.from({ length: 30 }, () => new Promise((done) => {
+        const socket = net.connect(port, hostname, () => { socket.write('GET /none HTTP/1.1\r\n'); done(socket); });
+        socket.on('error', () => {});
+    })));
+    try {
+        await until(async () => value(await metrics(), 'stoa_connections_refused_address_total') >= 10, 'refusals to be counted', 5000);
+        assert.equal((await get('/healthz')).status, 200);
+    } finally {
+        held.forEach((socket) => socket.destroy());
+    }
+});
+
+test('with admin_token, and for a listener that is not loopback, every answer needs it', async (t) => {
+    const token = 'a-token-of-the-operator';
+    const guarded = await startServer({ settings: { admin_token: token } });
+    t.after(() => guarded.stop());
+    for (const where of ['/healthz', '/readyz', '/metrics']) {
+        const url = new URL(where, guarded.admin);
+        for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: token }, { authorization: `Bearer ${token}x` }]) {
+            const refused = await request(url, { headers });
+            assert.equal(refused.status, 401, `${where} ${JSON.stringify(headers)}`);
+            assert.equal(refused.json.code, 'unauthorized');
+            assert.match(refused.headers['www-authenticate'] ?? '', /^Bearer/);
+        }
+        assert.equal((await request(url, { headers: { authorization: `Bearer ${token}` } })).status, 200);
+    }
+    const check = (...args) => spawnSync(path.join(buildFolder(), 'stoa'), ['serve', '--check', '--data', temporaryDirectory('check'), ...args],
+        { encoding: 'utf8', env: plainEnvironment() });
+    const without = check('--listen-admin', '0.0.0.0:0');
+    assert.equal(without.status, 1, without.stderr);
+    assert.match(without.stderr + without.stdout, /listen_admin.*admin_token/);
+    const within = check('--listen-admin', '0.0.0.0:0', '--set', `admin_token=${token}`);
+    assert.equal(within.status, 0, within.stderr + within.stdout);
+    assert.equal(check('--listen-admin', '127.0.0.1:0').status, 0);
+    assert.notEqual(check('--listen-admin', '0.0.0.0:0', '--set', 'admin_token=short').status, 0);
+});
+
+test('no build for people can be made to fail from outside', (t) => {
+    const program = path.join(repository, 'build/release/stoa');
+    if (!fs.existsSync(program)) {
+        t.skip('there is no release build');
+        return;
+    }
+    const words = (file) => execFileSync('strings', ['-a', file], { encoding: 'latin1', maxBuffer: 1 << 28 });
+    assert.match(words(path.join(buildFolder(), 'stoa')), /^\/faults$/m, 'the word to look for has changed');
+    assert.doesNotMatch(words(program), /^\/faults$/m);
+});
