@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include "edge/base/clock.h"
 #include "edge/base/log.h"
@@ -223,7 +224,9 @@ static char *put_number(char *to, uint64_t v)
 
 static void put_time(struct loop_log *l)
 {
-    int64_t now = clock_real_ms();
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME_COARSE, &ts); // right within a tick, at a quarter of the cost
+    int64_t now = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
     if (now / 1000 != l->time_at / 1000)
         clock_rfc3339(now, l->time);
     int ms = (int)(now % 1000);
