@@ -8,12 +8,11 @@
 #include "edge/http/request.h"
 #include "edge/loop/shared.h"
 
-// A response header block made once and used for many replies: the bytes stand in one allocation.
-// Immutable once made; any thread.
+// A response header block made once and used for many replies. Immutable once made; any thread.
 struct reply_headers;
 struct reply_headers *reply_headers_create(void);
-// `name` is lower case. Values of strangers are the caller's to have checked; a byte that is no
-// visible ASCII, space or UTF-8 makes this an assertion.
+// `name` is lower case; `value` is borrowed and must outlive the block. Values of strangers are the caller's to have checked: a control byte makes
+// this an assertion.
 void reply_headers_add(struct reply_headers *h, const char *name, str value);
 void reply_headers_destroy(struct reply_headers *h);
 
