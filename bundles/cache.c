@@ -16,6 +16,7 @@ enum {
     CHANGED_MAX = 8,       // plugins noted for a load in flight
     CHECK_BATCH = 256,     // instances asked about at once
     CHECK_POST_TRIES = 50, // 100 ms apart
+    CHECK_TRIES = 8,       // 250 ms apart
 };
 
 // One thing being fetched, and the loops' wants that wait for it.
@@ -389,12 +390,19 @@ static bool check_batch(struct site **sites, size_t count)
     return known;
 }
 
+// The listener is back, but this thread's own connection may still have to find that out: nobody
+// asks again should it give up at once. When the database is truly away the listener will be told.
 static void run_check(struct job *j)
 {
     struct check *c = (struct check *)j;
-    for (size_t i = 0; i < c->count; i += CHECK_BATCH) {
+    unsigned tries = 1;
+    for (size_t i = 0; i < c->count;) {
         size_t n = c->count - i < CHECK_BATCH ? c->count - i : CHECK_BATCH;
-        if (!check_batch(c->sites + i, n)) {
+        if (check_batch(c->sites + i, n)) {
+            i += n;
+        } else if (tries++ < CHECK_TRIES) {
+            usleep(250000);
+        } else {
             log_warn("cached apps could not be checked", "left=%zu", c->count - i);
             break;
         }
