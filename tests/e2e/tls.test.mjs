@@ -241,7 +241,7 @@ test('a reload changes certificates; sessions of a name that left do not bring i
     put(make('other.test', 'other', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']), apps);
     let from = server.log().length;
     process.kill(server.pid, 'SIGHUP');
-    await server.logged(/server: settings reloaded/, from);
+    await server.logged(/server: the new settings are in force/, from);
     for (const version of VERSIONS) {
         const renewed = await openTls(server.tlsPort, 'console.test', only(version));
         assert.ok(renewed.getPeerCertificate().modulus, `the RSA certificate: ${JSON.stringify(renewed.getPeerCertificate())} ${server.log().slice(from)}`);
@@ -264,6 +264,6 @@ test('a reload changes certificates; sessions of a name that left do not bring i
     fs.writeFileSync(apps.key, before.apps[1]);
     from = server.log().length;
     process.kill(server.pid, 'SIGHUP');
-    await server.logged(/server: settings reloaded/, from);
+    await server.logged(/server: the new settings are in force/, from);
     (await openTls(server.tlsPort, 'apps.test')).destroy();
 });
