@@ -46,6 +46,7 @@ static char *token_file;
 
 #ifdef STOA_ASAN
 // libh2o keeps recyclers per thread, and its loops are left as they are: it cannot tear them down (edge/loop/h2o.h).
+void __lsan_do_leak_check(void);
 const char *__lsan_default_options(void);
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_options(void)
@@ -350,6 +351,16 @@ static int give_up(const struct fault *fault)
     return fault->fail == FAIL_REFUSED || fault->fail == FAIL_BAD_INPUT ? SERVER_EXIT_REFUSED : 1;
 }
 
+// Without exit's handlers: threads that wait for the database are still at work, and those would
+// take OpenSSL away under them.
+_Noreturn static void leave(int status)
+{
+#ifdef STOA_ASAN
+    __lsan_do_leak_check();
+#endif
+    _exit(status);
+}
+
 int server_main(void)
 {
     static const struct notice_channel channels[] = {
@@ -384,5 +395,5 @@ int server_main(void)
     shutdown_run(guards, settings.shutdown_timeout);
     if (cage_say(CONTROL_DRAINED) != FAIL_NONE)
         log_warn("the supervisor has gone", "control=%d", CONTROL_FD);
-    return 0;
+    leave(0);
 }

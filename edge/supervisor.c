@@ -282,11 +282,20 @@ static void on_control(struct supervisor *sv, bool has_hung_up)
     }
 }
 
+// One that is gone is only waited for: between its end and our news of it there is always a moment.
+static void tell_server(struct supervisor *sv, const struct control_message *m, int fd)
+{
+    enum fail fail = sv->control >= 0 ? control_send(sv->control, m, fd) : FAIL_NONE;
+    if (fail == FAIL_BUSY)
+        server_abandon(sv, "it does not read its control socket");
+    else if (fail != FAIL_NONE)
+        server_hung_up(sv);
+}
+
 static void tell_ended(struct supervisor *sv, uint32_t number, int status)
 {
     struct control_message m = {.type = CONTROL_ENDED, .number = number, .status = status};
-    if (sv->control >= 0 && control_send(sv->control, &m, -1) != FAIL_NONE)
-        server_abandon(sv, "it does not read its control socket");
+    tell_server(sv, &m, -1);
 }
 
 // --- PostgreSQL's life ---
@@ -397,8 +406,7 @@ static void hand_over(struct supervisor *sv)
 {
     struct control_message m = {.type = CONTROL_RELOAD};
     int fd = settings_to_fd(sv->settings);
-    if (sv->control >= 0 && control_send(sv->control, &m, fd) != FAIL_NONE)
-        server_abandon(sv, "it does not read its control socket");
+    tell_server(sv, &m, fd);
     close(fd);
 }
 
