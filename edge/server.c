@@ -161,7 +161,7 @@ static void start_services(void)
 
 static size_t body_limit(void *ctx, str method, str authority, str path)
 {
-    return router_body_limit(path);
+    return router_body_limit(method, path);
 }
 
 // The contract's error form for what the guard refuses; a request that could be read gets an id

@@ -92,12 +92,13 @@ static str pattern_tail(const struct endpoint *e)
     return str_skip(str_from(e->path), 4);
 }
 
-size_t management_body_max(str path)
+size_t management_body_max(str method, str path)
 {
     str tail = without_version(path), params[ENDPOINT_PARAMS_MAX];
     size_t max = SIZE_MAX;
     for (size_t i = 0; i != endpoint_total; ++i)
-        if (tail.n != 0 && path_matches(pattern_tail(endpoints[i]), tail, params) &&
+        if (tail.n != 0 && str_eq(method, str_from(endpoints[i]->method)) &&
+            path_matches(pattern_tail(endpoints[i]), tail, params) &&
             (max == SIZE_MAX || endpoints[i]->body_max > max))
             max = endpoints[i]->body_max;
     return max;

@@ -18,9 +18,9 @@ void management_register(const struct endpoint *list, size_t count);
 
 // Answers the request; `path` begins with "/api/". Loop thread.
 void management_on_request(struct request *r);
-// The largest body that an endpoint at this path takes (any method), or SIZE_MAX when there is no
+// The largest body that the endpoint of this method and path takes, or SIZE_MAX when there is no
 // such endpoint. Any thread.
-size_t management_body_max(str path);
+size_t management_body_max(str method, str path);
 // Every registered endpoint, for /api/openapi.json and tests.
 size_t management_count(void);
 const struct endpoint *management_at(size_t index);

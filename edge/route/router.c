@@ -20,9 +20,9 @@ void router_add(struct service *s)
         openapi_add_schemas(s->schemas);
 }
 
-size_t router_body_limit(str path)
+size_t router_body_limit(str method, str path)
 {
-    size_t max = management_body_max(path);
+    size_t max = management_body_max(method, path);
     return max == SIZE_MAX ? PAGE_BODY_MAX : max < PAGE_BODY_MAX ? PAGE_BODY_MAX : max;
 }
 
