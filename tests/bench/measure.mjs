@@ -36,8 +36,9 @@ export function residentBytes(pids) {
     }, 0);
 }
 
+// A percentile of wrk's; it prints none, or "-nan", when no answer came in that round: 0, and the round counts as errors.
 const microseconds = (text) => {
-    const [, value, unit] = /([\d.]+)(us|ms|s|m)/.exec(text);
+    const [, value, unit] = /([\d.]+)(us|ms|s|m)/.exec(text ?? '') ?? [undefined, 0, 'us'];
     return Number(value) * { us: 1, ms: 1e3, s: 1e6, m: 6e7 }[unit];
 };
 
@@ -64,8 +65,8 @@ async function wrk(server, test, seconds, work, etag) {
     const requests = number(/(\d+) requests in/);
     const other = number(/Non-2xx or 3xx responses: (\d+)/);
     return {
-        requests, perSecond: number(/Requests\/sec:\s+([\d.]+)/), cpu, errors: socketErrors + other,
-        p50: microseconds(/50%\s+(\S+)/.exec(stdout)[1]), p99: microseconds(/99%\s+(\S+)/.exec(stdout)[1]),
+        requests, perSecond: number(/Requests\/sec:\s+([\d.]+)/), cpu, errors: socketErrors + other + (requests === 0 ? 1 : 0),
+        p50: microseconds(/50%\s+(\S+)/.exec(stdout)?.[1]), p99: microseconds(/99%\s+(\S+)/.exec(stdout)?.[1]),
     };
 }
 
