@@ -25,7 +25,7 @@ declare -A nouns=(
     [stoa_bundle_format]='bundle|pie|manifest|config|path|paths|rules|rule|section'
     [stoa_bundle_archive]='archive|bundle|paths?'
     [stoa_bundle_resolve]='resolve|site|content_type|negotiate|encoding|conditional|http_date|range|path|file_table|table|bundle'
-    [stoa_bundles]='api|bundle|bundles|pie|archive|variants?|ingest|deployments?|address|body|cache|declaration|export|mount|serve|shelf|table|site'
+    [stoa_bundles]='api|bundle|bundles|pie|archive|variants?|ingest|deployments?|address|body|cache|declaration|export|hold|mount|serve|shelf|table|site'
 )
 status=0 seen=0
 while read -r library; do
