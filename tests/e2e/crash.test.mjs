@@ -47,7 +47,8 @@ test('kill -9 of the server under load: nobody is refused, and it serves again',
     await Promise.all(knocking);
     assert.deepEqual(refused, []);
     assert.ok(connected > 100, `${connected} connections`);
-    assert.ok(Math.min(...gaps) < 500 * slowness(), `serving again after ${gaps} ms`);
+    // the first restart comes at once; those that follow within ten seconds wait 0.1 and 0.5 s longer, so that a server that cannot live does not spin
+    [0, 100, 500].forEach((pause, i) => assert.ok(gaps[i] < 500 * slowness() + pause, `serving again after ${gaps} ms`));
 });
 
 test('kill -9 while deploying: old or new, never a mix, never a 404', async () => {
