@@ -44,7 +44,6 @@ enum fail api_commit(struct call *call, const char *plugin_id, const char *actio
     return fail;
 }
 
-// its present deployment.
 enum fail api_add_plugin_extra(struct db *db, const struct plugin *p, json_t *object,
                                struct fault *fault)
 {

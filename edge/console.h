@@ -1,4 +1,4 @@
-// The console origin's own pages: for now one that says what this server is and where its
+// The console origin's own page, which says what this server is and where its
 // operations are listed.
 #ifndef STOA_CONSOLE_H
 #define STOA_CONSOLE_H
