@@ -158,13 +158,15 @@ static void *play_supervisor(void *arg)
     close(pipes[1]);
     assert_int_equal(control_receive(socket, &m, &fd), FAIL_NONE);
     answer(socket, &m, 0, EAGAIN, -1);
-    m = (struct control_message){.type = CONTROL_ENDED, .number = 3, .status = 9};
-    assert_int_equal(control_send(socket, &m, -1), FAIL_NONE);
     // an answer nobody asked for: a worker to be killed
+    m.ticket = 99;
     answer(socket, &m, 55, 0, socket);
     assert_int_equal(control_receive(socket, &m, &fd), FAIL_NONE);
     assert_int_equal(m.type, CONTROL_KILL);
     assert_int_equal(m.number, 55);
+    // only now: it is what the test waits for before it starts the fourth
+    m = (struct control_message){.type = CONTROL_ENDED, .number = 3, .status = 9};
+    assert_int_equal(control_send(socket, &m, -1), FAIL_NONE);
     assert_int_equal(control_receive(socket, &m, &fd), FAIL_NONE);
     close(socket);
     return NULL;
