@@ -21,6 +21,13 @@ const arrows = {
     bundles: ['inspect', 'route', 'auth', 'catalog', 'http', 'client', 'limits', 'store', 'cage', 'loop'],
 };
 for (const feature of ['public-actions', 'uploads', 'domains', 'embed']) arrows[feature] = arrows.bundles;
+// The rooms of public-actions are targets of their own.
+arrows['public-actions/runtime'] = ['cage', 'base'];
+arrows['public-actions/plugin'] = ['catalog', 'client', 'cage', 'loop', 'public-actions/runtime'];
+for (const room of ['managed_db', 'runs', 'owner_settings'])
+    arrows[`public-actions/${room}`] = ['auth', 'catalog', 'http', 'client', 'limits', 'store', 'loop'];
+arrows['public-actions'] = [...arrows.bundles, ...['plugin', 'managed_db', 'runs', 'owner_settings'].map((room) => `public-actions/${room}`)];
+for (const feature of ['uploads', 'embed']) arrows[feature] = [...arrows.bundles, 'public-actions/plugin']; // the one sibling arrow
 // Files of edge/ itself.
 const edgeFiles = {
     main: 'everything', settings: 'everything', server: 'everything',
@@ -45,6 +52,7 @@ function reach(list, seen = new Set()) {
 }
 const folderOf = (file) => {
     const parts = file.split('/');
+    if (parts[0] === 'public-actions' && parts.length > 2) return `${parts[0]}/${parts[1]}`;
     if (parts[0] !== 'edge') return parts[0];
     return parts.length > 2 ? parts[1] : 'edge';
 };

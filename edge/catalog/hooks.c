@@ -1,0 +1,54 @@
+// A short list, filled before any thread reads it.
+#include "edge/catalog/hooks.h"
+#include <assert.h>
+
+enum { HOOKS_MAX = 8 };
+static const struct catalog_hooks *list[HOOKS_MAX];
+static size_t count;
+
+void catalog_hooks_add(const struct catalog_hooks *hooks)
+{
+    assert(count < HOOKS_MAX);
+    list[count++] = hooks;
+}
+
+enum fail catalog_ask_deploy(struct db *db, const struct deploy_facts *f, struct problems *problems,
+                             struct problems *warnings, struct fault *fault)
+{
+    enum fail fail = FAIL_NONE;
+    for (size_t i = 0; fail == FAIL_NONE && i != count; ++i)
+        if (list[i]->on_deploy_check != NULL)
+            fail = list[i]->on_deploy_check(db, f, problems, warnings, fault);
+    return fail;
+}
+
+void catalog_tell_deployed(struct db *db, const struct deploy_facts *f, struct problems *warnings)
+{
+    for (size_t i = 0; i != count; ++i)
+        if (list[i]->on_deployed != NULL)
+            list[i]->on_deployed(db, f, warnings);
+}
+
+enum fail catalog_ask_delete(struct db *db, const struct plugin *p, json_t *what,
+                             bool *ret_has_data, struct fault *fault)
+{
+    *ret_has_data = false;
+    enum fail fail = FAIL_NONE;
+    for (size_t i = 0; fail == FAIL_NONE && i != count; ++i) {
+        bool has_data = false;
+        if (list[i]->on_delete_ask != NULL)
+            fail = list[i]->on_delete_ask(db, p, what, &has_data, fault);
+        *ret_has_data |= has_data;
+    }
+    return fail;
+}
+
+enum fail catalog_tell_delete(struct db *db, const struct plugin *p, bool keep_data,
+                              struct fault *fault)
+{
+    enum fail fail = FAIL_NONE;
+    for (size_t i = 0; fail == FAIL_NONE && i != count; ++i)
+        if (list[i]->on_delete != NULL)
+            fail = list[i]->on_delete(db, p, keep_data, fault);
+    return fail;
+}

@@ -1,0 +1,45 @@
+// How features meet without knowing each other: what one must ask of another is a question declared
+// here; who can answer registers at start (edge/server.c), and all who did are asked in that order.
+// Registered before the pool starts, read by any thread.
+#ifndef STOA_CATALOG_HOOKS_H
+#define STOA_CATALOG_HOOKS_H
+#include "edge/base/problem.h"
+#include "edge/catalog/catalog.h"
+
+// What a deploy is about to make, or has made.
+struct deploy_facts {
+    const char *project_id;
+    const struct plugin *plugin; // after the deploy; before it only slug, and id when there is one
+    const struct instance *instance; // the project's own, after the deploy; NULL: none
+    const json_t *front;             // the front matter
+    str code;                        // p == NULL: none
+    unsigned code_line; // where the code begins in the .pie file, from 1; 0: an archive
+    bool is_code_new;   // not the code that is deployed already
+};
+struct catalog_hooks {
+    // Before anything is written: adds to `problems` what makes it a refusal, to `warnings` what
+    // does not. FAIL_BUSY when it could not be judged now. Ingest threads.
+    enum fail (*on_deploy_check)(struct db *db, const struct deploy_facts *f,
+                                 struct problems *problems, struct problems *warnings,
+                                 struct fault *fault);
+    // After the commit (also of unchanged deploys and of roll backs): makes what must follow, adds
+    // warnings. Cannot fail. Pool threads.
+    void (*on_deployed)(struct db *db, const struct deploy_facts *f, struct problems *warnings);
+    // What would go with the plugin, for dryRun and for `data`: adds members to `what` ("tables":
+    // [...]); *ret_has_data when there is anything that must be kept or deleted by decision.
+    enum fail (*on_delete_ask)(struct db *db, const struct plugin *p, json_t *what,
+                               bool *ret_has_data, struct fault *fault);
+    // In the deletion's transaction.
+    enum fail (*on_delete)(struct db *db, const struct plugin *p, bool keep_data,
+                           struct fault *fault);
+};
+void catalog_hooks_add(const struct catalog_hooks *hooks); // kept; any member may be NULL
+
+enum fail catalog_ask_deploy(struct db *db, const struct deploy_facts *f, struct problems *problems,
+                             struct problems *warnings, struct fault *fault) MUST_CHECK;
+void catalog_tell_deployed(struct db *db, const struct deploy_facts *f, struct problems *warnings);
+enum fail catalog_ask_delete(struct db *db, const struct plugin *p, json_t *what,
+                             bool *ret_has_data, struct fault *fault) MUST_CHECK;
+enum fail catalog_tell_delete(struct db *db, const struct plugin *p, bool keep_data,
+                              struct fault *fault) MUST_CHECK;
+#endif

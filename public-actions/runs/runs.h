@@ -1,0 +1,69 @@
+// What was run: a row per run with its outcome, times and log lines, the heartbeat events it
+// raised, and their deliveries to subscribers. A run that raises an event is committed, with its
+// events and deliveries in one transaction, before its visitor is answered (group commit, ≤ 5 ms);
+// all other runs are written in batches after the answer, and the last second of those may be lost
+// in a crash. Deliveries wait in the same database (an outbox): at least once, signed, retried with
+// backoff for 24 h, each with an id to deduplicate by.
+#ifndef STOA_RUNS_RUNS_H
+#define STOA_RUNS_RUNS_H
+#include "edge/base/token.h"
+#include "edge/catalog/catalog.h"
+#include "edge/http/service.h"
+#include "edge/loop/loop.h"
+#include "edge/store/migrate.h"
+
+enum run_source { RUN_PUBLIC, RUN_WIDGET, RUN_TOOL, RUN_SOURCES };
+
+// One run's record. Made and filled on one loop thread, given away whole by runs_record. Text is
+// the record's own (malloc'ed by run_record_create's buffers), so that it may outlive its request.
+struct run_record {
+    char id[CATALOG_ID_ROOM];
+    char instance_id[CATALOG_ID_ROOM], plugin_id[CATALOG_ID_ROOM], project_id[CATALOG_ID_ROOM];
+    char deployment_id[27];
+    char action[65];
+    char request_id[TOKEN_REQUEST_ID_ROOM];
+    char visitor[46]; // address; "" for owner's runs
+    char actor[CATALOG_ID_ROOM + 8];
+    enum run_source source;
+    bool is_preview;
+    const char
+        *outcome; // a literal: "ok" | "reported_error" | "handler_error" | "handler_timeout" | …
+    int64_t started_at; // real ms
+    uint32_t queued_ms, ran_ms;
+    uint32_t input_bytes, output_bytes;
+    uint32_t queries, fetches;
+    struct buf log;   // JSON lines: ["level","text"], one a line; bounded by plugin.h
+    struct buf error; // a JSON object {"name","message","line","column","stack"}, or empty
+    struct buf
+        facts; // JSON: fetches made, notices: {"fetches":[{"method","host","status","ms"}],"notices":[…]}
+    struct buf payload; // events: what subscribers are sent, a JSON object; empty: no event
+    json_t *events;     // ids of the heartbeat events it raised (an array of strings), or NULL
+};
+struct run_record *run_record_create(void);
+void run_record_destroy(struct run_record *r); // takes NULL
+
+// Takes the record, in every case. `on_kept` (may be NULL): posted to `loop` once the transaction is
+// committed or has failed; only runs with events are waited for. Any thread; never blocks. A bounded
+// queue: over it, runs without events are dropped and counted, runs with events answer FAIL_BUSY at
+// once in `kept->fail`.
+struct run_kept {
+    struct loop_message message;
+    enum fail fail;
+};
+void runs_record(struct run_record *r, struct loop *loop, struct run_kept *on_kept);
+
+struct runs_options {
+    const char *database;
+    uint64_t keep_days, keep_rows; // per instance
+};
+void runs_init(const struct runs_options *o); // process start
+void runs_start(void);              // after the pool: the writer's and the deliverer's threads
+void runs_stop(void);               // writes what is queued (≤ 5 s)
+void runs_collect(void);            // scheduler: retention
+struct service *runs_service(void); // the owner's view (contract §4), subscriptions, streams
+// A commit of runs or events on any node (NOTIFY "stoa_runs"): wakes streams. Listener thread.
+void runs_on_notice(str payload);
+void runs_metrics(struct buf *to);
+extern const struct migration runs_migrations[];
+extern const size_t runs_migration_count;
+#endif

@@ -1,0 +1,72 @@
+// What the server and a handler worker (stoa-handler) say to each other over the worker's one
+// socket: frames of a sixteen-byte head and a body of JSON, in the machine's own byte order (both
+// ends are programs of one build on one machine). The worker trusts the server. The server takes
+// every frame for a stranger's: lengths are capped, ids must be ones it gave out, JSON is checked
+// before it is passed on.
+#ifndef STOA_RUNTIME_PROTOCOL_H
+#define STOA_RUNTIME_PROTOCOL_H
+#include <stdint.h>
+
+struct worker_frame_head {
+    uint32_t size; // of the body
+    uint8_t type;  // enum worker_frame
+    uint8_t flags;
+    uint16_t zero;
+    uint32_t id;
+    uint32_t ref;
+};
+
+enum {
+    WORKER_TO_MAX = 16 * 1024 * 1024, // body of one frame to the worker (a fetch of 10 MB, escaped)
+    WORKER_FROM_MAX = 16 * 1024 * 1024, // … and from it (a file of 10 MB in base64)
+    WORKER_RESULT_MAX = 1024 * 1024,    // the data of a result, as JSON
+    WORKER_META_MAX = 256 * 1024,       // what stands beside it
+};
+
+enum worker_frame {
+    // --- to the worker ---
+    // The handler's code, as text: the one instance this process will ever run. flags:
+    // WORKER_FRESH: a new context for each call. Answered by WORKER_LOADED.
+    WORKER_LOAD = 1,
+    // A run. id: of the run, never used twice. Body:
+    // {"export":"handler","input":{…},"context":{"kind":"public|widget|tool|upload",
+    //  "user":{"id","displayName"},"secrets":{…},"userConfig":{…},
+    //  "publicApp":{…}|null, …}}. Acknowledged by WORKER_STARTED, ended by WORKER_RESULT.
+    WORKER_CALL,
+    // The answer to a bridge call. id: the call's; ref: the run's. flags: WORKER_FAILED: the body is
+    // {"message","code"?,…} and becomes an Error with those members; else any JSON value ("" is
+    // undefined).
+    WORKER_REPLY,
+    WORKER_DROP, // id: a run that is over (deadline): everything it still holds is forgotten
+    WORKER_PING, // id comes back in WORKER_PONG: is it busy, or does it merely wait?
+    WORKER_TIDY, // collect garbage and give memory back; answered by WORKER_STATS
+    // --- to the server ---
+    WORKER_READY = 16, // warmed up and caged; body: {"layers":number of enum cage_layer}
+    // flags: WORKER_FAILED: {"name","message","line","column","stack"}; else {"exports":["handler"]}
+    WORKER_LOADED,
+    WORKER_STARTED, // id: the run's; sent (and flushed) before the handler is entered
+    // The handler asks for something outside the language. id: the call's, counted up by the worker
+    // within its life; ref: the run's. Body: the JSON array ["managedDb.query", arg, …].
+    // flags: WORKER_ONE_WAY: no reply is wanted.
+    WORKER_BRIDGE,
+    // id: the run's; ref: how many bytes of the body are meta, a JSON object; the data's JSON follows
+    // ("" is undefined). flags: WORKER_FAILED: it threw, meta.error is
+    // {"name","message","line","column","stack"} and there is no data. meta of a success:
+    // {"responded":bool (data is what respond() got, else what the handler returned),
+    //  "status"?:number,"headers"?:{…} (respond's second argument),
+    //  "dataError":bool (data.error === true), "resultError":bool (the result's error === true),
+    //  "result"? (widget and tool runs that also responded), "widget"?:[{"type","data"}],
+    //  "trigger"? (_triggerToolCall of the result)}.
+    WORKER_RESULT,
+    WORKER_LOG, // ref: the run's (0: while loading); body: ["log|info|warn|error|debug","text"]
+    WORKER_PONG,
+    WORKER_STATS, // body: {"heapSize":n,"heapCapacity":n}
+};
+
+enum {
+    WORKER_FAILED = 1,
+    WORKER_FRESH = 2,
+    WORKER_ONE_WAY = 4,
+    WORKER_TOO_LARGE = 8, // WORKER_RESULT, failed: the data was over WORKER_RESULT_MAX
+};
+#endif
