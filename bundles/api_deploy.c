@@ -55,14 +55,20 @@ static json_t *ingest_answer(const struct ingest_result *r, const struct declara
 }
 
 static enum fail deploy_declaration(struct call *call, struct declaration *d, bool is_dry_run,
-                                    const struct problems *warnings, struct answer *answer,
-                                    struct fault *fault)
+                                    struct problems *problems, struct problems *warnings,
+                                    struct answer *answer, struct fault *fault)
 {
     struct ingest_options o = {.is_dry_run = is_dry_run,
+                               .problems = problems,
+                               .warnings = warnings,
                                .shared_origin = api_options.shared_origin,
                                .has_instance_domain = api_options.instance_domain[0] != '\0'};
     struct ingest_result r;
     enum fail fail = ingest(call, d, &o, &r, fault);
+    if (fail == FAIL_REFUSED && problems->count != 0)
+        return d->source.p != NULL
+                   ? refuse_problems(answer, problems, "invalid_pie", "The .pie file", fault)
+                   : refuse_problems(answer, problems, "invalid_bundle", "The archive", fault);
     if (fail != FAIL_NONE)
         return fail;
     answer->status = r.is_new_plugin && !is_dry_run ? 201 : 200;
@@ -172,7 +178,7 @@ static enum fail deploy_pie(struct call *call, str slug, str file, struct answer
         } else {
             struct declaration d;
             declaration_of_pie(&d, &pie, file);
-            fail = deploy_declaration(call, &d, is_dry_run, &warnings, answer, fault);
+            fail = deploy_declaration(call, &d, is_dry_run, &problems, &warnings, answer, fault);
             declaration_fini(&d);
         }
         pie_fini(&pie);
@@ -248,7 +254,7 @@ static enum fail deploy_archive(struct call *call, const struct plugin *p, bool 
     if (fail == FAIL_NONE) {
         struct declaration d;
         declaration_of_archive(&d, &archive, config, p, &before);
-        fail = deploy_declaration(call, &d, is_dry_run, warnings, answer, fault);
+        fail = deploy_declaration(call, &d, is_dry_run, problems, warnings, answer, fault);
         declaration_fini(&d);
     }
     deployment_head_fini(&before);

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "bundles/export.h"
+#include "bundles/pie.h"
+#include "edge/catalog/hooks.h"
 #include "edge/base/jsonx.h"
 
 static struct page_key key_of(const struct deployment_head *h)
@@ -85,6 +87,18 @@ static enum fail activate(struct call *call, const struct deployment_head *h, st
     return fail;
 }
 
+// The other features follow the pointer; what they find is a warning.
+static void tell_others(struct call *call, const struct deployment_head *h, const struct plugin *p,
+                        struct problems *warnings)
+{
+    struct instance instance;
+    struct deploy_facts f = {
+        .project_id = call->principal->project_id, .plugin = p, .front = h->front};
+    if (catalog_instance_first(call->db, f.project_id, p->id, &instance, NULL) == FAIL_NONE)
+        f.instance = &instance;
+    catalog_tell_deployed(call->db, &f, warnings);
+}
+
 enum fail api_activate_deployment(struct call *call, struct answer *answer, struct fault *fault)
 {
     struct plugin p;
@@ -93,16 +107,20 @@ enum fail api_activate_deployment(struct call *call, struct answer *answer, stru
     if (fail != FAIL_NONE)
         return fail;
     fail = activate(call, &h, &p, fault);
+    struct problems warnings;
+    problems_init(&warnings);
     if (fail == FAIL_NONE) {
+        tell_others(call, &h, &p, &warnings);
         h.is_active = true;
         json_t *plugin = catalog_plugin_json(&p), *extra = json_object();
         fail = api_add_plugin_extra(call->db, &p, extra, fault);
-        answer->json =
-            json_pack("{s:o, s:O?, s:o, s:O?, s:[]}", "plugin", plugin, "instance",
-                      json_object_get(extra, "instance"), "deployment", deployment_json(&h),
-                      "publicAppUrl", json_object_get(extra, "publicAppUrl"), "warnings");
+        answer->json = json_pack(
+            "{s:o, s:O?, s:o, s:O?, s:o}", "plugin", plugin, "instance",
+            json_object_get(extra, "instance"), "deployment", deployment_json(&h), "publicAppUrl",
+            json_object_get(extra, "publicAppUrl"), "warnings", pie_warnings_json(&warnings));
         json_decref(extra);
     }
+    problems_fini(&warnings);
     deployment_head_fini(&h);
     return fail;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "bundles/serve.h"
+#include "edge/catalog/hooks.h"
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
 
@@ -91,11 +92,14 @@ enum fail api_get_plugin(struct call *call, struct answer *answer, struct fault 
     return api_add_plugin_extra(call->db, &p, answer->json, fault);
 }
 
-static enum fail remove_plugin(struct call *call, const struct plugin *p, struct fault *fault)
+static enum fail remove_plugin(struct call *call, const struct plugin *p, bool keep_data,
+                               struct fault *fault)
 {
     enum fail fail = db_begin(call->db, fault);
     if (fail == FAIL_NONE)
         fail = catalog_plugin_lock(call->db, p->id, fault);
+    if (fail == FAIL_NONE)
+        fail = catalog_tell_delete(call->db, p, keep_data, fault);
     if (fail == FAIL_NONE)
         fail = catalog_plugin_delete(call->db, call->principal->project_id, p->id, fault);
     if (fail == FAIL_NONE)
@@ -103,8 +107,27 @@ static enum fail remove_plugin(struct call *call, const struct plugin *p, struct
     return fail;
 }
 
-// `data` and `force` say what is to become of uploads, tables and verified domains; a plugin has
-// none of them yet, so both are only read.
+// What other features keep for the plugin is listed in `data`; it is kept or deleted only by a
+// decision of the owner's. `force` is for verified domains.
+static enum fail ask_delete(struct call *call, const struct plugin *p, bool is_dry_run, str data,
+                            struct answer *answer, struct fault *fault)
+{
+    bool has_data;
+    json_t *what = json_object();
+    enum fail fail = catalog_ask_delete(call->db, p, what, &has_data, fault);
+    if (fail == FAIL_NONE && has_data && !is_dry_run && data.p == NULL) {
+        answer->details = json_pack("{s:O}", "data", what);
+        fail =
+            fault_set(fault, FAIL_CONFLICT, "has_data",
+                      "This plugin has data of its own, listed in details.data. Say data=keep or "
+                      "data=delete; data=delete cannot be undone.");
+    }
+    if (fail == FAIL_NONE)
+        json_object_set(answer->json, "data", what);
+    json_decref(what);
+    return fail;
+}
+
 enum fail api_delete_plugin(struct call *call, struct answer *answer, struct fault *fault)
 {
     struct plugin p;
@@ -123,10 +146,12 @@ enum fail api_delete_plugin(struct call *call, struct answer *answer, struct fau
         return fail;
     answer->json = catalog_plugin_json(&p);
     fail = api_add_plugin_extra(call->db, &p, answer->json, fault);
+    if (fail == FAIL_NONE)
+        fail = ask_delete(call, &p, is_dry_run, data, answer, fault);
     if (fail == FAIL_NONE && is_dry_run)
         json_object_set_new(answer->json, "dryRun", json_true());
     else if (fail == FAIL_NONE)
-        fail = remove_plugin(call, &p, fault);
+        fail = remove_plugin(call, &p, !str_eq(data, STR("delete")), fault);
     return fail;
 }
 

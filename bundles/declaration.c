@@ -89,6 +89,7 @@ void declaration_of_pie(struct declaration *ret, const struct pie *pie, str sour
                                 .tier = pie->tier,
                                 .source = source,
                                 .code = pie->is_skill ? pie->body : pie->handler,
+                                .code_line = pie->is_skill ? pie->body_line : pie->handler_line,
                                 .widget = pie->widget};
     ret->config = pie->config != NULL ? config_json(pie->config) : NULL;
     allot(ret, pie->file_count);

@@ -40,6 +40,11 @@ enum fail deployment_activate(struct db *db, const char *plugin_id, const char *
                               struct fault *fault) MUST_CHECK;
 // Tells every node when the transaction commits.
 enum fail deployment_notify(struct db *db, const char *plugin_id, struct fault *fault) MUST_CHECK;
+// What catalog_find_deployed (edge/catalog/hooks.h) is answered with.
+struct deployed;
+enum fail deployment_find_deployed(struct db *db, str instance_id, str deployment_id,
+                                   bool with_code, struct deployed *ret,
+                                   struct fault *fault) MUST_CHECK;
 // For collection: whether any row names the blob. A failure counts as named.
 bool deployment_names_blob(struct db *db, const struct digest *d);
 #endif

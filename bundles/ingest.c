@@ -1,9 +1,11 @@
-// ingest: what is there now → what changes → (dry run ends here) → write_blobs → switch_over.
+// ingest: what is there now → what changes → ask the other features → (dry run ends here) →
+// write_blobs → switch_over → tell the other features.
 #include "bundles/ingest.h"
 #include <stdio.h>
 #include "bundles/serve.h"
 #include "bundles/variants.h"
 #include "edge/base/jsonx.h"
+#include "edge/catalog/hooks.h"
 #include "edge/store/blob.h"
 
 // What the project has under that slug, before anything is written.
@@ -100,6 +102,11 @@ static enum fail check_origin(struct db *db, const char *project_id, const struc
         "The operator can set instance_domain, which gives every app a host of its own.");
 }
 
+static bool has_code(const struct declaration *d)
+{
+    return (d->code.p != NULL || d->inherits_code) && !str_eq(d->tier, STR("skill"));
+}
+
 static enum fail pick_instance(struct db *db, const char *project_id, const struct declaration *d,
                                struct ingest_result *ret, struct fault *fault)
 {
@@ -107,7 +114,7 @@ static enum fail pick_instance(struct db *db, const char *project_id, const stru
     if (fail != FAIL_NOT_FOUND)
         return fail;
     ret->instance = (struct instance){0};
-    return d->config != NULL
+    return d->config != NULL || has_code(d)
                ? catalog_instance_create(db, project_id, &ret->plugin, &ret->instance, fault)
                : FAIL_NONE;
 }
@@ -188,6 +195,42 @@ static enum fail dry_run(struct call *call, const struct declaration *d,
     return fail;
 }
 
+static struct deploy_facts facts_of(struct call *call, const struct declaration *d,
+                                    const struct present *p, const struct plugin *plugin)
+{
+    struct deploy_facts f = {.project_id = call->principal->project_id,
+                             .plugin = plugin,
+                             .front = d->front,
+                             .code_line = d->code_line};
+    if (d->code.p != NULL && has_code(d)) {
+        struct digest digest = digest_sha256(d->code);
+        f.code = d->code;
+        f.is_code_new =
+            !(p->has_deployment && p->head.has_code && digest_eq(&digest, &p->head.code));
+    }
+    return f;
+}
+
+static enum fail ask_others(struct call *call, const struct declaration *d,
+                            const struct ingest_options *o, const struct present *p,
+                            struct fault *fault)
+{
+    struct plugin plugin = p->plugin;
+    snprintf(plugin.slug, sizeof plugin.slug, "%.*s", STR_FMT(d->name));
+    struct deploy_facts f = facts_of(call, d, p, &plugin);
+    enum fail fail = catalog_ask_deploy(call->db, &f, o->problems, o->warnings, fault);
+    return fail == FAIL_NONE && o->problems->count != 0 ? FAIL_REFUSED : fail;
+}
+
+static void tell_others(struct call *call, const struct declaration *d,
+                        const struct ingest_options *o, const struct present *p,
+                        const struct ingest_result *r)
+{
+    struct deploy_facts f = facts_of(call, d, p, &r->plugin);
+    f.instance = r->instance.id[0] != '\0' ? &r->instance : NULL;
+    catalog_tell_deployed(call->db, &f, o->warnings);
+}
+
 enum fail ingest(struct call *call, struct declaration *d, const struct ingest_options *o,
                  struct ingest_result *ret, struct fault *fault)
 {
@@ -197,6 +240,8 @@ enum fail ingest(struct call *call, struct declaration *d, const struct ingest_o
     if (fail == FAIL_NONE)
         fail = find_changes(call->db, &p, d, &ret->changes, fault);
     bool is_known = p.has_deployment && digest_eq(&p.head.content, &d->content);
+    if (fail == FAIL_NONE)
+        fail = ask_others(call, d, o, &p, fault);
     if (fail == FAIL_NONE && o->is_dry_run)
         fail = dry_run(call, d, o, &p, ret, fault);
     else if (fail == FAIL_NONE) {
@@ -208,8 +253,10 @@ enum fail ingest(struct call *call, struct declaration *d, const struct ingest_o
             fail = switch_over(call, d, o, ret, fault);
         if (fail == FAIL_NONE)
             fail = db_commit(call->db, fault);
-        if (fail == FAIL_NONE)
+        if (fail == FAIL_NONE) {
             serve_forget(ret->plugin.id);
+            tell_others(call, d, o, &p, ret);
+        }
     }
     deployment_head_fini(&p.head);
     if (fail != FAIL_NONE) {

@@ -19,10 +19,13 @@ struct ingest_result {
 struct ingest_options {
     bool is_dry_run;
     bool shared_origin, has_instance_domain; // security-rules.md 11
+    struct problems *problems; // what other features refuse it for (edge/catalog/hooks.h)
+    struct problems *warnings; // what they have to say otherwise
 };
 
 // Fills *ret (its `changes` is the caller's to decref) or fails: FAIL_CONFLICT
-// "instance_domain_required", FAIL_QUOTA "disk_full", FAIL_BUSY … with nothing changed.
+// "instance_domain_required", FAIL_REFUSED with the reasons in o->problems, FAIL_QUOTA "disk_full",
+// FAIL_BUSY … with nothing changed.
 enum fail ingest(struct call *call, struct declaration *d, const struct ingest_options *o,
                  struct ingest_result *ret, struct fault *fault) MUST_CHECK;
 #endif

@@ -5,6 +5,10 @@
 #include "bundles/deployments.h"
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
+#include "edge/catalog/hooks.h"
+#include "edge/store/blob.h"
+
+enum { CODE_BYTES_MAX = 16 * 1024 * 1024 }; // far above any .pie_bytes
 
 #define HEAD_COLUMNS                                                                               \
     "d.id, d.plugin_id, d.created_by, (extract(epoch from d.created_at) * 1000)::bigint, "         \
@@ -288,4 +292,49 @@ bool deployment_names_blob(struct db *db, const struct digest *d)
                  p) != FAIL_NONE)
         return true;
     return db_get_bool(rows, 0, 0);
+}
+
+static enum fail read_code(const struct db_rows *rows, struct deployed *ret, struct fault *fault)
+{
+    struct digest code;
+    if (!get_digest(rows, 0, 4, &code))
+        return FAIL_NONE;
+    char *bytes;
+    enum fail fail = blob_get(&code, CODE_BYTES_MAX, &bytes, &ret->code_size, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    ret->code = str_dup(str_of(bytes, ret->code_size));
+    free(bytes);
+    return FAIL_NONE;
+}
+
+enum fail deployment_find_deployed(struct db *db, str instance_id, str deployment_id,
+                                   bool with_code, struct deployed *ret, struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail fail = db_query(
+        db, fault, &rows,
+        "select d.id, i.id, d.front::text, d.config is not null, encode(d.code_sha256, 'hex')"
+        " from instances i join bundle_deployments d on d.plugin_id = i.plugin_id"
+        " left join bundle_instances b on b.instance_id = i.id"
+        " where (i.id = $1 or ($1 = '' and $2 <> ''))"
+        " and d.id = case when $2 <> '' then $2 else b.deployment_id end"
+        " order by i.created_at, i.id limit 1",
+        db_str(instance_id), db_str(deployment_id));
+    if (fail != FAIL_NONE)
+        return fail;
+    if (db_count(rows) == 0)
+        return fault_set(fault, FAIL_NOT_FOUND, "deployment_not_found",
+                         "Nothing is deployed there.");
+    *ret = (struct deployed){.has_app = db_get_bool(rows, 0, 3)};
+    copy(ret->deployment_id, sizeof ret->deployment_id, db_get(rows, 0, 0));
+    copy(ret->instance_id, sizeof ret->instance_id, db_get(rows, 0, 1));
+    ret->front = jsonx_parse(db_get(rows, 0, 2), fault);
+    fail = ret->front == NULL ? FAIL_INTERNAL : FAIL_NONE;
+    // a skill's text is kept where others have code, and is never run
+    if (fail == FAIL_NONE && with_code && !str_eq(jsonx_str(ret->front, "tier"), STR("skill")))
+        fail = read_code(rows, ret, fault);
+    if (fail != FAIL_NONE)
+        deployed_fini(ret);
+    return fail;
 }

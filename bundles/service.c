@@ -4,6 +4,7 @@
 #include "bundles/serve.h"
 #include "edge/base/clock.h"
 #include "edge/base/log.h"
+#include "edge/catalog/hooks.h"
 #include "edge/store/blob.h"
 
 enum { MULTIPART_OVERHEAD = 64 * 1024, COLLECT_AFTER_MS = 24 * 60 * 60 * 1000 };
@@ -78,7 +79,7 @@ static struct endpoint endpoints[] = {
      .query = delete_query,
      .answer = "Plugin",
      .success = 200,
-     .codes = "plugin_not_found",
+     .codes = "plugin_not_found has_data",
      .run = api_delete_plugin},
     {.method = "POST",
      .path = "/api/plugins/:plugin/deployments",
@@ -243,6 +244,8 @@ void bundles_init(const struct bundle_options *o)
     set_body_max("updatePlugin", api_options.pie_bytes + MULTIPART_OVERHEAD);
     set_body_max("createDeployment", api_options.archive_bytes);
     serve_init(&api_options);
+    static const struct catalog_hooks hooks = {.on_find_deployed = deployment_find_deployed};
+    catalog_hooks_add(&hooks);
 }
 
 struct service *bundles_api_service(void)

@@ -74,6 +74,14 @@ enum fail catalog_instance_first(struct db *db, const char *project_id, const ch
                                  struct instance *ret, struct fault *fault) MUST_CHECK;
 enum fail catalog_instance_delete(struct db *db, const char *project_id, const char *instance_id,
                                   struct fault *fault) MUST_CHECK;
+// An instance as a visitor finds it, whatever its project: by id or slug.
+struct visited {
+    struct instance instance;
+    char plugin_slug[CATALOG_SLUG_ROOM];
+    char owner_id[37], owner_name[CATALOG_NAME_ROOM]; // whom its runs act as
+};
+enum fail catalog_visited_find(struct db *db, str ref, struct visited *ret,
+                               struct fault *fault) MUST_CHECK;
 // Oldest first. *ret is free()d by the caller.
 enum fail catalog_instance_list(struct db *db, const char *project_id, const char *plugin_id,
                                 struct instance **ret, size_t *ret_count,

@@ -1,6 +1,7 @@
 // A short list, filled before any thread reads it.
 #include "edge/catalog/hooks.h"
 #include <assert.h>
+#include <stdlib.h>
 
 enum { HOOKS_MAX = 8 };
 static const struct catalog_hooks *list[HOOKS_MAX];
@@ -51,4 +52,20 @@ enum fail catalog_tell_delete(struct db *db, const struct plugin *p, bool keep_d
         if (list[i]->on_delete != NULL)
             fail = list[i]->on_delete(db, p, keep_data, fault);
     return fail;
+}
+
+enum fail catalog_find_deployed(struct db *db, str instance_id, str deployment_id, bool with_code,
+                                struct deployed *ret, struct fault *fault)
+{
+    for (size_t i = 0; i != count; ++i)
+        if (list[i]->on_find_deployed != NULL)
+            return list[i]->on_find_deployed(db, instance_id, deployment_id, with_code, ret, fault);
+    return fault_set(fault, FAIL_NOT_FOUND, "deployment_not_found", "Nothing is deployed there.");
+}
+
+void deployed_fini(struct deployed *d)
+{
+    json_decref(d->front);
+    free(d->code);
+    *d = (struct deployed){0};
 }

@@ -16,6 +16,16 @@ struct deploy_facts {
     unsigned code_line; // where the code begins in the .pie file, from 1; 0: an archive
     bool is_code_new;   // not the code that is deployed already
 };
+// What an instance runs.
+struct deployed {
+    char deployment_id[27], instance_id[CATALOG_ID_ROOM];
+    json_t *front;    // the front matter; owned
+    char *code;       // NUL-terminated, owned; NULL: it has no handler, or it was not asked for
+    size_t code_size; // bytes
+    bool has_app;     // public files
+};
+void deployed_fini(struct deployed *d);
+
 struct catalog_hooks {
     // Before anything is written: adds to `problems` what makes it a refusal, to `warnings` what
     // does not. FAIL_BUSY when it could not be judged now. Ingest threads.
@@ -32,6 +42,9 @@ struct catalog_hooks {
     // In the deletion's transaction.
     enum fail (*on_delete)(struct db *db, const struct plugin *p, bool keep_data,
                            struct fault *fault);
+    // Answered by the one feature that keeps deployments.
+    enum fail (*on_find_deployed)(struct db *db, str instance_id, str deployment_id, bool with_code,
+                                  struct deployed *ret, struct fault *fault);
 };
 void catalog_hooks_add(const struct catalog_hooks *hooks); // kept; any member may be NULL
 
@@ -42,4 +55,9 @@ enum fail catalog_ask_delete(struct db *db, const struct plugin *p, json_t *what
                              bool *ret_has_data, struct fault *fault) MUST_CHECK;
 enum fail catalog_tell_delete(struct db *db, const struct plugin *p, bool keep_data,
                               struct fault *fault) MUST_CHECK;
+// The deployment that the instance points at (`deployment_id` empty), or that very one when it is of
+// the instance's plugin; `instance_id` empty: that deployment, with its plugin's oldest instance (a
+// preview's host names no other). FAIL_NOT_FOUND "deployment_not_found". Pool threads.
+enum fail catalog_find_deployed(struct db *db, str instance_id, str deployment_id, bool with_code,
+                                struct deployed *ret, struct fault *fault) MUST_CHECK;
 #endif

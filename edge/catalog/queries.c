@@ -220,6 +220,29 @@ enum fail catalog_instance_find(struct db *db, const char *project_id, str ref,
     return one_instance(f, rows, ret, fault);
 }
 
+// Names no project: visitors have none.
+enum fail catalog_visited_find(struct db *db, str ref, struct visited *ret, struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f = db_query(
+        db, fault, &rows,
+        "select i.id, i.plugin_id, i.project_id, i.slug, (extract(epoch from i.created_at) * "
+        "1000)::bigint, p.slug, u.id, u.display_name from instances i"
+        " join plugins p on p.id = i.plugin_id join projects o on o.id = i.project_id"
+        " join users u on u.id = o.owner_user_id"
+        " where i.id = $1 or i.slug = $1 order by i.id = $1 desc limit 1",
+        db_str(ref));
+    if (f == FAIL_NONE && db_count(rows) == 0)
+        f = fault_set(fault, FAIL_NOT_FOUND, "instance_not_found", "There is no such app.");
+    if (f != FAIL_NONE)
+        return f;
+    ret->instance = instance_of(rows, 0);
+    copy(ret->plugin_slug, sizeof ret->plugin_slug, db_get(rows, 0, 5));
+    copy(ret->owner_id, sizeof ret->owner_id, db_get(rows, 0, 6));
+    copy(ret->owner_name, sizeof ret->owner_name, db_get(rows, 0, 7));
+    return FAIL_NONE;
+}
+
 enum fail catalog_instance_first(struct db *db, const char *project_id, const char *plugin_id,
                                  struct instance *ret, struct fault *fault)
 {
