@@ -4,6 +4,7 @@
 #include "edge/base/clock.h"
 #include <setjmp.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -172,18 +173,24 @@ static void a_paused_watch_is_told_nothing(void **state)
     close_pairs();
 }
 
+static struct loop_watch *rivals[2];
+
 static void stop_both(struct loop_watch *w)
 {
     ++reads;
-    loop_watch_stop(&watch);
-    loop_watch_stop(&other);
+    for (int i = 0; i != 2; ++i) {
+        loop_watch_stop(rivals[i]);
+        free(rivals[i]); // its owner's again, so that a late callback is seen
+    }
 }
 static void start_rivals(void)
 {
-    watch.on_readable = other.on_readable = stop_both;
-    watch.on_writable = other.on_writable = count_write;
-    loop_watch_start(&watch, ours, true, true);
-    loop_watch_start(&other, other_ours, true, true);
+    for (int i = 0; i != 2; ++i) {
+        rivals[i] = calloc(1, sizeof **rivals);
+        rivals[i]->on_readable = stop_both;
+        rivals[i]->on_writable = count_write;
+        loop_watch_start(rivals[i], i == 0 ? ours : other_ours, true, true);
+    }
 }
 
 static void nothing_comes_after_a_stop(void **state)
