@@ -14,6 +14,9 @@ char *jsonx_dump(const json_t *value, size_t *ret_n);
 // The member as a string view that lives as long as the object, or an absent one (p == NULL) when
 // it is missing or no string.
 str jsonx_str(const json_t *object, const char *key);
+// Adds the bytes as a JSON string, quotes included; what is no valid UTF-8 becomes U+FFFD, as a
+// browser's text() has it.
+void jsonx_add_string(struct buf *to, str s);
 // A new string value of bytes that are valid UTF-8 (invalid ones are cut at the first bad byte).
 json_t *jsonx_string(str s);
 #endif

@@ -68,10 +68,35 @@ static void strings_are_cut_at_a_bad_byte(void **state)
     json_decref(v);
 }
 
+static void test_any_bytes_become_a_string(void **state)
+{
+    static const struct {
+        str bytes;
+        const char *json;
+    } cases[] = {
+        {STR(""), "\"\""},
+        {STR("a\"b\\c"), "\"a\\\"b\\\\c\""},
+        {STR("\n\r\t\0\x1f\x7f"), "\"\\n\\r\\t\\u0000\\u001f\x7f\""},
+        {STR("\xc3\xa4\xff\xc3"), "\"\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd\""},
+    };
+    for (size_t i = 0; i != sizeof cases / sizeof *cases; ++i) {
+        struct buf b;
+        buf_init(&b, 100);
+        jsonx_add_string(&b, cases[i].bytes);
+        char *text = buf_take(&b);
+        assert_string_equal(text, cases[i].json);
+        json_error_t error;
+        json_auto_t *back = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+        assert_non_null(back);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(strict), cmocka_unit_test(deep_nesting_is_refused),
-        cmocka_unit_test(members), cmocka_unit_test(strings_are_cut_at_a_bad_byte)};
+        cmocka_unit_test(test_any_bytes_become_a_string), cmocka_unit_test(strict),
+        cmocka_unit_test(deep_nesting_is_refused), cmocka_unit_test(members),
+        cmocka_unit_test(strings_are_cut_at_a_bad_byte)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
