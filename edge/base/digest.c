@@ -25,6 +25,20 @@ struct digest digest_hmac_sha256(str key, str s)
     return d;
 }
 
+struct digest digest_hkdf_sha256(str salt, str key, str info)
+{
+    char last[201];
+    assert(info.n < sizeof last);
+    if (info.n != 0)
+        memcpy(last, info.p, info.n);
+    last[info.n] = 1; // the first block's number
+    struct digest extracted = digest_hmac_sha256(salt, key);
+    struct digest d =
+        digest_hmac_sha256(str_of(extracted.b, sizeof extracted.b), str_of(last, info.n + 1));
+    explicit_bzero(&extracted, sizeof extracted);
+    return d;
+}
+
 void digest_hex(const struct digest *d, char to[static DIGEST_HEX_ROOM])
 {
     static const char hex[] = "0123456789abcdef";

@@ -1,5 +1,5 @@
-// SHA-256, HMAC, key derivation, encryption at rest: the one door to OpenSSL's digests. Any thread;
-// no state.
+// SHA-256, HMAC, key derivation: the one door to OpenSSL's digests (encryption at rest: seal.h). Any
+// thread; no state.
 #ifndef STOA_BASE_DIGEST_H
 #define STOA_BASE_DIGEST_H
 #include "edge/base/fail.h"
@@ -11,6 +11,8 @@ enum { DIGEST_HEX_ROOM = 65, BASE64URL_32_ROOM = 44 };
 
 struct digest digest_sha256(str s);
 struct digest digest_hmac_sha256(str key, str s);
+// RFC 5869 (HKDF), 32 bytes; `info` at most 200 bytes.
+struct digest digest_hkdf_sha256(str salt, str key, str info);
 // Lower-case hex, NUL-terminated.
 void digest_hex(const struct digest *d, char to[static DIGEST_HEX_ROOM]);
 bool digest_from_hex(str hex, struct digest *ret);

@@ -97,10 +97,24 @@ static void random_bytes_differ(void **state)
     assert_memory_not_equal(a, b, sizeof a);
 }
 
+// RFC 5869, appendix A: cases 1 and 3, the first 32 bytes.
+static void hkdf(void **state)
+{
+    static const char key[] = "\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b"
+                              "\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b";
+    static const char salt[] = "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c";
+    static const char info[] = "\xf0\xf1\xf2\xf3\xf4\xf5\xf6\xf7\xf8\xf9";
+    expect_hex(digest_hkdf_sha256(str_of(salt, 13), str_of(key, 22), str_of(info, 10)),
+               "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf");
+    expect_hex(digest_hkdf_sha256(STR(""), str_of(key, 22), STR("")),
+               "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256),
+        cmocka_unit_test(hkdf),
         cmocka_unit_test(hmac),
         cmocka_unit_test(hex_is_read_strictly),
         cmocka_unit_test(secrets),
