@@ -52,7 +52,18 @@ enum fail call_query_bool(const struct call *call, const char *name, bool absent
 // limit (1–100, default 50) of contract §1's lists.
 enum fail call_limit(const struct call *call, unsigned *ret, struct fault *fault) MUST_CHECK;
 
+// An answer that waits for something no thread may wait for: made by an endpoint's function, which
+// has authorised everything; `start` then has the request on its loop, and answers it by reply.h.
+struct request;
+struct later {
+    // Takes `l` and the request; NULL when the client has left meanwhile: what was asked for is
+    // done all the same.
+    void (*start)(struct later *l, struct request *r);
+    void (*drop)(struct later *l); // never started, since the endpoint failed after all
+};
+
 struct answer {
+    struct later *later;       // taken; instead of everything else
     int status;                // 200 when left 0
     json_t *json;              // taken
     struct stream *stream;     // taken; instead of json

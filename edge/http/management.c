@@ -135,6 +135,8 @@ static void call_free(struct management_call *c)
     json_decref(c->answer.details);
     if (c->answer.stream != NULL)
         c->answer.stream->close(c->answer.stream);
+    if (c->answer.later != NULL)
+        c->answer.later->drop(c->answer.later);
     free((void *)c->call.principal);
     free((char *)c->call.body.p);
     free(c->json_text);
@@ -347,8 +349,13 @@ static void reply_call(struct management_call *c)
 static void on_done(struct job *super)
 {
     struct management_call *c = (struct management_call *)super;
-    if (c->request != NULL) {
+    if (c->request != NULL)
         c->holder->call = NULL; // the request's memory may go inside the reply
+    if (c->fail == FAIL_NONE && c->answer.later != NULL) {
+        struct later *later = c->answer.later;
+        c->answer.later = NULL;
+        later->start(later, c->request);
+    } else if (c->request != NULL) {
         reply_call(c);
     }
     call_free(c);

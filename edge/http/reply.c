@@ -153,6 +153,12 @@ void reply_add(struct request *r, const char *name, str value)
         str_of(h2o_strdup(&req->pool, value.p != NULL ? value.p : "", value.n).base, value.n));
 }
 
+void reply_add_named(struct request *r, str name, str value)
+{
+    h2o_req_t *req = h2o_of(r);
+    reply_add(r, h2o_strdup(&req->pool, name.p, name.n).base, value);
+}
+
 static void add_request_id(h2o_req_t *req, const struct request *r)
 {
     static h2o_iovec_t name = {H2O_STRLIT("x-request-id")};

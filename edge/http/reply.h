@@ -20,6 +20,9 @@ void reply_headers_destroy(struct reply_headers *h);
 // copied.
 void reply_add(struct request *r, const char *name, str value);
 
+// The same with a name that is no literal (a lower-case token, checked by the caller); copied too.
+void reply_add_named(struct request *r, str name, str value);
+
 // Body bytes that live outside of the request: `owner` is referenced until the reply is out (NULL:
 // literals, or request memory). HEAD sends the headers of the GET with its length, and no body.
 // content-length is set from the pieces' sum, also for HEAD. 304 and 204: no length, no body.

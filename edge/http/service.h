@@ -18,6 +18,7 @@ struct service {
     unsigned sites;
     const char *prefix; // "/apps/", "/api/public-actions/", "/"
     void (*on_request)(struct request *r);
+    size_t body_max; // of requests below `prefix`; 0: a page's
     // Called on each loop's thread before its first turn, and never again.
     void (*on_loop_start)(struct loop *loop);
     // Adds this service's lines to /metrics (Prometheus text); admin loop's thread. May be NULL.

@@ -20,9 +20,22 @@ void router_add(struct service *s)
         openapi_add_schemas(s->schemas);
 }
 
+// The largest that any service takes there: which of them it is for is known by the site only.
+static size_t service_body_max(str path)
+{
+    size_t max = SIZE_MAX;
+    for (size_t i = 0; i != service_count; ++i)
+        if (services[i]->body_max != 0 && str_starts(path, str_from(services[i]->prefix)) &&
+            (max == SIZE_MAX || services[i]->body_max > max))
+            max = services[i]->body_max;
+    return max;
+}
+
 size_t router_body_limit(str method, str path)
 {
     size_t max = management_body_max(method, path);
+    if (max == SIZE_MAX)
+        max = service_body_max(path);
     return max == SIZE_MAX ? PAGE_BODY_MAX : max < PAGE_BODY_MAX ? PAGE_BODY_MAX : max;
 }
 

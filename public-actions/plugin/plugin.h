@@ -97,6 +97,8 @@ void plugin_start(struct plugin_run *run);
 void plugin_reply(struct plugin_run *run, uint32_t call, str json);
 // Becomes an Error with that message and, when not NULL, `code`, in the handler.
 void plugin_reply_error(struct plugin_run *run, uint32_t call, const char *code, str message);
+// The same with more members: `json` is an object {"message","code"?,…} made by us; borrowed.
+void plugin_reply_failure(struct plugin_run *run, uint32_t call, str json);
 
 // Whether this code can be loaded, tried in a blank worker: what is wrong is added to `problems`
 // (section "handler", line and column in the code). Blocking; pool thread of LANE_INGEST. FAIL_BUSY
