@@ -1,21 +1,22 @@
 // Two set-associative arrays of 64-bit words. A word holds a tag of its key and its value together,
 // so that one compare-and-swap changes both and no reader sees one without the other.
 #include "edge/limits/limits.h"
-#include <arpa/inet.h>
 #include <assert.h>
-#include <netinet/in.h>
 #include <stdatomic.h>
 #include "edge/base/clock.h"
 #include "edge/base/digest.h"
+#include "edge/limits/siphash.h"
 
-enum { SETS = 1 << 15, WAYS = 8, SET_BITS = 15 };
-// arrival times: 22 bits of tag, 42 bits of 16-microsecond ticks (two years); counters: 40 bits of
-// tag, 24 of count
-enum { TICK_US = 16, TIME_BITS = 42, COUNT_BITS = 24 };
+// Arrival times: 22 bits of tag, 42 bits of 16-microsecond ticks (two years). With the 17 bits that
+// choose the set, two keys in force are taken for one with a chance of 16 in 2^22.
+enum { TIME_SET_BITS = 17, TIME_WAYS = 16, TIME_BITS = 42, TICK_US = 16 };
+// Counters: 40 bits of tag, 24 of count.
+enum { COUNT_SET_BITS = 15, COUNT_WAYS = 8, COUNT_BITS = 24 };
 #define TIME_MASK ((UINT64_C(1) << TIME_BITS) - 1)
 #define COUNT_MASK ((UINT64_C(1) << COUNT_BITS) - 1)
 
-static _Atomic uint64_t times[SETS][WAYS], counts[SETS][WAYS];
+static _Alignas(64) _Atomic uint64_t times[1 << TIME_SET_BITS][TIME_WAYS];
+static _Alignas(64) _Atomic uint64_t counts[1 << COUNT_SET_BITS][COUNT_WAYS];
 static uint64_t hash_key[2], began_us;
 
 void limits_init(void)
@@ -24,72 +25,72 @@ void limits_init(void)
     began_us = clock_monotonic_us();
 }
 
+uint64_t limits_key_of(enum limit_kind kind, const str *parts, size_t count)
+{
+    char text[512];
+    size_t n = 1;
+    text[0] = (char)kind;
+    for (size_t i = 0; i != count; ++i) {
+        assert(parts[i].n <= 255 && n + 1 + parts[i].n <= sizeof text);
+        text[n++] = (char)parts[i].n; // so that no two lists of parts read alike
+        if (parts[i].n != 0)
+            memcpy(text + n, parts[i].p, parts[i].n);
+        n += parts[i].n;
+    }
+    return limits_siphash(hash_key, str_of(text, n));
+}
+
 uint64_t limits_key(enum limit_kind kind, str per)
 {
-    char text[8 + 64];
-    assert(per.n <= 64);
-    uint64_t k = (uint64_t)kind;
-    memcpy(text, &k, 8);
-    memcpy(text + 8, per.p, per.n);
-    struct digest d =
-        digest_hmac_sha256(str_of(hash_key, sizeof hash_key), str_of(text, 8 + per.n));
-    uint64_t key;
-    memcpy(&key, d.b, sizeof key);
-    return key;
+    return limits_key_of(kind, &per, 1);
+}
+
+str limits_visitor(const struct address *a)
+{
+    return str_of(a->b, a->n == 16 ? 8 : a->n);
+}
+
+str limits_network(const struct address *a)
+{
+    return str_of(a->b, a->n == 16 ? 6 : a->n == 4 ? 3 : 0);
 }
 
 size_t limits_address(const struct sockaddr *sa, uint8_t to[static 16])
 {
-    if (sa->sa_family == AF_INET) {
-        memcpy(to, &((const struct sockaddr_in *)sa)->sin_addr, 4);
-        return 4;
-    }
-    if (sa->sa_family != AF_INET6) {
-        to[0] = 0;
-        return 1;
-    }
-    const uint8_t *a = ((const struct sockaddr_in6 *)sa)->sin6_addr.s6_addr;
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff},
-                         nat64[12] = {0, 0x64, 0xff, 0x9b};
-    if (memcmp(a, mapped, 12) == 0 ||
-        memcmp(a, nat64, 12) == 0) { // RFC 4291 §2.5.5.2, RFC 6052 §2.1
-        memcpy(to, a + 12, 4);
-        return 4;
-    }
-    if (a[0] == 0x20 && a[1] == 0x02) { // 6to4, RFC 3056
-        memcpy(to, a + 2, 4);
-        return 4;
-    }
-    memcpy(to, a, 8);
-    return 8;
+    struct address whole = address_of_socket(sa), a = address_normalise(&whole);
+    str visitor = limits_visitor(&a);
+    memcpy(to, visitor.p, visitor.n);
+    return visitor.n;
 }
 
-static uint64_t tag_of(uint64_t key, unsigned value_bits)
+static uint64_t tag_of(uint64_t key, unsigned set_bits, unsigned value_bits)
 {
-    uint64_t tag = key >> SET_BITS << value_bits;
+    uint64_t tag = key >> set_bits << value_bits;
     return tag != 0 ? tag : UINT64_C(1) << value_bits; // a word of 0 is an empty slot
 }
 
+// --- counters ---
+
 bool limits_enter(uint64_t key, uint32_t max)
 {
-    _Atomic uint64_t *set = counts[key & (SETS - 1)];
-    uint64_t tag = tag_of(key, COUNT_BITS);
+    _Atomic uint64_t *set = counts[key & ((1 << COUNT_SET_BITS) - 1)];
+    uint64_t tag = tag_of(key, COUNT_SET_BITS, COUNT_BITS);
     for (;;) {
-        size_t at = WAYS;
+        size_t at = COUNT_WAYS;
         uint64_t seen = 0;
-        for (size_t i = 0; i != WAYS; ++i) {
+        for (size_t i = 0; i != COUNT_WAYS; ++i) {
             uint64_t word = atomic_load(&set[i]);
             if (word != 0 && (word & ~COUNT_MASK) == tag) {
                 at = i;
                 seen = word;
                 break;
             }
-            if (at == WAYS && (word & COUNT_MASK) == 0) {
+            if (at == COUNT_WAYS && (word & COUNT_MASK) == 0) {
                 at = i;
                 seen = word;
             }
         }
-        if (at == WAYS)
+        if (at == COUNT_WAYS)
             return false;
         uint64_t count = (seen & ~COUNT_MASK) == tag ? seen & COUNT_MASK : 0;
         if (count >= max)
@@ -101,9 +102,9 @@ bool limits_enter(uint64_t key, uint32_t max)
 
 void limits_leave(uint64_t key)
 {
-    _Atomic uint64_t *set = counts[key & (SETS - 1)];
-    uint64_t tag = tag_of(key, COUNT_BITS);
-    for (size_t i = 0; i != WAYS; ++i) {
+    _Atomic uint64_t *set = counts[key & ((1 << COUNT_SET_BITS) - 1)];
+    uint64_t tag = tag_of(key, COUNT_SET_BITS, COUNT_BITS);
+    for (size_t i = 0; i != COUNT_WAYS; ++i) {
         uint64_t word = atomic_load(&set[i]);
         while ((word & ~COUNT_MASK) == tag && (word & COUNT_MASK) != 0)
             if (atomic_compare_exchange_weak(&set[i], &word,
@@ -113,38 +114,135 @@ void limits_leave(uint64_t key)
     assert(!"limits_leave without limits_enter");
 }
 
+// --- arrival times ---
+
+// A key's place, as it was seen: `used` ticks are still to drain. `at` is NULL when all places of
+// its set are others' and in force.
+struct place {
+    _Atomic uint64_t *at;
+    uint64_t word, used;
+};
+
+static uint64_t ticks_now(void)
+{
+    return (clock_monotonic_us() - began_us) / TICK_US + 1;
+}
+
+static struct place find(uint64_t key, uint64_t now)
+{
+    _Atomic uint64_t *set = times[key & ((1 << TIME_SET_BITS) - 1)];
+    uint64_t tag = tag_of(key, TIME_SET_BITS, TIME_BITS);
+    struct place p = {0};
+    for (size_t i = 0; i != TIME_WAYS; ++i) {
+        uint64_t word = atomic_load_explicit(&set[i], memory_order_relaxed);
+        uint64_t until = word & TIME_MASK;
+        if (word != 0 && (word & ~TIME_MASK) == tag)
+            return (struct place){&set[i], word, until > now ? until - now : 0};
+        if (p.at == NULL && until <= now)
+            p = (struct place){&set[i], word, 0};
+    }
+    return p;
+}
+
+// Adds `ticks` when no more than `capacity` are then to drain. *ret_used is what was in use before.
+static bool add(uint64_t key, uint64_t now, uint64_t ticks, uint64_t capacity, uint64_t *ret_used)
+{
+    uint64_t tag = tag_of(key, TIME_SET_BITS, TIME_BITS);
+    for (;;) {
+        struct place p = find(key, now);
+        *ret_used = p.at != NULL ? p.used : capacity;
+        if (p.at == NULL || *ret_used + ticks > capacity)
+            return false;
+        if (atomic_compare_exchange_weak(p.at, &p.word, tag | (now + p.used + ticks)))
+            return true;
+    }
+}
+
+static void take_back(uint64_t key, uint64_t now, uint64_t ticks)
+{
+    uint64_t tag = tag_of(key, TIME_SET_BITS, TIME_BITS);
+    for (;;) {
+        struct place p = find(key, now);
+        if (p.used == 0)
+            return; // drained meanwhile
+        uint64_t left = p.used > ticks ? p.used - ticks : 0;
+        if (atomic_compare_exchange_weak(p.at, &p.word, tag | (now + left)))
+            return;
+    }
+}
+
 bool limits_conforms(uint64_t key, uint64_t interval_us, uint32_t burst, uint64_t *ret_wait_us)
 {
     assert(burst != 0);
-    _Atomic uint64_t *set = times[key & (SETS - 1)];
-    uint64_t tag = tag_of(key, TIME_BITS), now = (clock_monotonic_us() - began_us) / TICK_US + 1;
-    uint64_t interval = interval_us / TICK_US, tolerance = interval * (burst - 1);
-    for (;;) {
-        size_t at = WAYS;
-        uint64_t seen = 0;
-        for (size_t i = 0; i != WAYS; ++i) {
-            uint64_t word = atomic_load(&set[i]);
-            if (word != 0 && (word & ~TIME_MASK) == tag) {
-                at = i;
-                seen = word;
-                break;
-            }
-            if (at == WAYS && (word & TIME_MASK) <= now) {
-                at = i;
-                seen = word;
-            }
-        }
-        if (at == WAYS) {
-            *ret_wait_us = interval_us;
-            return false;
-        }
-        uint64_t arrival =
-            (seen & ~TIME_MASK) == tag && (seen & TIME_MASK) > now ? seen & TIME_MASK : now;
-        if (arrival - now > tolerance) {
-            *ret_wait_us = (arrival - now - tolerance) * TICK_US;
-            return false;
-        }
-        if (atomic_compare_exchange_weak(&set[at], &seen, tag | (arrival + interval)))
-            return true;
+    uint64_t used, interval = interval_us / TICK_US, capacity = interval * burst;
+    if (add(key, ticks_now(), interval, capacity, &used))
+        return true;
+    *ret_wait_us = (used + interval - capacity) * TICK_US;
+    return false;
+}
+
+// --- policies ---
+
+static uint64_t ticks_of(const struct limit_policy *p, uint64_t units)
+{
+    return (uint64_t)((unsigned __int128)units * p->window_s * (1000000 / TICK_US) / p->quota);
+}
+
+static uint64_t units_of(const struct limit_policy *p, uint64_t ticks)
+{
+    return (uint64_t)((unsigned __int128)ticks * p->quota / p->window_s / (1000000 / TICK_US));
+}
+
+static uint32_t seconds_of(uint64_t ticks)
+{
+    return (uint32_t)((ticks * TICK_US + 999999) / 1000000);
+}
+
+static uint64_t cost_of(const struct limit_check *c)
+{
+    return ticks_of(&c->policy, c->cost != 0 ? c->cost : 1);
+}
+
+// `used`: ticks to drain, without this charge when it is refused.
+static void answer(struct limit_check *c, bool allowed, uint64_t used)
+{
+    uint64_t capacity = ticks_of(&c->policy, c->policy.burst), one = ticks_of(&c->policy, 1);
+    c->allowed = allowed;
+    c->remaining = used < capacity ? units_of(&c->policy, capacity - used) : 0;
+    uint64_t ask = !allowed ? cost_of(c) : c->remaining == 0 ? one : 0;
+    c->reset_s = seconds_of(ask == 0 ? used : used + ask > capacity ? used + ask - capacity : 1);
+}
+
+static bool look_at_all(struct limit_check *checks, size_t count, uint64_t now)
+{
+    bool all = true;
+    for (size_t i = 0; i != count; ++i) {
+        struct limit_check *c = &checks[i];
+        assert(c->policy.quota != 0 && c->policy.burst != 0 && c->policy.window_s != 0);
+        uint64_t capacity = ticks_of(&c->policy, c->policy.burst);
+        struct place p = find(c->key, now);
+        uint64_t used = p.at != NULL ? p.used : capacity;
+        answer(c, p.at != NULL && used + cost_of(c) <= capacity, used);
+        all = all && c->allowed;
     }
+    return all;
+}
+
+bool limits_charge(struct limit_check *checks, size_t count)
+{
+    uint64_t now = ticks_now(), used;
+    if (!look_at_all(checks, count, now))
+        return false;
+    for (size_t i = 0; i != count; ++i) {
+        struct limit_check *c = &checks[i];
+        uint64_t cost = cost_of(c);
+        bool allowed = add(c->key, now, cost, ticks_of(&c->policy, c->policy.burst), &used);
+        answer(c, allowed, used + (allowed ? cost : 0));
+        if (allowed)
+            continue;
+        while (i-- != 0)
+            take_back(checks[i].key, now, cost_of(&checks[i]));
+        return false;
+    }
+    return true;
 }

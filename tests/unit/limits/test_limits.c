@@ -48,13 +48,13 @@ static void lets_a_burst_through_and_then_the_rate(void **state)
 
 static void never_evicts_what_is_in_force(void **state)
 {
-    uint64_t keys[20], wait, in_force = 0;
-    for (uint64_t i = 0; i != 20; ++i) { // twenty keys of one set of eight ways
-        keys[i] = (i + 1) << 15 | 77;
+    uint64_t keys[40], wait, in_force = 0;
+    for (uint64_t i = 0; i != 40; ++i) { // forty keys of one set of sixteen ways
+        keys[i] = (i + 1) << 17 | 77;
         in_force += limits_conforms(keys[i], 60 * 1000000, 1, &wait);
     }
-    assert_int_equal(in_force, 8);
-    for (uint64_t i = 0; i != 8; ++i)
+    assert_int_equal(in_force, 16);
+    for (uint64_t i = 0; i != 16; ++i)
         assert_false(
             limits_conforms(keys[i], 60 * 1000000, 1, &wait)); // still held to their minute
 }
