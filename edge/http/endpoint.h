@@ -81,7 +81,12 @@ struct endpoint_field {
     const char *doc;
 };
 
-enum body_kind { BODY_NONE, BODY_JSON, BODY_BYTES };
+enum body_kind {
+    BODY_NONE,
+    BODY_JSON,       // an object of the fields listed, no others
+    BODY_ANY_OBJECT, // an object that is somebody else's to read
+    BODY_BYTES
+};
 
 struct endpoint {
     const char *method; // "GET"

@@ -64,6 +64,9 @@ static json_t *body_of(const struct endpoint *e)
                             json_pack("{s:{s:s, s:o, s:o, s:b}}", "schema", "type", "object",
                                       "properties", properties, "required", required,
                                       "additionalProperties", 0));
+    } else if (e->body == BODY_ANY_OBJECT) {
+        json_object_set_new(content, "application/json",
+                            json_pack("{s:{s:s}}", "schema", "type", "object"));
     } else {
         for (str rest = str_from(e->body_types); rest.n != 0;) {
             str type = str_trim(str_cut(&rest, ','));

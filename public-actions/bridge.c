@@ -1,0 +1,253 @@
+// What a handler asks for through context, one question a struct: it is in its run's list until it
+// is answered or the run is over. On the owner loop.
+#include <stdlib.h>
+#include "edge/base/clock.h"
+#include "edge/base/jsonx.h"
+#include "edge/client/fetch.h"
+#include "public-actions/managed_db/managed_db.h"
+#include "public-actions/run.h"
+
+enum {
+    FETCH_TIMEOUT_MS = 240 * 1000,
+    FETCH_BODY_MAX = 10 * 1024 * 1024,
+    FETCH_HEADERS_MAX = 64,
+    FETCH_REDIRECTS_MAX = 10,
+    REPLY_MAX = 16 * 1024 * 1024,
+};
+
+struct bridge {
+    struct bridge *next, **at;
+    struct action_run *run;
+    uint32_t call;
+    struct managed_db_query *query;
+    struct fetch *fetch;
+    json_t *fact; // of a fetch; borrowed from the run's list
+};
+
+static struct bridge *bridge_create(struct action_run *run, uint32_t call)
+{
+    struct bridge *b = calloc(1, sizeof *b);
+    if (b == NULL)
+        abort();
+    b->run = run;
+    b->call = call;
+    b->at = &run->_.bridges;
+    b->next = run->_.bridges;
+    if (b->next != NULL)
+        b->next->at = &b->next;
+    run->_.bridges = b;
+    return b;
+}
+
+static void bridge_destroy(struct bridge *b)
+{
+    *b->at = b->next;
+    if (b->next != NULL)
+        b->next->at = b->at;
+    free(b);
+}
+
+void bridge_cancel_all(struct action_run *run)
+{
+    while (run->_.bridges != NULL) {
+        struct bridge *b = run->_.bridges;
+        if (b->query != NULL)
+            managed_db_query_cancel(b->query);
+        if (b->fetch != NULL)
+            fetch_cancel(b->fetch);
+        bridge_destroy(b);
+    }
+}
+
+static void refuse(struct action_run *run, uint32_t call, const char *code, const char *message)
+{
+    if (call != 0)
+        plugin_reply_error(&run->plugin, call, code, str_from(message));
+}
+
+// --- managedDb.query(sql, params?, options?) ---
+
+static void on_query(void *arg, bool is_error, str json)
+{
+    struct bridge *b = arg;
+    struct action_run *run = b->run;
+    uint32_t call = b->call;
+    bridge_destroy(b);
+    if (is_error)
+        plugin_reply_failure(&run->plugin, call, json);
+    else
+        plugin_reply(&run->plugin, call, json);
+}
+
+static uint64_t deadline_of(const struct action_run *run)
+{
+    int64_t left = run->_.started_at + run->timeout_ms - clock_real_ms();
+    return loop_now(loop_self()) + (uint64_t)(left > 0 ? left : 0);
+}
+
+static void ask_query(struct action_run *run, uint32_t call, str args)
+{
+    ++run->_.queries;
+    struct bridge *b = bridge_create(run, call);
+    b->query =
+        managed_db_query_start(run->target->instance.project_id, run->target->instance.plugin_id,
+                               run->target->owner_id, args, deadline_of(run), on_query, b);
+}
+
+// --- fetch(url, {method, headers, body}) ---
+
+static void add_header(struct buf *to, bool is_first, const struct fetch_header *h)
+{
+    if (!is_first)
+        buf_addc(to, ',');
+    jsonx_add_string(to, h->name);
+    buf_addc(to, ':');
+    jsonx_add_string(to, h->value);
+}
+
+static void add_answer(struct buf *to, const struct fetch_answer *a)
+{
+    buf_addf(to, "{\"ok\":%s,\"status\":%u,\"headers\":{",
+             a->status >= 200 && a->status < 300 ? "true" : "false", a->status);
+    for (size_t i = 0; i != a->header_count; ++i)
+        add_header(to, i == 0, &a->headers[i]);
+    buf_add(to, STR("},\"body\":"));
+    jsonx_add_string(to, a->body);
+    if (a->is_truncated)
+        buf_add(to, STR(",\"truncated\":true"));
+    buf_addc(to, '}');
+}
+
+static void on_fetched(void *arg, const struct fetch_answer *a)
+{
+    struct bridge *b = arg;
+    struct action_run *run = b->run;
+    uint32_t call = b->call;
+    json_object_set_new(b->fact, "ms", json_integer(a->ms));
+    if (a->fail == FAIL_NONE)
+        json_object_set_new(b->fact, "status", json_integer(a->status));
+    else
+        json_object_set_new(b->fact, "error", json_string(a->code));
+    bridge_destroy(b);
+    if (a->fail != FAIL_NONE) {
+        plugin_reply_error(&run->plugin, call, a->code, str_from(a->message));
+        return;
+    }
+    struct buf json;
+    buf_init(&json, 6 * FETCH_BODY_MAX);
+    add_answer(&json, a);
+    if (json.full || json.n > REPLY_MAX)
+        plugin_reply_error(&run->plugin, call, "too_large",
+                           STR("The answer's body has too many bytes that are no text."));
+    else
+        plugin_reply(&run->plugin, call, buf_str(&json));
+    buf_fini(&json);
+}
+
+// The host without user info, as the owner's view may show it.
+static str host_of(str url)
+{
+    size_t at = str_find_str(url, STR("://"));
+    str rest = at != SIZE_MAX ? str_skip(url, at + 3) : url;
+    size_t n = 0;
+    while (n != rest.n && rest.p[n] != '/' && rest.p[n] != '?' && rest.p[n] != '#')
+        ++n;
+    str host = str_of(rest.p, n < 200 ? n : 200);
+    size_t user = str_find(host, '@');
+    return user != SIZE_MAX ? str_skip(host, user + 1) : host;
+}
+
+static size_t headers_of(const json_t *given, struct fetch_header *to)
+{
+    const char *name;
+    json_t *value;
+    size_t n = 0;
+    json_object_foreach((json_t *)given, name, value)
+    {
+        if (!json_is_string(value) || n == FETCH_HEADERS_MAX)
+            return SIZE_MAX;
+        to[n++] = (struct fetch_header){
+            str_from(name), str_of(json_string_value(value), json_string_length(value))};
+    }
+    return n;
+}
+
+static json_t *add_fact(struct action_run *run, str method, str url)
+{
+    if (run->_.fetch_facts == NULL)
+        run->_.fetch_facts = json_array();
+    json_t *fact =
+        json_pack("{s:o, s:o}", "method", jsonx_string(method), "host", jsonx_string(host_of(url)));
+    json_array_append_new(run->_.fetch_facts, fact);
+    return fact;
+}
+
+static void start_fetch(struct action_run *run, uint32_t call, const json_t *args)
+{
+    const json_t *url = json_array_get(args, 0), *options = json_array_get(args, 1);
+    struct fetch_header headers[FETCH_HEADERS_MAX];
+    size_t count = headers_of(json_object_get(options, "headers"), headers);
+    if (!json_is_string(url) || count == SIZE_MAX) {
+        refuse(run, call, "bad_request",
+               "fetch takes a URL as text, and up to 64 headers whose values are text.");
+        return;
+    }
+    str method = jsonx_str(options, "method");
+    struct fetch_request r = {
+        .project_id = str_from(run->target->instance.project_id),
+        .method = method.p != NULL ? method : STR("GET"),
+        .url = str_of(json_string_value(url), json_string_length(url)),
+        .headers = headers,
+        .header_count = count,
+        .body = jsonx_str(options, "body"),
+        .body_max = FETCH_BODY_MAX,
+        .redirects = FETCH_REDIRECTS_MAX,
+    };
+    uint64_t left = deadline_of(run) - loop_now(loop_self());
+    r.timeout_ms = left < FETCH_TIMEOUT_MS ? (uint32_t)left : FETCH_TIMEOUT_MS;
+    struct bridge *b = bridge_create(run, call);
+    b->fact = add_fact(run, r.method, r.url);
+    b->fetch = fetch_start(&r, on_fetched, b);
+}
+
+static void ask_fetch(struct action_run *run, uint32_t call, str args)
+{
+    if (run->_.fetches == RUN_FETCHES_MAX) {
+        refuse(run, call, "too_many_fetches", "A run may make 10 requests; this is one more.");
+        return;
+    }
+    ++run->_.fetches;
+    json_auto_t *parsed = jsonx_parse(args, NULL);
+    start_fetch(run, call, parsed);
+}
+
+// --- notify, streamEvent: recorded ---
+
+static void ask_notice(struct action_run *run, uint32_t call, str op, str args)
+{
+    if (run->_.notices == RUN_NOTICES_MAX) {
+        refuse(run, call, "too_many_notices",
+               "A run may send 20 notifications and events; this is one more.");
+        return;
+    }
+    ++run->_.notices;
+    json_t *parsed = jsonx_parse(args, NULL);
+    if (run->_.notice_facts == NULL)
+        run->_.notice_facts = json_array();
+    json_array_append_new(run->_.notice_facts,
+                          json_pack("{s:o, s:o*}", "op", jsonx_string(op), "args", parsed));
+    if (call != 0)
+        plugin_reply(&run->plugin, call, STR("true"));
+}
+
+void bridge_ask(struct action_run *run, uint32_t call, str op, str args)
+{
+    if (str_eq(op, STR("managedDb.query")))
+        ask_query(run, call, args);
+    else if (str_eq(op, STR("fetch")))
+        ask_fetch(run, call, args);
+    else if (str_eq(op, STR("notify")) || str_eq(op, STR("streamEvent")))
+        ask_notice(run, call, op, args);
+    else
+        refuse(run, call, "not_offered", "This part of context is not offered here.");
+}

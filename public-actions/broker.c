@@ -1,0 +1,481 @@
+// A visitor's action in the order it happens: actions_on_request (which app, which action) →
+// on_own / on_named (who answers) → decide (limits, origin, method, type, body) → the run, on its
+// project's loop → on_finished (there) → on_back (here) → envelope_reply.
+//
+// The action outlives its request when the visitor leaves: the run goes on, its answer is dropped.
+#include "public-actions/action.h"
+#include <stdlib.h>
+#include "edge/base/jsonx.h"
+#include "edge/http/urlencoded.h"
+#include "public-actions/envelope.h"
+#include "public-actions/hooks.h"
+#include "public-actions/policy.h"
+#include "public-actions/run.h"
+
+#define PREFIX "/api/public-actions/"
+#define ALLOW "POST, OPTIONS"
+
+enum { BODY_DEPTH_MAX = 200 };
+
+struct action {
+    struct target_want want; // first
+    struct request *request; // NULL once the visitor has left; this loop only
+    struct action **holder;
+    struct loop *loop;
+    struct target *own; // a reference: the host's own instance, or the one that was named
+    struct action_run *run;
+    struct loop_message back;
+    char ref[CATALOG_SLUG_ROOM]; // as named in the path; "" for the host's own
+    char name[RUN_ACTION_ROOM];  // the action
+};
+
+static const struct action_options *options;
+
+static void action_destroy(struct action *a)
+{
+    if (a->holder != NULL)
+        *a->holder = NULL;
+    if (a->own != NULL)
+        shared_unref(&a->own->shared);
+    action_run_destroy(a->run);
+    free(a);
+}
+
+static void on_gone(void *p)
+{
+    struct action **holder = p;
+    if (*holder != NULL) {
+        (*holder)->request = NULL;
+        (*holder)->holder = NULL;
+    }
+}
+
+// Answers and forgets. The request must be there.
+static void refuse(struct action *a, int status, const char *code, const char *message)
+{
+    struct request *r = a->request;
+    action_destroy(a);
+    reply_error(r, status, code, message, NULL, status == 503 ? 2 : 0);
+}
+
+// --- the run ---
+
+static void on_back(struct loop_message *m)
+{
+    struct action *a = (struct action *)((char *)m - offsetof(struct action, back));
+    struct request *r = a->request;
+    struct action_run *run = a->run;
+    if (run->outcome == PLUGIN_RETURNED)
+        policy_action_answered(run->target, str_from(a->name));
+    a->run = NULL;
+    action_destroy(a);
+    if (r != NULL)
+        envelope_reply(r, run);
+    action_run_destroy(run);
+}
+
+static void on_finished(struct action_run *run)
+{
+    struct action *a = run->arg;
+    a->back.run = on_back;
+    loop_post(a->loop, &a->back);
+}
+
+static void add_input(struct buf *to, const struct action *a, str payload, const char *visitor)
+{
+    buf_addf(to, "{\"_publicAction\":true,\"actionId\":\"%s\",\"payload\":", a->name);
+    buf_add(to, payload);
+    buf_addf(to, ",\"instanceId\":\"%s\",\"visitorIp\":\"%s\"}", a->own->instance.id, visitor);
+}
+
+static void start_run(struct action *a, str payload)
+{
+    struct request *r = a->request;
+    shared_ref(&a->own->shared);
+    struct action_run *run = action_run_create(a->own, RUN_PUBLIC, str_from(a->name));
+    a->run = run;
+    run->arg = a;
+    run->on_finished = on_finished;
+    run->timeout_ms = a->own->timeout_ms;
+    run->input_bytes = (uint32_t)payload.n;
+    memcpy(run->request_id, r->id, sizeof run->request_id);
+    memcpy(run->visitor, r->peer, sizeof run->visitor);
+    add_input(&run->input, a, payload, r->peer);
+    action_run_start(run);
+}
+
+// --- what is asked ---
+
+static bool is_json_type(str type)
+{
+    return str_caseeq(str_trim(str_cut(&type, ';')), STR("application/json"));
+}
+
+// JSON text, an object: what JSON.parse takes too, so that it can be handed on as it stands.
+static bool is_object(str text)
+{
+    size_t i = 0;
+    while (i != text.n && strchr(" \t\r\n", text.p[i]) != NULL && text.p[i] != '\0')
+        ++i;
+    return i != text.n && text.p[i] == '{' && jsonx_is_valid(text, BODY_DEPTH_MAX);
+}
+
+static void read_body(struct action *a)
+{
+    str body = a->request->body;
+    if (body.n > ACTION_BODY_MAX) {
+        refuse(a, 413, "body_too_large", "The request body may have 1 MiB at most.");
+        return;
+    }
+    if (body.n == 0) {
+        start_run(a, STR("{}"));
+        return;
+    }
+    if (!is_json_type(request_header(a->request, HEADER_CONTENT_TYPE)))
+        refuse(a, 415, "unsupported_media_type", "Send the body as application/json.");
+    else if (!is_object(body))
+        refuse(a, 400, "invalid_json", "The body must be a JSON object.");
+    else
+        start_run(a, body);
+}
+
+static void reply_preflight(struct action *a, enum policy_origin origin)
+{
+    struct request *r = a->request;
+    if (request_header(r, HEADER_ACCESS_CONTROL_REQUEST_METHOD).p == NULL) {
+        action_destroy(a);
+        reply_options(r, ALLOW);
+        return;
+    }
+    if (origin == POLICY_FOREIGN) {
+        refuse(a, 403, "origin_not_allowed", "This app takes no requests from that page.");
+        return;
+    }
+    action_destroy(a);
+    reply_add(r, "access-control-allow-methods", STR("POST"));
+    reply_add(r, "access-control-allow-headers", STR("content-type"));
+    reply_add(r, "access-control-max-age", STR("600"));
+    reply_options(r, ALLOW);
+}
+
+// The instance is known: everything else about the request is decided here, in the order a refusal
+// tells a stranger least.
+static void decide(struct action *a)
+{
+    struct request *r = a->request;
+    unsigned retry_after;
+    bool may = policy_charge(r, a->own, str_from(a->name), &retry_after);
+    enum policy_origin origin = policy_origin(r, a->own);
+    reply_add(r, "vary", STR("Origin"));
+    if (origin == POLICY_ALLOWED) // also on refusals: the page may read why
+        reply_add(r, "access-control-allow-origin", request_header(r, HEADER_ORIGIN));
+    if (!may) {
+        action_destroy(a);
+        reply_error(r, 429, "rate_limited",
+                    "That was too often in a short time. Please wait a moment and try again.", NULL,
+                    retry_after);
+    } else if (r->method == METHOD_OPTIONS) {
+        reply_preflight(a, origin);
+    } else if (origin == POLICY_FOREIGN) {
+        refuse(a, 403, "origin_not_allowed", "This app takes no requests from that page.");
+    } else if (r->method != METHOD_POST) {
+        action_destroy(a);
+        reply_method_not_allowed(r, ALLOW);
+    } else if (!action_is_name(str_from(a->name))) {
+        refuse(a, 400, "invalid_action",
+               "An action's name is 1 to 64 letters, digits, dots, dashes and underscores.");
+    } else if (a->own->handler == NULL || strcmp(a->name, "upload") == 0) {
+        refuse(a, 404, "no_handler", "This app has no such action.");
+    } else {
+        read_body(a);
+    }
+}
+
+// --- who answers ---
+
+static void refuse_unknown(struct action *a, enum fail fail)
+{
+    unsigned retry_after;
+    if (fail != FAIL_NOT_FOUND) {
+        refuse(a, 503, "busy",
+               "The app cannot be reached right now. Please try again in a moment.");
+    } else if (policy_charge(a->request, NULL, STR(""), &retry_after)) {
+        refuse(a, 404, "instance_not_found", "There is no such app.");
+    } else {
+        struct request *r = a->request;
+        action_destroy(a);
+        reply_error(r, 429, "rate_limited",
+                    "That was too often in a short time. Please wait a moment and try again.", NULL,
+                    retry_after);
+    }
+}
+
+// With hosts of their own, apps answer on those only (security-rules.md 11): the method and the body
+// go along with a 308.
+static void redirect_to_host(struct action *a)
+{
+    struct request *r = a->request;
+    struct buf b;
+    buf_init(&b, 1024);
+    buf_addf(&b, "%s://%s.%s%s" PREFIX "_/%s", options->instance_scheme, a->own->instance.slug,
+             options->instance_domain, options->instance_port, a->name);
+    action_destroy(a);
+    reply_redirect(r, 308, buf_str(&b), "no-cache");
+    buf_fini(&b);
+}
+
+static bool is_host_of(const struct action *a, const struct target *t)
+{
+    return str_eq(str_from(t->instance.slug), str_from(a->ref)) ||
+           str_eq(str_from(t->instance.id), str_from(a->ref));
+}
+
+// Asks for a target: `then` is called at once when it is held, else later.
+static void find(struct action *a, str ref, str deployment_id,
+                 void (*then)(struct action *a, struct target *t, enum fail fail),
+                 void (*on_message)(struct loop_message *m))
+{
+    struct target *t = NULL;
+    enum fail fail;
+    if (target_find(ref, deployment_id, &t, &fail)) {
+        a->request->cache = "hit";
+        then(a, t, fail);
+        return;
+    }
+    a->request->cache = "miss";
+    a->want = (struct target_want){.message.run = on_message, .loop = a->loop};
+    memcpy(a->want.ref, ref.p, ref.n);
+    memcpy(a->want.deployment_id, deployment_id.p, deployment_id.n);
+    target_want(&a->want);
+}
+
+// On a host: what the path names is another instance (404), the host's own, or none at all, which
+// stands for the host's own.
+static void on_named(struct action *a, struct target *t, enum fail fail)
+{
+    bool is_other = t != NULL && strcmp(t->instance.id, a->own->instance.id) != 0;
+    if (t != NULL)
+        shared_unref(&t->shared);
+    if (fail != FAIL_NONE && fail != FAIL_NOT_FOUND)
+        refuse_unknown(a, fail);
+    else if (is_other)
+        refuse_unknown(a, FAIL_NOT_FOUND);
+    else
+        decide(a);
+}
+
+static void on_named_message(struct loop_message *m)
+{
+    struct action *a = (struct action *)m;
+    if (a->request == NULL) {
+        if (a->want.ret != NULL)
+            shared_unref(&a->want.ret->shared);
+        action_destroy(a);
+        return;
+    }
+    on_named(a, a->want.ret, a->want.fail);
+}
+
+static void on_own(struct action *a, struct target *t, enum fail fail)
+{
+    a->own = t;
+    if (t == NULL)
+        refuse_unknown(a, fail);
+    else if (a->request->site == SITE_APPS && options->instance_domain[0] != '\0')
+        redirect_to_host(a);
+    else if (a->request->site == SITE_APPS || a->ref[0] == '\0' || is_host_of(a, t))
+        decide(a);
+    else
+        find(a, str_from(a->ref), STR(""), on_named, on_named_message);
+}
+
+static void on_own_message(struct loop_message *m)
+{
+    struct action *a = (struct action *)m;
+    if (a->request == NULL) {
+        a->own = a->want.ret;
+        action_destroy(a);
+        return;
+    }
+    on_own(a, a->want.ret, a->want.fail);
+}
+
+// --- the path ---
+
+// One segment, decoded, when it is short enough to be a name; "" stands for anything else.
+static void take_name(char *to, size_t room, str segment)
+{
+    char decoded[3 * CATALOG_SLUG_ROOM];
+    size_t n = 0;
+    to[0] = '\0';
+    if (segment.n < sizeof decoded && url_decode(segment, false, decoded, &n) && n < room &&
+        memchr(decoded, '\0', n) == NULL) {
+        memcpy(to, decoded, n);
+        to[n] = '\0';
+    }
+}
+
+static struct action *action_create(struct request *r, str instance, str name)
+{
+    struct action *a = calloc(1, sizeof *a);
+    if (a == NULL)
+        abort();
+    a->request = r;
+    a->loop = r->loop;
+    a->holder = request_holder(r, sizeof *a->holder, on_gone);
+    *a->holder = a;
+    take_name(a->ref, sizeof a->ref, instance);
+    take_name(a->name, sizeof a->name, name);
+    if (strcmp(a->ref, "_") == 0)
+        a->ref[0] = '\0';
+    return a;
+}
+
+static void actions_on_request(struct request *r)
+{
+    r->route = "action";
+    str name = str_skip(r->path, sizeof PREFIX - 1), instance = str_cut(&name, '/');
+    if (str_find(name, '/') != SIZE_MAX || name.p == NULL || name.n == 0) {
+        reply_error(r, 404, "not_found", "An action's address is " PREFIX "{instance}/{action}.",
+                    NULL, 0);
+        return;
+    }
+    struct action *a = action_create(r, instance, name);
+    if (r->site == SITE_APPS && a->ref[0] == '\0')
+        refuse_unknown(a, FAIL_NOT_FOUND);
+    else if (r->site == SITE_APPS)
+        find(a, str_from(a->ref), STR(""), on_own, on_own_message);
+    else if (r->site == SITE_PREVIEW)
+        find(a, STR(""), r->site_name, on_own, on_own_message);
+    else
+        find(a, r->site_name, STR(""), on_own, on_own_message);
+}
+
+// --- GET /api/public-apps/self ---
+
+struct self {
+    struct target_want want; // first
+    struct request *request;
+    struct self **holder;
+};
+
+static void reply_self(struct request *r, struct target *t, enum fail fail)
+{
+    if (t == NULL) {
+        bool is_missing = fail == FAIL_NOT_FOUND;
+        reply_error(r, is_missing ? 404 : 503, is_missing ? "instance_not_found" : "busy",
+                    is_missing
+                        ? "There is no such app."
+                        : "The app cannot be reached right now. Please try again in a moment.",
+                    NULL, is_missing ? 0 : 2);
+        return;
+    }
+    json_t *self = json_pack("{s:s, s:s, s:s}", "instanceId", t->instance.id, "instanceSlug",
+                             t->instance.slug, "pluginSlug", t->plugin_slug);
+    shared_unref(&t->shared);
+    reply_json(r, 200, self);
+}
+
+static void on_self(struct loop_message *m)
+{
+    struct self *s = (struct self *)m;
+    struct request *r = s->request;
+    if (r != NULL) {
+        *s->holder = NULL;
+        reply_self(r, s->want.ret, s->want.fail);
+    } else if (s->want.ret != NULL) {
+        shared_unref(&s->want.ret->shared);
+    }
+    free(s);
+}
+
+static void on_self_gone(void *p)
+{
+    struct self **holder = p;
+    if (*holder != NULL)
+        (*holder)->request = NULL;
+}
+
+static void self_on_request(struct request *r)
+{
+    r->route = "self";
+    if (!str_eq(r->path, STR("/api/public-apps/self"))) {
+        reply_error(r, 404, "not_found", "There is nothing at this address.", NULL, 0);
+        return;
+    }
+    if (r->method == METHOD_OPTIONS) {
+        reply_options(r, "GET, HEAD, OPTIONS");
+        return;
+    }
+    if (r->method != METHOD_GET && r->method != METHOD_HEAD) {
+        reply_method_not_allowed(r, "GET, HEAD, OPTIONS");
+        return;
+    }
+    str ref = r->site == SITE_PREVIEW ? STR("") : r->site_name,
+        deployment_id = r->site == SITE_PREVIEW ? r->site_name : STR("");
+    struct target *t = NULL;
+    enum fail fail;
+    if (target_find(ref, deployment_id, &t, &fail)) {
+        reply_self(r, t, fail);
+        return;
+    }
+    struct self *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        abort();
+    s->want.message.run = on_self;
+    s->want.loop = r->loop;
+    memcpy(s->want.ref, ref.p, ref.n);
+    memcpy(s->want.deployment_id, deployment_id.p, deployment_id.n);
+    s->request = r;
+    s->holder = request_holder(r, sizeof *s->holder, on_self_gone);
+    *s->holder = s;
+    target_want(&s->want);
+}
+
+// --- the services ---
+
+static void on_metrics(struct buf *to)
+{
+    target_metrics(to);
+    plugin_metrics(to);
+}
+
+struct service *actions_visitors_service(void)
+{
+    static struct service service = {.name = "actions",
+                                     .sites =
+                                         1 << SITE_APPS | 1 << SITE_INSTANCE | 1 << SITE_PREVIEW,
+                                     .prefix = PREFIX,
+                                     .on_request = actions_on_request,
+                                     .body_max = ACTION_BODY_MAX,
+                                     .on_loop_start = plugin_on_loop_start,
+                                     .on_metrics = on_metrics};
+    return &service;
+}
+
+struct service *actions_self_service(void)
+{
+    static struct service service = {.name = "self",
+                                     .sites = 1 << SITE_INSTANCE | 1 << SITE_PREVIEW,
+                                     .prefix = "/api/public-apps/",
+                                     .on_request = self_on_request};
+    return &service;
+}
+
+void actions_init(const struct action_options *o)
+{
+    options = o;
+    target_init(o->apps_origin);
+    envelope_init();
+    actions_hooks_init();
+}
+
+void actions_on_notice(str payload)
+{
+    target_forget_plugin(payload);
+}
+
+void actions_on_listener_back(void)
+{
+    target_forget_all();
+}

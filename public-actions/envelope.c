@@ -1,0 +1,244 @@
+// What a handler says is passed on as it stands, checked to be JSON; nothing else of it gets out.
+#include "public-actions/envelope.h"
+#include <stdlib.h>
+#include "edge/base/jsonx.h"
+
+enum { HEADERS_MAX = 20, NAME_MAX = 64, VALUE_MAX = 1024 };
+
+static struct reply_headers *headers;
+
+void envelope_init(void)
+{
+    headers = reply_headers_create();
+    reply_headers_add(headers, "content-type", STR("application/json"));
+    reply_headers_add(headers, "x-content-type-options", STR("nosniff"));
+}
+
+// --- what respond() may set ---
+
+static bool is_token(str name)
+{
+    for (size_t i = 0; i != name.n; ++i) {
+        char c = name.p[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+            return false;
+    }
+    return name.n != 0 && name.n <= NAME_MAX;
+}
+
+static bool is_visible(str value)
+{
+    for (size_t i = 0; i != value.n; ++i)
+        if ((unsigned char)value.p[i] < 0x20 || (unsigned char)value.p[i] > 0x7e)
+            return false;
+    return value.n <= VALUE_MAX;
+}
+
+// Of the X- names those that mean something to browsers, to proxies or to us are not theirs.
+static bool is_theirs(str name)
+{
+    static const char *const ours[] = {
+        "x-request-id", "x-content-type-options", "x-frame-options",       "x-xss-protection",
+        "x-robots-tag", "x-ua-compatible",        "x-dns-prefetch-control"};
+    static const char *const families[] = {"x-accel-",    "x-forwarded-", "x-real-",
+                                           "x-sendfile",  "x-permitted-", "x-lighttpd-",
+                                           "x-litespeed-"};
+    for (size_t i = 0; i != sizeof ours / sizeof *ours; ++i)
+        if (str_eq(name, str_from(ours[i])))
+            return false;
+    for (size_t i = 0; i != sizeof families / sizeof *families; ++i)
+        if (str_starts(name, str_from(families[i])))
+            return false;
+    return str_starts(name, STR("x-"));
+}
+
+static bool is_allowed(str name, str value)
+{
+    uint64_t seconds;
+    if (str_eq(name, STR("cache-control")))
+        return str_eq(value, STR("no-store")) || str_eq(value, STR("no-cache")) ||
+               str_eq(value, STR("private"));
+    if (str_eq(name, STR("retry-after")))
+        return str_to_u64(value, 86400, &seconds);
+    return str_eq(name, STR("content-language")) || is_theirs(name);
+}
+
+static str lower(struct request *r, const char *name)
+{
+    size_t n = strlen(name);
+    char *to = request_alloc(r, n + 1);
+    for (size_t i = 0; i != n; ++i)
+        to[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] + 32) : name[i];
+    return str_of(to, n);
+}
+
+static void add_headers(struct request *r, const json_t *asked)
+{
+    const char *key;
+    json_t *v;
+    bool has_caching = false;
+    size_t n = 0;
+    json_object_foreach((json_t *)asked, key, v)
+    {
+        str name = lower(r, key), value = json_is_string(v)
+                                              ? str_of(json_string_value(v), json_string_length(v))
+                                              : (str){0};
+        if (value.p == NULL || !is_token(name) || !is_visible(value) || !is_allowed(name, value) ||
+            n++ == HEADERS_MAX)
+            continue;
+        has_caching |= str_eq(name, STR("cache-control"));
+        reply_add_named(r, name, value);
+    }
+    if (!has_caching)
+        reply_add(r, "cache-control", STR("no-store"));
+}
+
+// 2xx and 4xx with a body; 401 and 407 would make a browser ask for a password.
+static int status_of(const json_t *meta)
+{
+    json_int_t status = json_integer_value(json_object_get(meta, "status"));
+    bool is_success = status >= 200 && status <= 203,
+         is_refusal = status >= 400 && status <= 499 && status != 401 && status != 407;
+    return is_success || is_refusal ? (int)status : 200;
+}
+
+// --- the envelope ---
+
+struct data {
+    struct shared shared;
+    char *text;
+};
+
+static void data_free(struct shared *s)
+{
+    struct data *d = (struct data *)s;
+    free(d->text);
+    free(d);
+}
+
+// Takes `text`.
+static void reply_with(struct request *r, int status, str before, char *text, size_t size,
+                       str after)
+{
+    struct data *d = malloc(sizeof *d);
+    if (d == NULL)
+        abort();
+    shared_init(&d->shared, data_free);
+    d->text = text;
+    str *pieces = request_alloc(r, 3 * sizeof *pieces);
+    pieces[0] = before;
+    pieces[1] = str_of(text, size);
+    pieces[2] = after;
+    reply_pieces(r, status, headers, pieces, 3, &d->shared);
+    shared_unref(&d->shared); // the reply holds its own
+}
+
+// {"success":false,"error":true,"message":…,"data": for the documented client code.
+static str failure_head(struct request *r, const struct action_run *run)
+{
+    json_auto_t *data = jsonx_parse(str_of(run->data, run->data_size), NULL);
+    str message = jsonx_str(data, "message");
+    struct buf b;
+    buf_init(&b, 16 * 1024);
+    buf_add(&b, STR("{\"success\":false,\"error\":true,\"message\":"));
+    if (message.n > 1500)
+        message.n = 1500;
+    jsonx_add_string(&b, message.p != NULL ? message : STR("That did not work."));
+    buf_add(&b, STR(",\"data\":"));
+    char *to = request_alloc(r, b.n);
+    memcpy(to, b.p, b.n);
+    str head = str_of(to, b.n);
+    buf_fini(&b);
+    return head;
+}
+
+static void reply_data(struct request *r, struct action_run *run)
+{
+    str before = json_is_true(json_object_get(run->meta, "dataError"))
+                     ? failure_head(r, run)
+                     : STR("{\"success\":true,\"data\":");
+    add_headers(r, json_object_get(run->meta, "headers"));
+    char *text = run->data;
+    run->data = NULL;
+    reply_with(r, status_of(run->meta), before, text, run->data_size, STR("}"));
+}
+
+static void reply_failure(struct request *r, enum plugin_outcome outcome)
+{
+    switch (outcome) {
+    case PLUGIN_TIMED_OUT:
+        reply_error(r, 504, "handler_timeout",
+                    "This took too long and was stopped. Please try again later.", NULL, 0);
+        return;
+    case PLUGIN_CRASHED:
+        reply_error(r, 502, "handler_crashed",
+                    "The app stopped unexpectedly. Please try again in a moment.", NULL, 0);
+        return;
+    case PLUGIN_OUT_OF_MEMORY:
+        reply_error(r, 502, "handler_out_of_memory",
+                    "The app ran out of memory. Please try again later.", NULL, 0);
+        return;
+    case PLUGIN_BUSY:
+        reply_error(r, 503, "busy",
+                    "There is too much going on right now. Please try again in a moment.", NULL, 2);
+        return;
+    default:
+        reply_error(r, 502, "handler_error",
+                    "The app could not do this. Its owner can see what went wrong.", NULL, 0);
+    }
+}
+
+void envelope_reply(struct request *r, struct action_run *run)
+{
+    if (run->outcome != PLUGIN_RETURNED)
+        reply_failure(r, run->outcome);
+    else if (!run->is_kept)
+        reply_error(r, 503, "not_kept",
+                    "What was done could not be recorded. Please try again in a moment.", NULL, 2);
+    else
+        reply_data(r, run);
+}
+
+// --- the owner's side ---
+
+static json_t *error_of(const struct action_run *run)
+{
+    static const char *const words[] = {
+        [PLUGIN_TIMED_OUT] = "The handler took too long and was stopped.",
+        [PLUGIN_CRASHED] = "The handler's process ended unexpectedly.",
+        [PLUGIN_OUT_OF_MEMORY] = "The handler ran out of memory.",
+        [PLUGIN_TOO_LARGE] = "The handler's answer is larger than 1 MiB as JSON.",
+        [PLUGIN_BUSY] = "There is too much going on right now.",
+    };
+    json_t *thrown = json_object_get(run->meta, "error");
+    if (run->outcome == PLUGIN_RETURNED)
+        return json_null();
+    if (json_is_object(thrown))
+        return json_incref(thrown);
+    const char *message = run->outcome < sizeof words / sizeof *words ? words[run->outcome] : NULL;
+    return json_pack("{s:s}", "message", message != NULL ? message : "The handler failed.");
+}
+
+void envelope_reply_owner(struct request *r, struct action_run *run)
+{
+    if (run->outcome == PLUGIN_BUSY) {
+        reply_failure(r, PLUGIN_BUSY);
+        return;
+    }
+    json_t *events = json_object_get(run->meta, "widget");
+    json_auto_t *rest =
+        json_pack("{s:b, s:o, s:o, s:s, s:b}", "ok",
+                  run->outcome == PLUGIN_RETURNED && !run->reported_error, "error", error_of(run),
+                  "events", json_is_array(events) ? json_incref(events) : json_array(), "runId",
+                  run->run_id, "recorded", run->is_kept);
+    char *tail = jsonx_dump(rest, NULL);
+    size_t n = strlen(tail);
+    char *after = request_alloc(r, n);
+    memcpy(after, tail, n);
+    after[0] = ','; // goes on where the data ends
+    free(tail);
+    reply_add(r, "cache-control", STR("no-store"));
+    char *text = run->data;
+    run->data = NULL;
+    reply_with(r, 200, STR("{\"result\":"), text, run->data_size, str_of(after, n));
+}

@@ -1,0 +1,139 @@
+// Three checks charged together: the visitor's own two first, the instance's, which strangers
+// share, last.
+#include "public-actions/policy.h"
+#include <stdatomic.h>
+#include <stdlib.h>
+#include "edge/route/site.h"
+
+enum {
+    ACTION_PER_MINUTE = 60,
+    ACTION_BURST = 30,
+    VISITOR_PER_MINUTE = 600,
+    INSTANCE_PER_MINUTE = 6000,
+    NETWORK_SHARE = 4, // of an instance's limit one /24 or /48 gets a quarter
+
+    ANSWERED = 1 << 16, // places; a clash gives an action a limit of its own too early
+};
+
+static _Atomic uint64_t answered[ANSWERED];
+
+// --- limits ---
+
+static uint64_t action_hash(const struct target *t, str action)
+{
+    str parts[] = {str_from(t->instance.id), action};
+    uint64_t h = limits_key_of(LIMIT_OTHER, parts, 2);
+    return h != 0 ? h : 1;
+}
+
+void policy_action_answered(const struct target *t, str action)
+{
+    uint64_t h = action_hash(t, action);
+    _Atomic uint64_t *at = &answered[h & (ANSWERED - 1)];
+    if (atomic_load_explicit(at, memory_order_relaxed) != h)
+        atomic_store_explicit(at, h, memory_order_relaxed);
+}
+
+static bool has_answered(const struct target *t, str action)
+{
+    uint64_t h = action_hash(t, action);
+    return atomic_load_explicit(&answered[h & (ANSWERED - 1)], memory_order_relaxed) == h;
+}
+
+static struct limit_policy policy_of(const char *name, struct rate set, uint32_t per_minute,
+                                     uint32_t burst)
+{
+    struct limit_policy p = {.name = name, .quota = per_minute, .burst = burst, .window_s = 60};
+    if (set.per_minute != 0) {
+        p.quota = set.per_minute;
+        p.burst = set.burst != 0 ? set.burst : set.per_minute;
+    }
+    return p;
+}
+
+static struct rate rate_of_action(const struct target *t, str action)
+{
+    for (size_t i = 0; i != t->settings.action_count; ++i)
+        if (str_eq(t->settings.actions[i].action, action))
+            return t->settings.actions[i].rate;
+    return t->settings.visitor_action;
+}
+
+static bool charge(struct request *r, struct limit_check *checks, size_t count,
+                   unsigned *ret_retry_after)
+{
+    char policy[LIMITS_HEADER_ROOM], state[LIMITS_HEADER_ROOM];
+    bool is_allowed = limits_charge(checks, count);
+    limits_headers(checks, count, policy, state, ret_retry_after);
+    reply_add(r, "ratelimit-policy", str_from(policy));
+    reply_add(r, "ratelimit", str_from(state));
+    return is_allowed;
+}
+
+bool policy_charge(struct request *r, const struct target *t, str action, unsigned *ret_retry_after)
+{
+    static const struct rate none = {0};
+    str visitor = limits_visitor(&r->visitor), network = limits_network(&r->visitor);
+    if (t == NULL) {
+        struct limit_check check = {
+            .key = limits_key(LIMIT_OTHER, visitor),
+            .policy = policy_of("unknown", none, ACTION_PER_MINUTE, ACTION_BURST)};
+        return charge(r, &check, 1, ret_retry_after);
+    }
+    bool is_known = has_answered(t, action);
+    str id = str_from(t->instance.id), per_action[] = {id, is_known ? action : STR("*"), visitor},
+        per_visitor[] = {id, visitor}, per_network[] = {id, network};
+    struct limit_policy of_action = policy_of("action", is_known ? rate_of_action(t, action) : none,
+                                              ACTION_PER_MINUTE, ACTION_BURST),
+                        of_visitor = policy_of("visitor", t->settings.visitor, VISITOR_PER_MINUTE,
+                                               VISITOR_PER_MINUTE),
+                        of_instance = policy_of("instance", t->settings.instance,
+                                                INSTANCE_PER_MINUTE, INSTANCE_PER_MINUTE),
+                        of_network = of_instance;
+    of_network.name = "network";
+    of_network.quota = of_instance.quota / NETWORK_SHARE + of_visitor.quota;
+    of_network.burst = of_instance.burst / NETWORK_SHARE + of_visitor.burst;
+    of_network.is_shared = of_instance.is_shared = true;
+    struct limit_check checks[] = {
+        {.key = limits_key_of(LIMIT_ACTION, per_action, 3), .policy = of_action},
+        {.key = limits_key_of(LIMIT_VISITOR, per_visitor, 2), .policy = of_visitor},
+        {.key = limits_key_of(LIMIT_NETWORK, per_network, 2), .policy = of_network},
+        {.key = limits_key(LIMIT_INSTANCE, id), .policy = of_instance},
+    };
+    return charge(r, checks, sizeof checks / sizeof checks[0], ret_retry_after);
+}
+
+// --- origins ---
+
+static uint16_t port_of(const struct request *r, bool is_tls)
+{
+    return r->port != 0 ? r->port : is_tls ? 443 : 80;
+}
+
+// Behind a proxy that ends TLS the scheme we see is http where the page's is https: authorities are
+// compared, and a page over TLS may always call its own host.
+static bool is_own(const struct request *r, str origin)
+{
+    char text[300];
+    if (origin.n >= sizeof text)
+        return false;
+    memcpy(text, origin.p, origin.n);
+    text[origin.n] = '\0';
+    bool is_tls;
+    str host;
+    uint16_t port;
+    if (!site_parse_origin(text, &is_tls, &host, &port) || (r->is_tls && !is_tls))
+        return false;
+    return str_caseeq(host, r->host) && port == port_of(r, is_tls);
+}
+
+enum policy_origin policy_origin(struct request *r, const struct target *t)
+{
+    str origin = request_header(r, HEADER_ORIGIN);
+    if (origin.p == NULL || is_own(r, origin))
+        return POLICY_SAME;
+    for (size_t i = 0; i != t->settings.origin_count; ++i)
+        if (str_eq(t->settings.origins[i], origin))
+            return POLICY_ALLOWED;
+    return POLICY_FOREIGN;
+}

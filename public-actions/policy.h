@@ -1,0 +1,24 @@
+// Who may call an app's actions, and how often: the origin rule of security-rules.md 12 and the
+// rate limits of 18, with their headers (contract §4). Visitor's loop.
+#ifndef STOA_ACTIONS_POLICY_H
+#define STOA_ACTIONS_POLICY_H
+#include "edge/http/request.h"
+#include "edge/limits/limits.h"
+#include "public-actions/target.h"
+
+// `target` NULL: an app that does not exist; who asks for those is held to a limit, too. An action
+// that has never answered shares one limit with all others of its kind, so that made-up names give
+// nobody more. Adds RateLimit-Policy and RateLimit to the reply; false when the request is refused:
+// *ret_retry_after then says for how many seconds.
+bool policy_charge(struct request *r, const struct target *target, str action,
+                   unsigned *ret_retry_after);
+// From now on the action has a limit of its own.
+void policy_action_answered(const struct target *target, str action);
+
+enum policy_origin {
+    POLICY_SAME,    // none was named, or the page's own
+    POLICY_ALLOWED, // on the instance's list: the answer is for it to read
+    POLICY_FOREIGN,
+};
+enum policy_origin policy_origin(struct request *r, const struct target *target);
+#endif

@@ -1,0 +1,309 @@
+// action_run_start → on_owner → (load_secrets → on_secrets) → begin → plugin_start … on_done →
+// record → (on_kept) → finish. All but the loading on the owner loop.
+#include "public-actions/run.h"
+#include <assert.h>
+#include <stdlib.h>
+#include "edge/base/clock.h"
+#include "edge/base/jsonx.h"
+#include "edge/base/log.h"
+#include "edge/base/token.h"
+
+enum { CALL_MAX = 16 * 1024 * 1024, LOG_MAX = 300 * 1024, PAYLOAD_MAX = 64 * 1024 };
+
+struct action_run *action_run_create(struct target *target, enum run_source source, str action)
+{
+    struct action_run *run = calloc(1, sizeof *run);
+    if (run == NULL)
+        abort();
+    assert(action.n < sizeof run->action);
+    run->target = target;
+    run->source = source;
+    memcpy(run->action, action.p, action.n);
+    buf_init(&run->input, CALL_MAX);
+    token_id("run_", run->run_id);
+    return run;
+}
+
+static void forget(char **secret)
+{
+    if (*secret != NULL)
+        explicit_bzero(*secret, strlen(*secret));
+    free(*secret);
+    *secret = NULL;
+}
+
+void action_run_destroy(struct action_run *run)
+{
+    if (run == NULL)
+        return;
+    assert(run->_.bridges == NULL);
+    shared_unref(&run->target->shared);
+    buf_fini(&run->input);
+    json_decref(run->meta);
+    json_decref(run->_.fetch_facts);
+    json_decref(run->_.notice_facts);
+    run_record_destroy(run->_.record);
+    forget(&run->_.secrets);
+    free(run->data);
+    free(run);
+}
+
+// --- beginning ---
+
+static const char *const kinds[RUN_SOURCES] = {
+    [RUN_PUBLIC] = "public", [RUN_WIDGET] = "widget", [RUN_TOOL] = "tool"};
+
+// The body of WORKER_CALL (runtime/protocol.h).
+static void add_call(struct action_run *run, struct buf *to)
+{
+    const struct target *t = run->target;
+    buf_add(to, STR("{\"export\":\"handler\",\"input\":"));
+    buf_add(to, buf_str(&run->input));
+    buf_addf(to, ",\"context\":{\"kind\":\"%s\",\"user\":%s", kinds[run->source], t->user);
+    buf_add(to, STR(",\"userConfig\":"));
+    buf_add(to, str_from(t->config));
+    buf_add(to, STR(",\"secrets\":"));
+    buf_add(to, str_from(run->_.secrets != NULL ? run->_.secrets : "{}"));
+    if (run->actor[0] != '\0')
+        buf_addf(to, ",\"actor\":{\"id\":\"%s\"}", run->actor);
+    if (run->source == RUN_PUBLIC)
+        buf_addf(to, ",\"publicApp\":{\"instanceId\":\"%s\",\"visitorIp\":\"%s\"}", t->instance.id,
+                 run->visitor);
+    else
+        buf_addf(to, ",\"publicApp\":%s", t->widget_app);
+    buf_add(to, STR("}}"));
+}
+
+static struct run_record *make_record(struct action_run *run)
+{
+    const struct target *t = run->target;
+    struct run_record *r = run_record_create();
+    memcpy(r->id, run->run_id, sizeof r->id);
+    memcpy(r->instance_id, t->instance.id, sizeof r->instance_id);
+    memcpy(r->plugin_id, t->instance.plugin_id, sizeof r->plugin_id);
+    memcpy(r->project_id, t->instance.project_id, sizeof r->project_id);
+    memcpy(r->deployment_id, t->deployment_id, sizeof r->deployment_id);
+    memcpy(r->action, run->action, sizeof r->action);
+    memcpy(r->request_id, run->request_id, sizeof r->request_id);
+    memcpy(r->visitor, run->visitor, sizeof r->visitor);
+    memcpy(r->actor, run->actor, sizeof r->actor);
+    r->source = run->source;
+    r->is_preview = t->is_preview;
+    r->started_at = run->_.started_at;
+    r->input_bytes = run->input_bytes;
+    return r;
+}
+
+static void on_bridge(struct plugin_run *plugin, uint32_t call, str op, str args)
+{
+    bridge_ask((struct action_run *)plugin, call, op, args);
+}
+
+static void on_log(struct plugin_run *plugin, str level, str text)
+{
+    struct buf *log = &((struct action_run *)plugin)->_.record->log;
+    if (log->n + 2 * text.n + 64 > LOG_MAX)
+        return;
+    buf_addc(log, '[');
+    jsonx_add_string(log, level);
+    buf_addc(log, ',');
+    jsonx_add_string(log, text);
+    buf_add(log, STR("]\n"));
+}
+
+static void on_done(struct plugin_run *plugin, const struct plugin_answer *answer);
+
+static void begin(struct action_run *run)
+{
+    static const struct plugin_run_calls calls = {on_bridge, on_log, on_done};
+    run->plugin.handler = run->target->handler;
+    run->plugin.calls = &calls;
+    run->plugin.timeout_ms = run->timeout_ms;
+    run->plugin.is_retryable = true;
+    buf_init(&run->plugin.call, CALL_MAX);
+    add_call(run, &run->plugin.call);
+    forget(&run->_.secrets);
+    plugin_start(&run->plugin);
+}
+
+static struct action_run *run_of_job(struct job *j)
+{
+    return (struct action_run *)((char *)j - offsetof(struct action_run, _.secrets_job));
+}
+
+static void load_secrets(struct job *j)
+{
+    struct action_run *run = run_of_job(j);
+    struct fault fault = {0};
+    json_t *secrets = NULL;
+    run->_.secrets_fail = owner_secrets_load(db_of_thread(), &run->target->instance,
+                                             run->target->front, &secrets, &fault);
+    if (run->_.secrets_fail == FAIL_NONE) {
+        run->_.secrets = jsonx_dump(secrets, NULL);
+        owner_forget(secrets);
+    } else {
+        log_warn("the secrets of a run cannot be read", "request=%s instance=%s code=%s detail=%s",
+                 run->request_id, run->target->instance.id, fault.code,
+                 LOG_STR(str_from(fault.log_text)));
+    }
+}
+
+static void on_secrets(struct job *j)
+{
+    struct action_run *run = run_of_job(j);
+    if (run->_.secrets_fail == FAIL_NONE)
+        begin(run);
+    else
+        on_done(&run->plugin, &(struct plugin_answer){.outcome = PLUGIN_BUSY});
+}
+
+static void on_owner(struct loop_message *m)
+{
+    struct action_run *run =
+        (struct action_run *)((char *)m - offsetof(struct action_run, _.start));
+    run->_.started_at = clock_real_ms();
+    run->_.record = make_record(run);
+    if (!run->target->has_secrets) {
+        begin(run);
+        return;
+    }
+    run->_.secrets_job = (struct job){.run = load_secrets, .done = on_secrets};
+    if (pool_post(LANE_LOAD, &run->_.secrets_job) != FAIL_NONE)
+        on_done(&run->plugin, &(struct plugin_answer){.outcome = PLUGIN_BUSY});
+}
+
+// By message even on the owner's own loop: on_finished must never come from inside.
+void action_run_start(struct action_run *run)
+{
+    assert(run->target->handler != NULL);
+    run->_.start.run = on_owner;
+    loop_post(plugin_owner_loop(run->target->instance.project_id), &run->_.start);
+}
+
+// --- ending ---
+
+static const char *outcome_name(const struct action_run *run)
+{
+    static const char *const names[] = {
+        [PLUGIN_THREW] = "handler_error",
+        [PLUGIN_TIMED_OUT] = "handler_timeout",
+        [PLUGIN_CRASHED] = "handler_crashed",
+        [PLUGIN_OUT_OF_MEMORY] = "handler_out_of_memory",
+        [PLUGIN_TOO_LARGE] = "handler_error",
+        [PLUGIN_NOT_LOADED] = "handler_error",
+        [PLUGIN_BUSY] = "busy",
+    };
+    if (run->outcome == PLUGIN_RETURNED)
+        return run->reported_error ? "reported_error" : "ok";
+    return names[run->outcome];
+}
+
+static void take_answer(struct action_run *run, const struct plugin_answer *a)
+{
+    run->outcome = a->outcome;
+    run->meta = a->meta.n != 0 ? jsonx_parse(a->meta, NULL) : NULL;
+    if (run->meta == NULL)
+        run->meta = json_object();
+    run->data = str_dup(a->data.n != 0 ? a->data : STR("null"));
+    run->data_size = a->data.n != 0 ? a->data.n : 4;
+    run->reported_error = json_is_true(json_object_get(run->meta, "dataError")) ||
+                          json_is_true(json_object_get(run->meta, "resultError"));
+}
+
+static void add_error(struct run_record *r, const struct action_run *run)
+{
+    const json_t *error = json_object_get(run->meta, "error");
+    if (error != NULL && run->outcome != PLUGIN_RETURNED) {
+        char *text = jsonx_dump(error, NULL);
+        buf_add(&r->error, str_from(text));
+        free(text);
+    } else if (run->outcome == PLUGIN_TOO_LARGE) {
+        buf_add(&r->error, STR("{\"name\":\"RangeError\",\"message\":\"The answer is larger than "
+                               "1 MiB as JSON.\"}"));
+    }
+}
+
+static void add_facts(struct run_record *r, struct action_run *run)
+{
+    if (run->_.fetch_facts == NULL && run->_.notice_facts == NULL)
+        return;
+    json_auto_t *facts = json_object();
+    if (run->_.fetch_facts != NULL)
+        json_object_set(facts, "fetches", run->_.fetch_facts);
+    if (run->_.notice_facts != NULL)
+        json_object_set(facts, "notices", run->_.notice_facts);
+    char *text = jsonx_dump(facts, NULL);
+    buf_add(&r->facts, str_from(text));
+    free(text);
+}
+
+// What subscribers are told; a payload of more than 64 KiB is left out, and said to be.
+static void add_payload(struct run_record *r, const struct action_run *run)
+{
+    const struct target *t = run->target;
+    buf_addf(
+        &r->payload,
+        "{\"instanceId\":\"%s\",\"instanceSlug\":\"%s\",\"pluginSlug\":\"%s\",\"runId\":\"%s\","
+        "\"actionId\":\"%s\",\"input\":",
+        t->instance.id, t->instance.slug, t->plugin_slug, run->run_id, run->action);
+    if (run->input.n <= PAYLOAD_MAX)
+        buf_add(&r->payload, buf_str(&run->input));
+    else
+        buf_add(&r->payload, STR("null,\"inputLeftOut\":true"));
+    buf_addc(&r->payload, '}');
+}
+
+// A run succeeded when it did not throw and reported no error.
+static void add_events(struct run_record *r, const struct action_run *run)
+{
+    if (run->outcome != PLUGIN_RETURNED || run->reported_error || run->target->is_preview)
+        return;
+    r->events = run_events_match(run->target->front, run->source, str_from(run->action));
+    if (r->events != NULL)
+        add_payload(r, run);
+}
+
+static void finish(struct action_run *run)
+{
+    run->on_finished(run);
+}
+
+static void on_kept(struct loop_message *m)
+{
+    struct action_run *run =
+        (struct action_run *)((char *)m - offsetof(struct action_run, _.kept.message));
+    run->is_kept = run->_.kept.fail == FAIL_NONE;
+    finish(run);
+}
+
+// Filled in here, on the loop, and given away: nothing of it is looked at again.
+static void record(struct action_run *run, const struct plugin_answer *a)
+{
+    struct run_record *r = run->_.record;
+    run->_.record = NULL;
+    r->outcome = outcome_name(run);
+    r->queued_ms = (uint32_t)(a->queued_us / 1000);
+    r->ran_ms = (uint32_t)(a->ran_us / 1000);
+    r->output_bytes = (uint32_t)run->data_size;
+    r->queries = run->_.queries;
+    r->fetches = run->_.fetches;
+    add_error(r, run);
+    add_facts(r, run);
+    add_events(r, run);
+    run->is_kept = true;
+    if (r->events == NULL) {
+        runs_record(r, NULL, NULL);
+        finish(run);
+        return;
+    }
+    run->_.kept.message.run = on_kept;
+    runs_record(r, loop_self(), &run->_.kept);
+}
+
+static void on_done(struct plugin_run *plugin, const struct plugin_answer *answer)
+{
+    struct action_run *run = (struct action_run *)plugin;
+    bridge_cancel_all(run);
+    take_answer(run, answer);
+    record(run, answer);
+}

@@ -1,0 +1,58 @@
+// One run of a handler, from its input to its record: on the project's owner loop, whoever asked
+// for it and from wherever. It loads the secrets the run needs, answers what the handler asks for
+// (bridge.c), writes the record and its events, and then says that it is over.
+#ifndef STOA_ACTIONS_RUN_H
+#define STOA_ACTIONS_RUN_H
+#include "public-actions/runs/runs.h"
+#include "public-actions/target.h"
+
+enum { RUN_FETCHES_MAX = 10, RUN_NOTICES_MAX = 20, RUN_ACTION_ROOM = 65 };
+
+struct action_run {
+    struct plugin_run plugin; // first
+    // Filled in by whoever starts it.
+    struct target *target; // taken
+    enum run_source source;
+    char action[RUN_ACTION_ROOM];
+    char request_id[TOKEN_REQUEST_ID_ROOM];
+    char visitor[46];                // "": the owner's side
+    char actor[CATALOG_ID_ROOM + 8]; // the acting member; "": a visitor
+    uint32_t timeout_ms;
+    uint32_t input_bytes;
+    struct buf input; // the JSON of the handler's `input`; taken
+    // Once, on the owner loop; what follows is valid until action_run_destroy, which is the
+    // starter's to call.
+    void (*on_finished)(struct action_run *run);
+    void *arg;
+
+    enum plugin_outcome outcome;
+    bool is_kept;        // false: its events could not be written; nothing may be promised
+    bool reported_error; // the data that was responded, or the result, has error: true
+    json_t *meta;        // protocol.h, WORKER_RESULT; never NULL
+    char *data;          // the data's JSON; "null" for undefined
+    size_t data_size;
+    char run_id[CATALOG_ID_ROOM];
+
+    struct action_run_state {
+        struct loop_message start;
+        struct job secrets_job;
+        char *secrets; // JSON, forgotten as soon as it was handed over
+        enum fail secrets_fail;
+        struct bridge *bridges; // under way
+        unsigned fetches, queries, notices;
+        json_t *fetch_facts, *notice_facts;
+        struct run_record *record;
+        struct run_kept kept;
+        int64_t started_at;
+    } _;
+};
+
+struct action_run *action_run_create(struct target *target, enum run_source source, str action);
+// Any loop thread, or a pool thread. on_finished is never called from inside.
+void action_run_start(struct action_run *run);
+void action_run_destroy(struct action_run *run);
+
+// --- bridge.c: what handlers ask for ---
+void bridge_ask(struct action_run *run, uint32_t call, str op, str args);
+void bridge_cancel_all(struct action_run *run);
+#endif
