@@ -40,6 +40,15 @@ struct settings {
     char *state_user;  // whom the private cluster runs as when started as root
     char *server_user; // and the server
     char *cage_user;   // and what parses strangers' bytes
+    // plugins' data
+    char *plugin_database;           // as `database`
+    char *plugin_database_provision; // the same server, as a role that makes databases and roles
+    bool plugin_database_shared;     // plugin_database_shared: accepted
+    char *plugin_user;               // whom that private cluster runs as when started as root
+    char *managed_db_functions;      // on | off
+    uint64_t managed_db_connections, managed_db_connections_per_project,
+        managed_db_connections_per_plugin;
+    uint64_t managed_db_project_bytes;
     // size
     uint64_t threads; // loops; 0 = one per core
     uint64_t api_threads, ingest_threads, load_threads;
@@ -60,7 +69,8 @@ struct settings {
                       // the data directory
 
     // Not in the table: what the supervisor adds.
-    char *listeners; // "apps 127.0.0.1:43210\n…", in the order of their descriptors
+    bool has_private_plugins; // plugin_database is a cluster of our own
+    char *listeners;          // "apps 127.0.0.1:43210\n…", in the order of their descriptors
     struct settings_certificate certificates[SETTINGS_CERTIFICATES_MAX]; // of tls_certificate
     size_t certificate_count;
 };

@@ -11,7 +11,7 @@
 #include "edge/base/log.h"
 #include "edge/listen.h"
 
-enum { ADMIN_TOKEN_MIN = 16, PATH_ROOM = 1024, PEM_MAX = 256 << 10 };
+enum { ADMIN_TOKEN_MIN = 16, PATH_ROOM = 1024, PEM_MAX = 256 << 10, PRIVATE_CONNECTIONS = 260 };
 
 // --- addresses ---
 
@@ -106,6 +106,8 @@ static void check_users(struct settings_load *l)
     check_user(l, "cage_user", s->cage_user);
     if (s->database[0] == '\0')
         check_user(l, "state_user", s->state_user);
+    if (s->plugin_database[0] == '\0')
+        check_user(l, "plugin_user", s->plugin_user);
     if (strcmp(s->cage_user, s->server_user) == 0)
         settings_complain(l, "cage_user",
                           "It is server_user too: what parses strangers' files would have the "
@@ -115,6 +117,11 @@ static void check_users(struct settings_load *l)
         settings_complain(l, "state_user",
                           "It is server_user or cage_user too; each needs its "
                           "own.");
+    if (s->plugin_database[0] == '\0' &&
+        (strcmp(s->plugin_user, s->server_user) == 0 || strcmp(s->plugin_user, s->cage_user) == 0 ||
+         strcmp(s->plugin_user, s->state_user) == 0))
+        settings_complain(l, "plugin_user",
+                          "It is server_user, cage_user or state_user too; each needs its own.");
 }
 
 // As root, the other users must be able to pass through every directory above.
@@ -131,12 +138,33 @@ static void check_data(struct settings_load *l)
         settings_complain(l, "data", "PostgreSQL's settings cannot hold a path with a quote.");
 }
 
-static void check_database(struct settings_load *l)
+static void check_url(struct settings_load *l, const char *name, const char *text)
 {
-    str url = str_from(l->s->database);
+    str url = str_from(text);
     if (url.n != 0 && !str_starts(url, STR("postgresql://")) &&
         !str_starts(url, STR("postgres://")))
-        settings_complain(l, "database", "Write postgresql://USER:PASSWORD@HOST:PORT/NAME.");
+        settings_complain(l, name, "Write postgresql://USER:PASSWORD@HOST:PORT/NAME.");
+}
+
+static void check_databases(struct settings_load *l)
+{
+    const struct settings *s = l->s;
+    check_url(l, "database", s->database);
+    check_url(l, "plugin_database", s->plugin_database);
+    check_url(l, "plugin_database_provision", s->plugin_database_provision);
+    if (s->plugin_database[0] == '\0' && s->plugin_database_provision[0] != '\0')
+        settings_complain(l, "plugin_database_provision", "Set plugin_database too.");
+    if (s->managed_db_connections_per_project > s->managed_db_connections)
+        settings_complain(l, "managed_db_connections_per_project",
+                          "It is more than managed_db_connections.");
+    if (s->managed_db_connections_per_plugin > s->managed_db_connections_per_project)
+        settings_complain(l, "managed_db_connections_per_plugin",
+                          "It is more than managed_db_connections_per_project.");
+    if (s->plugin_database[0] == '\0' && s->managed_db_connections > PRIVATE_CONNECTIONS)
+        settings_complain(l, "managed_db_connections",
+                          "The private PostgreSQL has room for %d, and for owners' own sessions "
+                          "beside them.",
+                          PRIVATE_CONNECTIONS);
 }
 
 static void check_numbers(struct settings_load *l)
@@ -263,6 +291,6 @@ void settings_check(struct settings_load *l)
     settings_check_tls(l);
     settings_check_origins(l);
     check_users(l);
-    check_database(l);
+    check_databases(l);
     check_numbers(l);
 }

@@ -25,10 +25,12 @@
 
 enum {
     LISTENERS_MAX = PROCESS_FDS_MAX - LISTEN_FD_FIRST,
-    STABLE_MS = 10000,      // a life this long ends the back-off
-    STOP_GRACE_MS = 2000,   // beyond shutdown_timeout, which the server keeps itself
-    TEND_MS = 60000,        // how often the cluster's log is looked at
-    MESSAGES_PER_TURN = 64, // of the server, before signals are looked at again
+    STABLE_MS = 10000,        // a life this long ends the back-off
+    PLUGINS_GRACE_MS = 10000, // how long the plugins' cluster may keep the server waiting
+    ADVANCE_MS = 20,          // between two looks at a cluster on its way
+    STOP_GRACE_MS = 2000,     // beyond shutdown_timeout, which the server keeps itself
+    TEND_MS = 60000,          // how often the cluster's log is looked at
+    MESSAGES_PER_TURN = 64,   // of the server, before signals are looked at again
 };
 
 struct backoff {
@@ -41,17 +43,26 @@ struct user {
     gid_t gid;
 };
 
+// A private PostgreSQL. One that has answered once is only ever started again; until then it is
+// on its way.
+struct cluster {
+    struct private_postgres *postgres; // NULL: an external database
+    struct backoff backoff;
+    bool has_answered;
+    uint64_t advance_at; // monotonic ms; 0: not on its way
+};
+enum { STATE, PLUGINS, CLUSTERS };
+
 struct supervisor {
     struct settings *settings;
     int argc; // the flags, for a reload
     char **argv;
     int lock, signals;
-    struct user server_user, state_user, cage_user; // 0: ours
+    struct user server_user, state_user, plugin_user, cage_user; // 0: ours
     struct listener_fd listeners[LISTENERS_MAX];
     size_t listener_count;
 
-    struct private_postgres *postgres; // NULL: an external database
-    struct backoff postgres_backoff;
+    struct cluster clusters[CLUSTERS];
     uint64_t tend_at;
 
     pid_t server; // 0: none
@@ -95,6 +106,12 @@ static void fill_origin(char **origin, const struct supervisor *sv, enum listene
     *origin = str_dup(str_from(url));
 }
 
+static void fill_url(char **setting, const char *url)
+{
+    free(*setting);
+    *setting = str_dup(str_from(url));
+}
+
 // What the settings leave to us: so that a server and a reload see the same.
 static void complete(const struct supervisor *sv, struct settings *s)
 {
@@ -102,9 +119,14 @@ static void complete(const struct supervisor *sv, struct settings *s)
     fill_origin(&s->console_origin, sv, LISTENER_CONSOLE);
     free(s->listeners);
     s->listeners = listen_pack(sv->listeners, sv->listener_count);
-    if (sv->postgres != NULL) {
-        free(s->database);
-        s->database = str_dup(str_from(private_postgres_url(sv->postgres)));
+    const struct private_postgres *state = sv->clusters[STATE].postgres,
+                                  *plugins = sv->clusters[PLUGINS].postgres;
+    if (state != NULL)
+        fill_url(&s->database, private_postgres_url(state));
+    s->has_private_plugins = plugins != NULL;
+    if (plugins != NULL) {
+        fill_url(&s->plugin_database, private_postgres_url(plugins));
+        fill_url(&s->plugin_database_provision, private_postgres_provision_url(plugins));
     }
 }
 
@@ -300,44 +322,108 @@ static void tell_ended(struct supervisor *sv, uint32_t number, int status)
 
 // --- PostgreSQL's life ---
 
-static enum fail postgres_start(struct supervisor *sv, struct fault *fault)
+static void create_cluster(struct supervisor *sv, int which, const struct cluster_profile *profile,
+                           const char *url, const struct user *user)
 {
-    struct private_postgres_options o = {.name = "state",
-                                         .data = sv->settings->data,
-                                         .uid = sv->state_user.uid,
-                                         .gid = sv->state_user.gid,
-                                         .server_uid = sv->server_user.uid,
-                                         .server_gid = sv->server_user.gid};
-    if (sv->settings->database[0] != '\0')
-        return FAIL_NONE;
+    if (url[0] == '\0')
+        sv->clusters[which].postgres = private_postgres_create(
+            &(struct private_postgres_options){.profile = profile,
+                                               .data = sv->settings->data,
+                                               .uid = user->uid,
+                                               .gid = user->gid,
+                                               .server_uid = sv->server_user.uid,
+                                               .server_gid = sv->server_user.gid});
+}
+
+static void cluster_answers(struct cluster *c, uint64_t since)
+{
+    backoff_started(&c->backoff);
+    c->has_answered = true;
+    c->advance_at = 0;
+    log_info("PostgreSQL answers", "cluster=%s pid=%d ms=%u", private_postgres_name(c->postgres),
+             (int)private_postgres_pid(c->postgres), (unsigned)(clock_monotonic_ms() - since));
+}
+
+// Without the one for plugins' data everything else goes on: it is tried again.
+static void cluster_failed(struct cluster *c, const struct fault *fault)
+{
+    c->advance_at = 0;
+    unsigned pause = backoff_ended(&c->backoff);
+    log_error("PostgreSQL could not be started", "cluster=%s in_ms=%u reason=%s",
+              private_postgres_name(c->postgres), pause, LOG_STR(str_from(fault->public_text)));
+}
+
+static void judge_others(struct cluster *c, enum fail fail, uint64_t start,
+                         const struct fault *fault)
+{
+    backoff_started(&c->backoff);
+    if (fail == FAIL_NONE)
+        cluster_answers(c, start);
+    else if (fail == FAIL_BUSY)
+        c->advance_at = clock_monotonic_ms();
+    else
+        cluster_failed(c, fault);
+}
+
+static enum fail clusters_start(struct supervisor *sv, struct fault *fault)
+{
+    const struct settings *s = sv->settings;
+    struct cluster *state = &sv->clusters[STATE], *plugins = &sv->clusters[PLUGINS];
+    create_cluster(sv, STATE, &private_postgres_state, s->database, &sv->state_user);
+    create_cluster(sv, PLUGINS, &private_postgres_plugins, s->plugin_database, &sv->plugin_user);
+    struct private_postgres *list[CLUSTERS] = {state->postgres, plugins->postgres};
     uint64_t start = clock_monotonic_ms();
-    enum fail fail = private_postgres_start(&o, &sv->postgres, fault);
-    if (fail != FAIL_NONE)
-        return fail;
-    backoff_started(&sv->postgres_backoff);
-    log_info("PostgreSQL answers", "pid=%d ms=%u", (int)private_postgres_pid(sv->postgres),
-             (unsigned)(clock_monotonic_ms() - start));
+    enum fail others = FAIL_BUSY, fail = FAIL_NONE;
+    if (state->postgres != NULL) {
+        fail = private_postgres_start(list, plugins->postgres != NULL ? 2 : 1, PLUGINS_GRACE_MS,
+                                      &others, fault);
+        if (fail != FAIL_NONE)
+            return fail;
+        cluster_answers(state, start);
+    }
+    if (plugins->postgres != NULL)
+        judge_others(plugins, others, start, fault);
     return FAIL_NONE;
 }
 
-static void postgres_ended(struct supervisor *sv, int status)
-{
-    private_postgres_ended(sv->postgres);
-    if (sv->is_stopping)
-        return;
-    unsigned pause = backoff_ended(&sv->postgres_backoff);
-    log_error("PostgreSQL ended; starting it again", "status=\"%s\" in_ms=%u",
-              process_status_text(status), pause);
-}
-
-static void postgres_again(struct supervisor *sv)
+static void cluster_advance(struct cluster *c)
 {
     struct fault fault;
-    backoff_started(&sv->postgres_backoff);
-    if (private_postgres_restart(sv->postgres, &fault) == FAIL_NONE)
+    enum fail fail = private_postgres_advance(c->postgres, &fault);
+    if (fail == FAIL_BUSY)
+        c->advance_at = clock_monotonic_ms() + ADVANCE_MS;
+    else if (fail == FAIL_NONE)
+        cluster_answers(c, c->backoff.started);
+    else
+        cluster_failed(c, &fault);
+}
+
+static void cluster_ended(struct supervisor *sv, struct cluster *c, int status)
+{
+    private_postgres_ended(c->postgres, status);
+    if (sv->is_stopping || !c->has_answered)
         return;
-    log_error("PostgreSQL could not be started", "reason=%s", LOG_STR(str_from(fault.public_text)));
-    backoff_ended(&sv->postgres_backoff);
+    unsigned pause = backoff_ended(&c->backoff);
+    log_error("PostgreSQL ended; starting it again", "cluster=%s status=\"%s\" in_ms=%u",
+              private_postgres_name(c->postgres), process_status_text(status), pause);
+}
+
+static void cluster_again(struct cluster *c)
+{
+    struct fault fault;
+    backoff_started(&c->backoff);
+    if (!c->has_answered)
+        cluster_advance(c);
+    else if (private_postgres_restart(c->postgres, &fault) != FAIL_NONE)
+        cluster_failed(c, &fault);
+}
+
+static struct cluster *cluster_of(struct supervisor *sv, pid_t pid)
+{
+    for (struct cluster *c = sv->clusters; c != sv->clusters + CLUSTERS; ++c)
+        if (c->postgres != NULL && pid == private_postgres_pid(c->postgres))
+            return c;
+    return NULL;
 }
 
 // --- signals ---
@@ -348,10 +434,11 @@ static void reap(struct supervisor *sv)
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         uint32_t number;
+        struct cluster *c = cluster_of(sv, pid);
         if (pid == sv->server)
             server_ended(sv, status);
-        else if (sv->postgres != NULL && pid == private_postgres_pid(sv->postgres))
-            postgres_ended(sv, status);
+        else if (c != NULL)
+            cluster_ended(sv, c, status);
         else if (workers_take(&sv->workers, pid, &number))
             tell_ended(sv, number, status);
     }
@@ -385,7 +472,9 @@ static void stop(struct supervisor *sv)
     ready_notify("STOPPING=1");
     sv->is_stopping = true;
     sv->stop_deadline = now + sv->settings->shutdown_timeout + STOP_GRACE_MS;
-    sv->server_backoff.due = sv->postgres_backoff.due = 0;
+    sv->server_backoff.due = 0;
+    for (struct cluster *c = sv->clusters; c != sv->clusters + CLUSTERS; ++c)
+        c->backoff.due = c->advance_at = 0;
     close_listeners(sv);
     if (sv->server == 0)
         sv->is_done = true;
@@ -473,7 +562,10 @@ static int wait_ms(const struct supervisor *sv)
 {
     uint64_t at = UINT64_MAX, now = clock_monotonic_ms();
     sooner(&at, sv->server_backoff.due);
-    sooner(&at, sv->postgres_backoff.due);
+    for (const struct cluster *c = sv->clusters; c != sv->clusters + CLUSTERS; ++c) {
+        sooner(&at, c->backoff.due);
+        sooner(&at, c->advance_at);
+    }
     sooner(&at, sv->tend_at);
     if (sv->server != 0)
         sooner(&at, sv->stop_deadline);
@@ -485,16 +577,25 @@ static bool is_due(uint64_t at)
     return at != 0 && at <= clock_monotonic_ms();
 }
 
+static void tend(struct supervisor *sv)
+{
+    for (struct cluster *c = sv->clusters; c != sv->clusters + CLUSTERS; ++c)
+        if (c->has_answered)
+            private_postgres_tend(c->postgres);
+    sv->tend_at = clock_monotonic_ms() + TEND_MS;
+}
+
 static void on_time(struct supervisor *sv)
 {
     if (is_due(sv->server_backoff.due))
         server_start(sv);
-    if (is_due(sv->postgres_backoff.due))
-        postgres_again(sv);
-    if (is_due(sv->tend_at)) {
-        private_postgres_tend(sv->postgres);
-        sv->tend_at = clock_monotonic_ms() + TEND_MS;
-    }
+    for (struct cluster *c = sv->clusters; c != sv->clusters + CLUSTERS; ++c)
+        if (is_due(c->backoff.due))
+            cluster_again(c);
+        else if (is_due(c->advance_at))
+            cluster_advance(c);
+    if (is_due(sv->tend_at))
+        tend(sv);
     if (sv->server != 0 && is_due(sv->stop_deadline)) {
         log_warn("the server did not stop in time", "pid=%d", (int)sv->server);
         kill(sv->server, SIGKILL);
@@ -553,6 +654,7 @@ static enum fail prepare(struct supervisor *sv, struct fault *fault)
     const struct settings *s = sv->settings;
     sv->server_user = find_user(s->server_user);
     sv->state_user = find_user(s->state_user);
+    sv->plugin_user = find_user(s->plugin_user);
     sv->cage_user = find_user(s->cage_user);
     enum fail fail =
         data_directory_open(s, sv->server_user.uid, sv->server_user.gid, &sv->lock, fault);
@@ -563,11 +665,11 @@ static enum fail prepare(struct supervisor *sv, struct fault *fault)
     log_info("starting", "version=%s data=%s cage=\"%s\"", STOA_VERSION, s->data, cage_layers());
     fail = open_listeners(sv, fault);
     if (fail == FAIL_NONE)
-        fail = postgres_start(sv, fault);
+        fail = clusters_start(sv, fault);
     if (fail != FAIL_NONE)
         return fail;
     complete(sv, sv->settings);
-    sv->tend_at = sv->postgres != NULL ? clock_monotonic_ms() + TEND_MS : 0;
+    sv->tend_at = clock_monotonic_ms() + TEND_MS;
     return FAIL_NONE;
 }
 
@@ -575,7 +677,8 @@ static void end(struct supervisor *sv)
 {
     workers_kill_all(&sv->workers);
     drop_control(sv);
-    private_postgres_stop(sv->postgres);
+    for (struct cluster *c = sv->clusters; c != sv->clusters + CLUSTERS; ++c)
+        private_postgres_stop(c->postgres);
     if (sv->lock >= 0)
         ready_remove(sv->settings);
     close_listeners(sv);

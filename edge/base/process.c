@@ -81,7 +81,9 @@ static void drop_rights(const struct process_plan *plan, int report)
 static void limit(const struct process_plan *plan)
 {
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    struct rlimit files;
+    struct rlimit files, space = {plan->address_space, plan->address_space};
+    if (plan->address_space != 0)
+        setrlimit(RLIMIT_AS, &space);
     if (plan->all_descriptors && getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);

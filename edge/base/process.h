@@ -14,11 +14,12 @@ struct process_plan {
     const char *directory;          // working directory; NULL: "/"
     uid_t uid; // dropped to when we are root and it is not 0; else ours is kept
     gid_t gid;
-    gid_t extra_group;    // the one supplementary group, when dropped; 0: none
-    const int *fds;       // fds[i] becomes descriptor i; -1: /dev/null. All others are closed
-    size_t fd_count;      // at least 3, at most PROCESS_FDS_MAX
-    int death_signal;     // what it gets when we end, however we end
-    bool all_descriptors; // RLIMIT_NOFILE raised to the hard limit
+    gid_t extra_group;      // the one supplementary group, when dropped; 0: none
+    const int *fds;         // fds[i] becomes descriptor i; -1: /dev/null. All others are closed
+    size_t fd_count;        // at least 3, at most PROCESS_FDS_MAX
+    int death_signal;       // what it gets when we end, however we end
+    bool all_descriptors;   // RLIMIT_NOFILE raised to the hard limit
+    uint64_t address_space; // RLIMIT_AS, of each process it becomes; 0: as ours
 };
 
 // Forks and executes. Besides the plan: a session of its own (so that Ctrl-C at a terminal reaches

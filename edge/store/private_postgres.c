@@ -1,7 +1,9 @@
-// Running the cluster: a stale one is stopped first, by its own program and as its own user; ours
+// Running the clusters: a stale one is stopped first, by its own program and as its own user; ours
 // is a child of the supervisor, so that its end is told by waitpid, and the supervisor's end tells
-// it to stop.
+// it to stop. A start is a walk through enum cluster_step, of which each but the last waits for a
+// child: so that two clusters are made side by side.
 #include "edge/store/private_postgres_internal.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -16,8 +18,9 @@
 
 enum {
     READY_MS = 60000,
+    PATIENCE_MS = 5000,
+    RETRY_MS = 200,
     POLL_NS = 10000000,
-    RETRY_NS = 200000000,
     FAST_MS = 15000,
     IMMEDIATE_MS = 5000,
     GOING_TURNS = 500, // of POLL_NS
@@ -84,7 +87,7 @@ static enum fail stop_stale(struct private_postgres *p, struct fault *fault)
     }
     log_warn("stopping a PostgreSQL that an earlier run left behind", "pid=%d", (int)pid);
     char *stop[] = {"pg_ctl", "stop", "-D", p->cluster, "-m", "fast", "-w", "-t", "60", NULL};
-    enum fail fail = cluster_run(p, "pg_ctl", stop, -1, fault);
+    enum fail fail = cluster_run(p, "pg_ctl", stop, fault);
     // it may have been on its way out already: its file gone before pg_ctl looked, itself not yet
     for (int i = 0; fail != FAIL_NONE && i != GOING_TURNS; ++i) {
         if (kill(pid, 0) != 0)
@@ -102,6 +105,130 @@ static enum fail launch(struct private_postgres *p, struct fault *fault)
     return cluster_start(p, "postgres", postgres, -1, SIGINT, &p->pid, fault);
 }
 
+// --- the steps: FAIL_NONE when it went on to another, FAIL_BUSY while its child is at work ---
+
+static enum fail look_around(struct private_postgres *p, struct fault *fault)
+{
+    enum fail fail = cluster_make_home(p, fault);
+    if (fail == FAIL_NONE)
+        fail = cluster_find_programs(p, fault);
+    p->step = CLUSTER_THERE;
+    if (fail != FAIL_NONE || cluster_version(p) != 0)
+        return fail;
+    p->step = CLUSTER_INIT;
+    return cluster_begin_init(p, fault);
+}
+
+static enum fail after_init(struct private_postgres *p, struct fault *fault)
+{
+    enum fail fail = cluster_judge(p, "initdb", p->status, fault);
+    p->step = CLUSTER_ROLES;
+    return fail == FAIL_NONE ? cluster_begin_roles(p, fault) : fail;
+}
+
+static enum fail after_roles(struct private_postgres *p, struct fault *fault)
+{
+    enum fail fail = cluster_judge(p, "postgres", p->status, fault);
+    p->step = CLUSTER_THERE;
+    return fail == FAIL_NONE ? cluster_settle(p, fault) : fail;
+}
+
+static enum fail first_launch(struct private_postgres *p, struct fault *fault)
+{
+    enum fail fail;
+    if ((fail = stop_stale(p, fault)) != FAIL_NONE ||
+        (fail = cluster_make_sockets(p, fault)) != FAIL_NONE ||
+        (fail = cluster_write_settings(p, fault)) != FAIL_NONE)
+        return fail;
+    private_postgres_tend(p);
+    p->since = clock_monotonic_ms();
+    p->step = CLUSTER_AWAIT;
+    return launch(p, fault);
+}
+
+// After a kill -9 of everything, the dead one's children may hold its memory for a moment longer:
+// PostgreSQL then refuses to start, and is asked again for a while.
+static enum fail launch_again(struct private_postgres *p, struct fault *fault)
+{
+    uint64_t now = clock_monotonic_ms();
+    if (now >= p->since + PATIENCE_MS) {
+        cluster_quote_log(p);
+        return fault_set(fault, FAIL_INTERNAL, "private_postgres",
+                         "The private PostgreSQL does not start (%s); its log is "
+                         "%s/postgres.log.",
+                         process_status_text(p->status), p->home);
+    }
+    if (p->due == 0)
+        p->due = now + RETRY_MS;
+    if (now < p->due)
+        return FAIL_BUSY;
+    p->due = 0;
+    return launch(p, fault);
+}
+
+static enum fail await_answer(struct private_postgres *p, struct fault *fault)
+{
+    bool is_ready;
+    if (read_pid_file(p, &is_ready) == p->pid && is_ready) {
+        p->step = CLUSTER_UP;
+        return FAIL_NONE;
+    }
+    if (clock_monotonic_ms() < p->since + READY_MS)
+        return FAIL_BUSY;
+    cluster_quote_log(p);
+    return fault_set(fault, FAIL_INTERNAL, "private_postgres",
+                     "The private PostgreSQL did not answer within %d s; its log is "
+                     "%s/postgres.log.",
+                     READY_MS / 1000, p->home);
+}
+
+static enum fail go_on(struct private_postgres *p, struct fault *fault)
+{
+    bool is_at_work = p->pid != 0;
+    switch (p->step) {
+    case CLUSTER_NEW:
+        return look_around(p, fault);
+    case CLUSTER_INIT:
+        return is_at_work ? FAIL_BUSY : after_init(p, fault);
+    case CLUSTER_ROLES:
+        return is_at_work ? FAIL_BUSY : after_roles(p, fault);
+    case CLUSTER_THERE:
+        return first_launch(p, fault);
+    case CLUSTER_AWAIT:
+        return is_at_work ? await_answer(p, fault) : launch_again(p, fault);
+    case CLUSTER_UP:
+        break;
+    }
+    return FAIL_NONE;
+}
+
+// Of its children PostgreSQL itself takes care when it is asked so.
+static void drop_child(struct private_postgres *p)
+{
+    int status;
+    if (p->pid != 0 && kill(p->pid, p->step == CLUSTER_AWAIT ? SIGQUIT : SIGKILL) == 0 &&
+        !process_wait(p->pid, IMMEDIATE_MS, &status))
+        log_error("it still runs; the next start will stop it", "pid=%d", (int)p->pid);
+    p->pid = 0;
+}
+
+enum fail private_postgres_advance(struct private_postgres *p, struct fault *fault)
+{
+    if (p->uid == 0)
+        return fault_set(fault, FAIL_INTERNAL, "private_postgres",
+                         "PostgreSQL does not run as root.");
+    enum fail fail = FAIL_NONE;
+    while (fail == FAIL_NONE && p->step != CLUSTER_UP)
+        fail = go_on(p, fault);
+    if (fail != FAIL_NONE && fail != FAIL_BUSY) {
+        drop_child(p);
+        p->step = CLUSTER_NEW;
+    }
+    return fail;
+}
+
+// --- the start of all ---
+
 static bool is_interrupted(void)
 {
     sigset_t set;
@@ -109,93 +236,81 @@ static bool is_interrupted(void)
            (sigismember(&set, SIGINT) == 1 || sigismember(&set, SIGTERM) == 1);
 }
 
-// FAIL_NONE: it answers. FAIL_BUSY: interrupted. FAIL_UPSTREAM: it ended.
-static enum fail await_ready(struct private_postgres *p, uint64_t deadline, int *ret_status)
+static enum fail advance_waiting(struct private_postgres *p, struct fault *fault)
 {
+    int status;
+    if (p->pid != 0 && waitpid(p->pid, &status, WNOHANG) == p->pid)
+        private_postgres_ended(p, status);
+    return private_postgres_advance(p, fault);
+}
+
+// FAIL_BUSY while one of them is on its way, else the first failure.
+static enum fail advance_others(struct private_postgres *const *list, enum fail *each, size_t count,
+                                struct fault *fault)
+{
+    enum fail all = FAIL_NONE;
+    for (size_t i = 1; i != count; ++i) {
+        if (each[i] == FAIL_BUSY)
+            each[i] = advance_waiting(list[i], fault);
+        if (each[i] == FAIL_BUSY || (all == FAIL_NONE && each[i] != FAIL_NONE))
+            all = each[i];
+    }
+    return all;
+}
+
+enum fail private_postgres_start(struct private_postgres *const *list, size_t count,
+                                 unsigned grace_ms, enum fail *ret_others, struct fault *fault)
+{
+    enum fail each[CLUSTERS_MAX];
+    struct fault other;
+    uint64_t grace = 0;
+    assert(count >= 1 && count <= CLUSTERS_MAX);
+    for (size_t i = 0; i != count; ++i)
+        each[i] = FAIL_BUSY;
     for (;;) {
-        bool is_ready;
-        if (read_pid_file(p, &is_ready) == p->pid && is_ready)
-            return FAIL_NONE;
-        if (waitpid(p->pid, ret_status, WNOHANG) == p->pid) {
-            p->pid = 0;
-            return FAIL_UPSTREAM;
-        }
+        if (each[0] == FAIL_BUSY)
+            each[0] = advance_waiting(list[0], fault);
+        *ret_others = advance_others(list, each, count, &other);
+        if (each[0] == FAIL_NONE && grace == 0)
+            grace = clock_monotonic_ms() + grace_ms;
+        bool is_over = *ret_others != FAIL_BUSY || clock_monotonic_ms() >= grace;
+        if (each[0] != FAIL_BUSY && (each[0] != FAIL_NONE || is_over))
+            break;
         if (is_interrupted())
-            return FAIL_BUSY;
-        if (clock_monotonic_ms() >= deadline)
-            return FAIL_TIMEOUT;
+            return fault_set(fault, FAIL_BUSY, "interrupted", "Stopped while starting.");
         nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
     }
+    if (each[0] == FAIL_NONE && *ret_others != FAIL_NONE && *ret_others != FAIL_BUSY)
+        *fault = other;
+    return each[0];
 }
 
-// After a kill -9 of everything, the dead one's children may hold its memory for a moment longer:
-// PostgreSQL then refuses to start, and is asked again for a while.
-static enum fail launch_until_ready(struct private_postgres *p, struct fault *fault)
-{
-    uint64_t start = clock_monotonic_ms(), patience = start + 5000;
-    for (;;) {
-        int status = 0;
-        enum fail fail = launch(p, fault);
-        if (fail != FAIL_NONE)
-            return fail;
-        fail = await_ready(p, start + READY_MS, &status);
-        if (fail == FAIL_NONE)
-            return FAIL_NONE;
-        if (fail == FAIL_BUSY)
-            return fault_set(fault, FAIL_BUSY, "interrupted", "Stopped while starting.");
-        if (fail == FAIL_TIMEOUT) {
-            cluster_quote_log(p);
-            return fault_set(fault, FAIL_INTERNAL, "private_postgres",
-                             "The private PostgreSQL did not answer within %d s; its log is "
-                             "%s/postgres.log.",
-                             READY_MS / 1000, p->home);
-        }
-        if (clock_monotonic_ms() >= patience) {
-            cluster_quote_log(p);
-            return fault_set(fault, FAIL_INTERNAL, "private_postgres",
-                             "The private PostgreSQL does not start (%s); its log is "
-                             "%s/postgres.log.",
-                             process_status_text(status), p->home);
-        }
-        nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
-    }
-}
+// --- one of them ---
 
-static enum fail start(struct private_postgres *p, const char *data, struct fault *fault)
-{
-    enum fail fail;
-    if ((fail = cluster_make_home(p, data, fault)) != FAIL_NONE ||
-        (fail = cluster_find_programs(p, fault)) != FAIL_NONE ||
-        (fail = cluster_create(p, fault)) != FAIL_NONE ||
-        (fail = stop_stale(p, fault)) != FAIL_NONE ||
-        (fail = cluster_make_sockets(p, data, fault)) != FAIL_NONE ||
-        (fail = cluster_write_settings(p, fault)) != FAIL_NONE)
-        return fail;
-    private_postgres_tend(p);
-    return launch_until_ready(p, fault);
-}
-
-enum fail private_postgres_start(const struct private_postgres_options *o,
-                                 struct private_postgres **ret, struct fault *fault)
+struct private_postgres *private_postgres_create(const struct private_postgres_options *o)
 {
     struct private_postgres *p = calloc(1, sizeof *p);
     if (p == NULL)
         abort();
     bool is_root = o->uid != 0;
-    snprintf(p->name, sizeof p->name, "%s", o->name);
+    p->profile = o->profile;
+    snprintf(p->data, sizeof p->data, "%s", o->data);
     p->uid = is_root ? o->uid : geteuid();
     p->gid = is_root ? o->gid : getegid();
     p->server_uid = is_root ? o->server_uid : geteuid();
     p->server_gid = is_root ? o->server_gid : getegid();
-    enum fail fail = p->uid == 0 ? fault_set(fault, FAIL_INTERNAL, "private_postgres",
-                                             "PostgreSQL does not run as root.")
-                                 : start(p, o->data, fault);
-    if (fail != FAIL_NONE) {
-        private_postgres_stop(p);
-        return fail;
-    }
-    *ret = p;
-    return FAIL_NONE;
+    cluster_name_sockets(p);
+    return p;
+}
+
+const char *private_postgres_name(const struct private_postgres *p)
+{
+    return p->profile->name;
+}
+
+const char *private_postgres_provision_url(const struct private_postgres *p)
+{
+    return p->provision_url;
 }
 
 const char *private_postgres_url(const struct private_postgres *p)
@@ -208,9 +323,10 @@ pid_t private_postgres_pid(const struct private_postgres *p)
     return p->pid;
 }
 
-void private_postgres_ended(struct private_postgres *p)
+void private_postgres_ended(struct private_postgres *p, int status)
 {
     p->pid = 0;
+    p->status = status;
 }
 
 enum fail private_postgres_restart(struct private_postgres *p, struct fault *fault)
@@ -233,6 +349,8 @@ void private_postgres_stop(struct private_postgres *p)
     if (p == NULL)
         return;
     int status;
+    if (p->step == CLUSTER_INIT || p->step == CLUSTER_ROLES)
+        drop_child(p);
     if (p->pid != 0 && kill(p->pid, SIGINT) == 0 && !process_wait(p->pid, FAST_MS, &status)) {
         log_warn("PostgreSQL does not stop; asking harder", "pid=%d", (int)p->pid);
         kill(p->pid, SIGQUIT);

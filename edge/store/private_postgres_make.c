@@ -25,9 +25,9 @@ static enum fail cannot(struct fault *fault, const char *what, const char *path)
 
 // --- directories ---
 
-enum fail cluster_make_home(struct private_postgres *p, const char *data, struct fault *fault)
+enum fail cluster_make_home(struct private_postgres *p, struct fault *fault)
 {
-    snprintf(p->home, sizeof p->home, "%s/%s-pg", data, p->name);
+    snprintf(p->home, sizeof p->home, "%s/%s-pg", p->data, p->profile->name);
     snprintf(p->cluster, sizeof p->cluster, "%s/cluster", p->home);
     enum fail fail = directory_make(p->home, 0700, p->uid, p->gid, fault);
     if (fail != FAIL_NONE)
@@ -51,50 +51,55 @@ static bool fits_socket(const char *directory)
 }
 
 // /run/stoa for root; the session's directory for others, or else one in /tmp that is nobody's yet.
-static enum fail pick_sockets(struct private_postgres *p, const char *tail, struct fault *fault)
+static void pick_sockets(struct private_postgres *p, const char *tail)
 {
     const char *session = getenv("XDG_RUNTIME_DIR");
     if (geteuid() == 0) {
         snprintf(p->sockets, sizeof p->sockets, "/run/stoa/%s", tail);
-        return directory_make("/run/stoa", 0755, 0, 0, fault);
+        return;
     }
     if (session != NULL && session[0] == '/' && access(session, W_OK) == 0) {
         char path[CLUSTER_PATH_ROOM];
         snprintf(path, sizeof path, "%s/stoa-%s", session, tail);
         if (fits_socket(path)) {
             memcpy(p->sockets, path, strlen(path) + 1);
-            return FAIL_NONE;
+            return;
         }
     }
     snprintf(p->sockets, sizeof p->sockets, "/tmp/stoa-%u-%s", (unsigned)p->uid, tail);
-    return FAIL_NONE;
 }
 
-static void write_url(struct private_postgres *p)
+static void write_url(const struct private_postgres *p, const char *role, char *to, size_t room)
 {
-    size_t n = (size_t)snprintf(p->url, sizeof p->url, "postgresql://stoa_server@");
+    size_t n = (size_t)snprintf(to, room, "postgresql://%s@", role);
     for (const char *c = p->sockets; *c != '\0'; ++c) {
         bool is_plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
                         (*c >= '0' && *c <= '9') || *c == '-' || *c == '_';
-        n += (size_t)snprintf(p->url + n, sizeof p->url - n, is_plain ? "%c" : "%%%02X",
-                              (unsigned char)*c);
+        n += (size_t)snprintf(to + n, room - n, is_plain ? "%c" : "%%%02X", (unsigned char)*c);
     }
-    snprintf(p->url + n, sizeof p->url - n, ":5432/stoa");
+    snprintf(to + n, room - n, ":5432/stoa");
 }
 
-enum fail cluster_make_sockets(struct private_postgres *p, const char *data, struct fault *fault)
+void cluster_name_sockets(struct private_postgres *p)
 {
-    struct digest d = digest_sha256(str_from(data));
+    struct digest d = digest_sha256(str_from(p->data));
     char hex[DIGEST_HEX_ROOM], tail[64];
     digest_hex(&d, hex);
-    snprintf(tail, sizeof tail, "%s-%.12s", p->name, hex);
+    snprintf(tail, sizeof tail, "%s-%.12s", p->profile->name, hex);
+    pick_sockets(p, tail);
+    write_url(p, p->profile->server_roles[0], p->url, sizeof p->url);
+    if (p->profile->server_roles[1] != NULL)
+        write_url(p, p->profile->server_roles[1], p->provision_url, sizeof p->provision_url);
+}
+
+enum fail cluster_make_sockets(const struct private_postgres *p, struct fault *fault)
+{
     bool is_one_user = p->uid == p->server_uid;
-    enum fail fail = pick_sockets(p, tail, fault);
-    if (fail == FAIL_NONE)
-        fail = directory_make(p->sockets, is_one_user ? 0700 : 0710, p->uid,
-                              is_one_user ? p->gid : p->server_gid, fault);
-    write_url(p);
-    return fail;
+    enum fail fail = geteuid() == 0 ? directory_make("/run/stoa", 0755, 0, 0, fault) : FAIL_NONE;
+    if (fail != FAIL_NONE)
+        return fail;
+    return directory_make(p->sockets, is_one_user ? 0700 : 0710, p->uid,
+                          is_one_user ? p->gid : p->server_gid, fault);
 }
 
 // --- programs ---
@@ -111,8 +116,7 @@ static bool has_programs(const char *directory)
     return true;
 }
 
-// "15" of the cluster there is, or 0.
-static unsigned cluster_version(const struct private_postgres *p)
+unsigned cluster_version(const struct private_postgres *p)
 {
     char path[CLUSTER_PATH_ROOM + 16], text[16] = "";
     snprintf(path, sizeof path, "%s/PG_VERSION", p->cluster);
@@ -228,28 +232,35 @@ enum fail cluster_start(const struct private_postgres *p, const char *program, c
                                 .extra_group = p->uid != p->server_uid ? p->server_gid : 0,
                                 .fds = (int[]){input, log, log},
                                 .fd_count = 3,
-                                .death_signal = death_signal};
+                                .death_signal = death_signal,
+                                .address_space = p->profile->address_space};
     enum fail fail = process_start(&plan, ret_pid, fault);
     if (log >= 0)
         close(log);
     return fail;
 }
 
-enum fail cluster_run(const struct private_postgres *p, const char *program, char *const *arguments,
-                      int input, struct fault *fault)
+enum fail cluster_judge(const struct private_postgres *p, const char *program, int status,
+                        struct fault *fault)
 {
-    pid_t pid;
-    int status;
-    enum fail fail = cluster_start(p, program, arguments, input, SIGTERM, &pid, fault);
-    if (fail != FAIL_NONE)
-        return fail;
-    while (waitpid(pid, &status, 0) != pid)
-        ;
     if (status == 0)
         return FAIL_NONE;
     cluster_quote_log(p);
     return fault_set(fault, FAIL_INTERNAL, "private_postgres", "PostgreSQL's %s failed (%s).",
                      program, process_status_text(status));
+}
+
+enum fail cluster_run(const struct private_postgres *p, const char *program, char *const *arguments,
+                      struct fault *fault)
+{
+    pid_t pid;
+    int status;
+    enum fail fail = cluster_start(p, program, arguments, -1, SIGTERM, &pid, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    while (waitpid(pid, &status, 0) != pid)
+        ;
+    return cluster_judge(p, program, status, fault);
 }
 
 // --- the cluster ---
@@ -259,56 +270,9 @@ static int remove_entry(const char *path, const struct stat *st, int kind, struc
     return remove(path);
 }
 
-static enum fail initialise(const struct private_postgres *p, char *folder, struct fault *fault)
-{
-    char *initdb[] = {
-        "initdb",  "-D", folder,       "--no-sync", "-E",   "UTF8", "--locale",
-        "C.UTF-8", "-U", "stoa_admin", "--auth",    "peer", "-k",   "--no-instructions",
-        NULL};
-    return cluster_run(p, "initdb", initdb, -1, fault);
-}
-
-// In single-user mode: nobody can connect before the rights are as they should be.
-static enum fail make_roles(const struct private_postgres *p, char *folder, struct fault *fault)
-{
-    static const char script[] =
-        "CREATE ROLE stoa_server LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION\n"
-        "CREATE DATABASE stoa OWNER stoa_server\n"
-        "REVOKE ALL ON DATABASE stoa FROM PUBLIC\n"
-        "REVOKE ALL ON DATABASE postgres FROM PUBLIC\n"
-        "REVOKE ALL ON DATABASE template1 FROM PUBLIC\n";
-    char *postgres[] = {"postgres", "--single",         "-D",       folder, "-F",
-                        "-c",       "exit_on_error=on", "postgres", NULL};
-    int input = memfd_create("roles", MFD_CLOEXEC);
-    if (input < 0 || write(input, script, sizeof script - 1) != (ssize_t)sizeof script - 1 ||
-        lseek(input, 0, SEEK_SET) != 0)
-        abort(); // out of memory
-    enum fail fail = cluster_run(p, "postgres", postgres, input, fault);
-    close(input);
-    return fail;
-}
-
-// What was made without syncing is synced whole, and only then gets its name. By one syncfs: a
-// fsync for each of a thousand files takes seconds where the disk's flush takes milliseconds.
-static enum fail settle(const struct private_postgres *p, const char *folder, struct fault *fault)
-{
-    process_files_as(p->uid, p->gid);
-    int home = open(p->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool is_done =
-        home >= 0 && syncfs(home) == 0 && rename(folder, p->cluster) == 0 && fsync(home) == 0;
-    int error = errno;
-    if (home >= 0)
-        close(home);
-    process_files_as_ourselves();
-    errno = error;
-    return is_done ? FAIL_NONE : cannot(fault, "Cannot make", p->cluster);
-}
-
-enum fail cluster_create(struct private_postgres *p, struct fault *fault)
+enum fail cluster_begin_init(struct private_postgres *p, struct fault *fault)
 {
     char folder[CLUSTER_PATH_ROOM + 16];
-    if (cluster_version(p) != 0)
-        return FAIL_NONE;
     if (getpwuid(p->uid) == NULL)
         return fault_set(fault, FAIL_INTERNAL, "private_postgres",
                          "The user with the number %u has no entry in /etc/passwd, which "
@@ -319,10 +283,46 @@ enum fail cluster_create(struct private_postgres *p, struct fault *fault)
     process_files_as(p->uid, p->gid);
     nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS); // of an initdb that did not get far
     process_files_as_ourselves();
-    enum fail fail = initialise(p, folder, fault);
-    if (fail == FAIL_NONE)
-        fail = make_roles(p, folder, fault);
-    return fail == FAIL_NONE ? settle(p, folder, fault) : fail;
+    char *initdb[] = {
+        "initdb",  "-D", folder,       "--no-sync", "-E",   "UTF8", "--locale",
+        "C.UTF-8", "-U", "stoa_admin", "--auth",    "peer", "-k",   "--no-instructions",
+        NULL};
+    return cluster_start(p, "initdb", initdb, -1, SIGTERM, &p->pid, fault);
+}
+
+// In single-user mode: nobody can connect before the rights are as they should be.
+enum fail cluster_begin_roles(struct private_postgres *p, struct fault *fault)
+{
+    char folder[CLUSTER_PATH_ROOM + 16];
+    snprintf(folder, sizeof folder, "%s/new", p->home);
+    char *postgres[] = {"postgres", "--single",         "-D",        folder, "-F",
+                        "-c",       "exit_on_error=on", "template1", NULL};
+    const char *script = p->profile->script;
+    size_t n = strlen(script);
+    int input = memfd_create("roles", MFD_CLOEXEC);
+    if (input < 0 || write(input, script, n) != (ssize_t)n || lseek(input, 0, SEEK_SET) != 0)
+        abort(); // out of memory
+    enum fail fail = cluster_start(p, "postgres", postgres, input, SIGTERM, &p->pid, fault);
+    close(input);
+    return fail;
+}
+
+// What was made without syncing is synced whole, and only then gets its name. By one syncfs: a
+// fsync for each of a thousand files takes seconds where the disk's flush takes milliseconds.
+enum fail cluster_settle(const struct private_postgres *p, struct fault *fault)
+{
+    char folder[CLUSTER_PATH_ROOM + 16];
+    snprintf(folder, sizeof folder, "%s/new", p->home);
+    process_files_as(p->uid, p->gid);
+    int home = open(p->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool is_done =
+        home >= 0 && syncfs(home) == 0 && rename(folder, p->cluster) == 0 && fsync(home) == 0;
+    int error = errno;
+    if (home >= 0)
+        close(home);
+    process_files_as_ourselves();
+    errno = error;
+    return is_done ? FAIL_NONE : cannot(fault, "Cannot make", p->cluster);
 }
 
 // --- its settings ---
@@ -343,43 +343,30 @@ static enum fail write_file(const struct private_postgres *p, const char *name, 
     return is_done ? FAIL_NONE : cannot(fault, "Cannot write", path);
 }
 
-static const char common_settings[] =
-    "listen_addresses = ''\n"
-    "port = 5432\n"
-    "max_connections = 40\n"
-    "shared_buffers = 64MB\n"
-    // one machine, one writer: no replicas, no parallel plans, few idle processes
-    "wal_level = minimal\n"
-    "max_wal_senders = 0\n"
-    "max_logical_replication_workers = 0\n"
-    "max_parallel_workers = 0\n"
-    "max_parallel_workers_per_gather = 0\n"
-    "max_parallel_maintenance_workers = 0\n"
-    "autovacuum_max_workers = 2\n"
-    "max_prepared_transactions = 0\n"
-    "min_wal_size = 32MB\n"
-    "max_wal_size = 256MB\n"
-    "fsync = on\n"
-    "synchronous_commit = on\n"
-    "full_page_writes = on\n"
-    "jit = off\n"
-    "timezone = 'UTC'\n"
-    "log_timezone = 'UTC'\n"
-    "client_connection_check_interval = '1s'\n"
-    "idle_in_transaction_session_timeout = '60s'\n"
-    // to standard error, which is postgres.log; never the text of a statement: it may hold secrets
-    "logging_collector = off\n"
-    "log_destination = 'stderr'\n"
-    "log_line_prefix = '%m [%p] %q%u@%d '\n"
-    "log_min_messages = warning\n"
-    "log_min_error_statement = panic\n";
+static void user_name(uid_t uid, char *to, size_t room)
+{
+    const struct passwd *pw = getpwuid(uid);
+    snprintf(to, room, "%s", pw != NULL ? pw->pw_name : "");
+}
+
+static enum fail write_map(const struct private_postgres *p, struct fault *fault)
+{
+    char admin[64], server[64], map[512];
+    user_name(p->uid, admin, sizeof admin);
+    user_name(p->server_uid, server, sizeof server);
+    int n = snprintf(map, sizeof map, "stoa \"%s\" stoa_admin\n", admin);
+    for (const char *const *role = p->profile->server_roles; *role != NULL; ++role)
+        n += snprintf(map + n, sizeof map - (size_t)n, "stoa \"%s\" %s\n", server, *role);
+    return write_file(p, "pg_ident.conf", str_of(map, (size_t)n), fault);
+}
 
 enum fail cluster_write_settings(struct private_postgres *p, struct fault *fault)
 {
     struct buf b;
     buf_init(&b, 64 << 10);
-    buf_addf(&b, "# Written by stoa at each start; changes are lost.\n%s", common_settings);
-    buf_addf(&b, "cluster_name = 'stoa %s'\nhba_file = '%s/pg_hba.conf'\n", p->name, p->home);
+    buf_addf(&b, "# Written by stoa at each start; changes are lost.\n%s", p->profile->settings);
+    buf_addf(&b, "cluster_name = 'stoa %s'\nhba_file = '%s/pg_hba.conf'\n", p->profile->name,
+             p->home);
     buf_addf(&b, "ident_file = '%s/pg_ident.conf'\nunix_socket_directories = '%s'\n", p->home,
              p->sockets);
     if (p->uid == p->server_uid)
@@ -390,15 +377,6 @@ enum fail cluster_write_settings(struct private_postgres *p, struct fault *fault
     enum fail fail = write_file(p, "postgresql.conf", buf_str(&b), fault);
     buf_fini(&b);
     if (fail == FAIL_NONE)
-        fail = write_file(p, "pg_hba.conf",
-                          STR("local all stoa_admin peer map=stoa\n"
-                              "local stoa stoa_server peer map=stoa\n"),
-                          fault);
-    char admin[64] = "", server[64] = "", map[256];
-    const struct passwd *pw = getpwuid(p->uid);
-    snprintf(admin, sizeof admin, "%s", pw != NULL ? pw->pw_name : "");
-    pw = getpwuid(p->server_uid);
-    snprintf(server, sizeof server, "%s", pw != NULL ? pw->pw_name : "");
-    snprintf(map, sizeof map, "stoa \"%s\" stoa_admin\nstoa \"%s\" stoa_server\n", admin, server);
-    return fail == FAIL_NONE ? write_file(p, "pg_ident.conf", str_from(map), fault) : fail;
+        fail = write_file(p, "pg_hba.conf", str_from(p->profile->who_gets_in), fault);
+    return fail == FAIL_NONE ? write_map(p, fault) : fail;
 }

@@ -113,6 +113,7 @@ export function request(url, { method = 'GET', headers = {}, body, timeout = 300
  *   dataDir        an existing data directory (to start again on it); `database` then names the one to use again
  *   database       a URL; default: a fresh database in the run's shared PostgreSQL, which outlives stop()
  *   privatePostgres  true: the server starts its own clusters
+ *   managedDb      true: plugins' data in a cluster of the server's own; without it (and without privatePostgres) there is no use of it
  *   tls            [names]: a TLS listener with a certificate of those names; its address is in `tls`
  *   expectErrors   [RegExp]: error lines that this file provokes
  *   readyTimeout   milliseconds
@@ -131,6 +132,9 @@ export async function startServer(options = {}) {
         databaseUrl = database.url;
     }
     const settings = { ...options.settings };
+    // no cluster for files that do not ask for one: starting it costs a second
+    if (databaseUrl && !options.managedDb && !settings.plugin_database)
+        Object.assign(settings, { plugin_database: databaseUrl, plugin_database_shared: 'accepted' });
     if (options.tls) {
         const made = makeCertificate(options.tls);
         Object.assign(settings, { listen_tls: '127.0.0.1:0', tls_certificate: made.certificate, tls_key: made.key, ...options.settings });

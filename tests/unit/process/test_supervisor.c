@@ -200,11 +200,16 @@ static bool await_gone(pid_t pid)
     return !is_running(pid);
 }
 
-static pid_t postmaster(const struct run *r)
+static pid_t postmaster_of(const struct run *r, const char *name)
 {
     char path[200];
-    snprintf(path, sizeof path, "%s/state-pg/cluster/postmaster.pid", r->data);
+    snprintf(path, sizeof path, "%s/%s-pg/cluster/postmaster.pid", r->data, name);
     return atoi(file_text(path));
+}
+
+static pid_t postmaster(const struct run *r)
+{
+    return postmaster_of(r, "state");
 }
 
 static uid_t uid_named(const char *name)
@@ -254,6 +259,8 @@ static void test_each_user_has_only_his_part_of_the_data(void **state)
     assert_int_equal(uid, geteuid());
     assert_int_equal(mode_of(&day, "state-pg", &uid), 0700);
     assert_int_equal(uid, uid_named("stoa-state"));
+    assert_int_equal(mode_of(&day, "plugins-pg", &uid), 0700);
+    assert_int_equal(uid, uid_named("stoa-plugins"));
     static const char *const parts[] = {"blobs", "tokens", "logs"};
     for (size_t i = 0; i != 3; ++i) {
         assert_int_equal(mode_of(&day, parts[i], &uid), 0700);
@@ -314,6 +321,13 @@ static void test_cluster_listens_on_its_socket_alone(void **state)
     snprintf(path, sizeof path, "%s/state-pg/pg_hba.conf", day.data);
     assert_string_equal(file_text(path), "local all stoa_admin peer map=stoa\n"
                                          "local stoa stoa_server peer map=stoa\n");
+    snprintf(path, sizeof path, "%s/plugins-pg/pg_hba.conf", day.data);
+    assert_string_equal(file_text(path), "local all stoa_admin peer map=stoa\n"
+                                         "local stoa stoa_server peer map=stoa\n"
+                                         "local all stoa_provision peer map=stoa\n"
+                                         "local all stoa_server,stoa_provision reject\n"
+                                         "local stoa,postgres,template0,template1 all reject\n"
+                                         "local all all scram-sha-256\n");
     snprintf(path, sizeof path, "%s/state-pg/cluster/postmaster.pid", day.data);
     const char *line = file_text(path);
     for (int i = 1; i != 5; ++i)
@@ -433,6 +447,23 @@ static void test_postgres_is_started_again(void **state)
     CHECK(&day, strcmp(ask(day.apps, "/"), "refused") != 0);
 }
 
+static void test_plugins_postgres_is_started_again_and_missed_by_nobody(void **state)
+{
+    pid_t before = postmaster_of(&day, "plugins"), now = before, state_cluster = postmaster(&day);
+    CHECK(&day, before > 1 && before != state_cluster);
+    tell(before, SIGKILL);
+    CHECK(&day, strstr(ask(day.apps, "/database"), "stoa_server stoa") != NULL);
+    for (int i = 0; i != 300 && (now == before || now == 0); ++i) {
+        sleep_ms(50);
+        now = postmaster_of(&day, "plugins");
+    }
+    CHECK(&day, now != before && is_running(now));
+    assert_int_equal(postmaster(&day), state_cluster);
+    char wanted[32];
+    snprintf(wanted, sizeof wanted, "pid=%d", (int)day.server);
+    assert_string_equal(ask(day.apps, "/"), wanted);
+}
+
 static void test_kill_of_everything_is_survived(void **state)
 {
     pid_t server = day.server, cluster = postmaster(&day);
@@ -533,7 +564,9 @@ static void test_sigterm_takes_all_of_it_down(void **state)
 
 // --- without one ---
 
-#define NO_DATABASE "--database", "postgresql://127.0.0.1:1/none"
+#define NO_DATABASE                                                                                \
+    "--database", "postgresql://127.0.0.1:1/none", "--set",                                        \
+        "plugin_database=postgresql://127.0.0.1:1/none"
 
 static const char *write_settings(const char *text)
 {
@@ -592,6 +625,28 @@ static void test_sighup_reloads_or_changes_nothing(void **state)
     assert_null(memmem(line, n, "0123456789abcdef", 16));
     tell(r.pid, SIGTERM);
     CHECK(&r, await_end(&r) == 0);
+}
+
+// Whatever is wrong with the plugins' cluster: what needs none of it is served, and it is mended
+// without a new start.
+static void test_plugins_cluster_that_cannot_be_made_stops_nothing(void **state)
+{
+    struct run r;
+    char home[192];
+    snprintf(home, sizeof home, "%s/lame", root);
+    assert_int_equal(mkdir(home, 0711), 0);
+    snprintf(home, sizeof home, "%s/lame/plugins-pg", root);
+    int fd = open(home, O_WRONLY | O_CREAT, 0600);
+    close(fd);
+    start(&r, "lame", "--database", "postgresql://127.0.0.1:1/none", NULL);
+    json_decref(await_ready(&r));
+    CHECK(&r, strstr(file_text(r.log), "could not be started cluster=plugins") != NULL);
+    assert_int_equal(unlink(home), 0);
+    for (int i = 0; i != 600 && strstr(file_text(r.log), "answers cluster=plugins") == NULL; ++i)
+        sleep_ms(50);
+    CHECK(&r, strstr(file_text(r.log), "answers cluster=plugins") != NULL);
+    tell(r.pid, SIGTERM);
+    assert_int_equal(await_end(&r), 0);
 }
 
 static void test_second_interrupt_hastens(void **state)
@@ -690,11 +745,13 @@ int main(void)
         cmocka_unit_test(test_kill_of_the_server_refuses_nobody),
         cmocka_unit_test(test_nonsense_on_the_control_socket_ends_the_server),
         cmocka_unit_test(test_postgres_is_started_again),
+        cmocka_unit_test(test_plugins_postgres_is_started_again_and_missed_by_nobody),
         cmocka_unit_test(test_kill_of_everything_is_survived),
         cmocka_unit_test(test_stray_cluster_is_stopped_first),
         cmocka_unit_test(test_number_of_a_dead_postmaster_may_be_anothers),
         cmocka_unit_test(test_sigterm_takes_all_of_it_down),
         cmocka_unit_test(test_sighup_reloads_or_changes_nothing),
+        cmocka_unit_test(test_plugins_cluster_that_cannot_be_made_stops_nothing),
         cmocka_unit_test(test_second_interrupt_hastens),
         cmocka_unit_test(test_server_that_does_not_stop_is_killed_in_time),
         cmocka_unit_test(test_server_that_refuses_is_not_tried_again),
