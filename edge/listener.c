@@ -10,6 +10,7 @@
 #include "edge/base/log.h"
 #include "edge/http/h2o.h"
 #include "edge/http/reply.h"
+#include "edge/http/request.h"
 #include "edge/limits/limits.h"
 #include "edge/loop/h2o.h"
 #include "edge/tls.h"
@@ -126,7 +127,7 @@ static bool is_loopback(const struct sockaddr_storage *sa)
 
 // Takes the connection in, or says why not. The key is entered only when everything else has
 // agreed. The machine's own look at health and metrics counts against no limit: a full server is
-// when it is needed.
+// when it is needed. A trusted proxy counts against none per address.
 static bool admit(h2o_socket_t *sock, const h2o_accept_ctx_t *context, struct connection *c)
 {
     struct sockaddr_storage sa;
@@ -139,6 +140,8 @@ static bool admit(h2o_socket_t *sock, const h2o_accept_ctx_t *context, struct co
         ++refused_full;
         return false;
     }
+    if (http_is_trusted_proxy((struct sockaddr *)&sa))
+        return true; // many visitors come by it
     bool is_tls = context->ssl_ctx != NULL;
     str address = str_of(bytes, limits_address((struct sockaddr *)&sa, bytes));
     if (is_tls && !handshake_conforms(address)) {

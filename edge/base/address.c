@@ -59,22 +59,27 @@ bool address_eq(const struct address *a, const struct address *b)
     return a->n == b->n && memcmp(a->b, b->b, a->n) == 0;
 }
 
-struct address address_normalise(const struct address *a)
+static struct address ipv4_at(const struct address *a, size_t at)
 {
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff},
-                         nat64[12] = {0, 0x64, 0xff, 0x9b};
-    size_t at = 0;
-    if (a->n != 16)
-        return *a;
-    if (memcmp(a->b, mapped, 12) == 0 || memcmp(a->b, nat64, 12) == 0)
-        at = 12;
-    else if (a->b[0] == 0x20 && a->b[1] == 0x02)
-        at = 2;
-    if (at == 0)
-        return *a;
     struct address four = {.n = 4};
     memcpy(four.b, a->b + at, 4);
     return four;
+}
+
+struct address address_unmap(const struct address *a)
+{
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    return a->n == 16 && memcmp(a->b, mapped, 12) == 0 ? ipv4_at(a, 12) : *a;
+}
+
+struct address address_normalise(const struct address *a)
+{
+    static const uint8_t nat64[12] = {0, 0x64, 0xff, 0x9b};
+    if (a->n == 16 && memcmp(a->b, nat64, 12) == 0)
+        return ipv4_at(a, 12);
+    if (a->n == 16 && a->b[0] == 0x20 && a->b[1] == 0x02)
+        return ipv4_at(a, 2);
+    return address_unmap(a);
 }
 
 static bool has_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)

@@ -23,6 +23,9 @@ bool address_parse(str text, struct address *ret);
 struct address address_of_socket(const struct sockaddr *sa);
 void address_text(const struct address *a, char to[static ADDRESS_ROOM]); // "" for none; RFC 5952
 bool address_eq(const struct address *a, const struct address *b);
+// An IPv4-mapped address (RFC 4291 §2.5.5.2), as sockets for both families show IPv4 peers, as
+// IPv4. Any other as it is.
+struct address address_unmap(const struct address *a);
 // The same host by its IPv4 address, when the IPv6 one is but another way to write it: IPv4-mapped
 // (RFC 4291 §2.5.5.2), the NAT64 well-known prefix (RFC 6052 §2.1), 6to4 (RFC 3056). Any other
 // address as it is.

@@ -29,34 +29,52 @@ static enum method method_of(str name)
     return METHOD_OTHER;
 }
 
-// Dotted decimal; inet_ntop goes through sprintf, which would be a twentieth of a small request's cost.
-static void put_ipv4(const uint8_t a[4], char *to)
+static const struct http_proxies *trusted;
+static str cdn_loop;
+
+void http_trust_proxies(const struct http_proxies *proxies)
 {
-    for (int i = 0; i != 4; ++i) {
-        if (a[i] >= 100)
-            *to++ = (char)('0' + a[i] / 100);
-        if (a[i] >= 10)
-            *to++ = (char)('0' + a[i] / 10 % 10);
-        *to++ = (char)('0' + a[i] % 10);
-        *to++ = i != 3 ? '.' : '\0';
+    trusted = proxies != NULL && proxies->count != 0 ? proxies : NULL;
+}
+
+void http_set_cdn_loop(const char *name)
+{
+    cdn_loop = str_from(name);
+}
+
+bool http_is_trusted_proxy(const struct sockaddr *sa)
+{
+    struct address a = address_of_socket(sa);
+    return trusted != NULL && http_proxies_contain(trusted, &a);
+}
+
+// The last lines of the proxies' header, in the order they came.
+static size_t find_forwarded(h2o_req_t *req, str to[static HTTP_FORWARDED_LINES])
+{
+    str name = str_from(trusted->header);
+    size_t n = 0, at = req->headers.size;
+    while (at-- != 0 && n != HTTP_FORWARDED_LINES) {
+        const h2o_header_t *f = &req->headers.entries[at];
+        if (str_eq(str_of(f->name->base, f->name->len), name))
+            to[HTTP_FORWARDED_LINES - ++n] = str_of(f->value.base, f->value.len);
     }
+    return n;
 }
 
 static void set_peer(struct request *r, h2o_req_t *req)
 {
     struct sockaddr_storage sa;
-    r->peer[0] = '\0';
-    if (req->conn->callbacks->get_peername(req->conn, (struct sockaddr *)&sa) == 0)
-        return;
-    if (sa.ss_family == AF_INET) {
-        put_ipv4((const uint8_t *)&((struct sockaddr_in *)&sa)->sin_addr, r->peer);
-    } else if (sa.ss_family == AF_INET6) {
-        const struct in6_addr *a = &((struct sockaddr_in6 *)&sa)->sin6_addr;
-        if (IN6_IS_ADDR_V4MAPPED(a))
-            put_ipv4(a->s6_addr + 12, r->peer);
-        else
-            inet_ntop(AF_INET6, a, r->peer, sizeof r->peer);
+    struct address peer = {.n = 0};
+    if (req->conn->callbacks->get_peername(req->conn, (struct sockaddr *)&sa) != 0)
+        peer = address_of_socket((struct sockaddr *)&sa);
+    if (trusted != NULL) {
+        str lines[HTTP_FORWARDED_LINES];
+        size_t n = find_forwarded(req, lines);
+        peer = http_forwarded_visitor(trusted, &peer, lines + HTTP_FORWARDED_LINES - n, n);
     }
+    r->visitor = address_normalise(&peer);
+    peer = address_unmap(&peer);
+    address_text(&peer, r->peer);
 }
 
 // Splits host and port; a name that is no host at all stays as it is and matches no site.
@@ -170,6 +188,7 @@ static const char *const header_names[HEADERS] = {
     [HEADER_ACCEPT_ENCODING] = "accept-encoding",
     [HEADER_ACCESS_CONTROL_REQUEST_METHOD] = "access-control-request-method",
     [HEADER_AUTHORIZATION] = "authorization",
+    [HEADER_CDN_LOOP] = "cdn-loop",
     [HEADER_CONTENT_TYPE] = "content-type",
     [HEADER_HOST] = "host",
     [HEADER_IF_MATCH] = "if-match",
@@ -177,6 +196,7 @@ static const char *const header_names[HEADERS] = {
     [HEADER_IF_NONE_MATCH] = "if-none-match",
     [HEADER_IF_RANGE] = "if-range",
     [HEADER_IF_UNMODIFIED_SINCE] = "if-unmodified-since",
+    [HEADER_LAST_EVENT_ID] = "last-event-id",
     [HEADER_ORIGIN] = "origin",
     [HEADER_RANGE] = "range",
     [HEADER_REFERER] = "referer",
@@ -226,6 +246,17 @@ str request_header(struct request *r, enum header h)
         own->headers[h] = h == HEADER_HOST ? r->authority : find_joined(r, h);
     }
     return own->headers[h];
+}
+
+bool request_is_looped(struct request *r)
+{
+    str rest = request_header(r, HEADER_CDN_LOOP);
+    while (cdn_loop.n != 0 && rest.n != 0) {
+        str info = str_cut(&rest, ',');
+        if (str_caseeq(str_trim(str_cut(&info, ';')), cdn_loop))
+            return true;
+    }
+    return false;
 }
 
 void *request_alloc(struct request *r, size_t n)

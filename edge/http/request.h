@@ -3,8 +3,9 @@
 // the request's, borrowed by whoever looks.
 #ifndef STOA_HTTP_REQUEST_H
 #define STOA_HTTP_REQUEST_H
-#include "edge/base/str.h"
+#include "edge/base/address.h"
 #include "edge/base/token.h"
+#include "edge/http/forwarded.h"
 #include "edge/loop/loop.h"
 
 enum method {
@@ -34,6 +35,7 @@ enum header {
     HEADER_ACCEPT_ENCODING,
     HEADER_ACCESS_CONTROL_REQUEST_METHOD,
     HEADER_AUTHORIZATION,
+    HEADER_CDN_LOOP,
     HEADER_CONTENT_TYPE,
     HEADER_HOST,
     HEADER_IF_MATCH,
@@ -41,6 +43,7 @@ enum header {
     HEADER_IF_NONE_MATCH,
     HEADER_IF_RANGE,
     HEADER_IF_UNMODIFIED_SINCE,
+    HEADER_LAST_EVENT_ID,
     HEADER_ORIGIN,
     HEADER_RANGE,
     HEADER_REFERER,
@@ -65,7 +68,9 @@ struct request {
     str site_name;
     str body;                       // all of it; valid until the reply is out
     char id[TOKEN_REQUEST_ID_ROOM]; // X-Request-Id
-    char peer[46];                  // the visitor's address as text, IPv4-mapped ones as IPv4
+    char peer[ADDRESS_ROOM]; // the visitor's address as text, IPv4-mapped ones as IPv4; behind
+                             // a trusted proxy the one it names (security-rules.md 19)
+    struct address visitor;  // the same, normalised: what limits count by
     struct loop *loop;
     // For the access log; literals, set by whoever answers ("" until then).
     const char *route;    // "bundle", "api importPlugin", …
@@ -75,9 +80,19 @@ struct request {
     bool _started;
 };
 
+// Whose word on the visitor's address is taken, and the name that our own requests bear in CDN-Loop.
+// Both are kept, not copied; NULL: nobody, none. Before loops start.
+void http_trust_proxies(const struct http_proxies *proxies);
+void http_set_cdn_loop(const char *name);
+// Whether a peer is one of the proxies: limits per address are not for it. Any thread.
+bool http_is_trusted_proxy(const struct sockaddr *sa);
+
 // The values of all fields of that name joined with ", " (RFC 9110 §5.2), p == NULL when there is
 // none. A single one is not copied.
 str request_header(struct request *r, enum header h);
+// Whether the request has been sent by ourselves, by way of whoever may stand between: its CDN-Loop
+// (RFC 8586) names us. False while no name is set.
+bool request_is_looped(struct request *r);
 // Memory that goes with the request.
 void *request_alloc(struct request *r, size_t n);
 // Memory that goes with the request, zeroed; `on_gone` is called when the request's memory goes,

@@ -17,6 +17,7 @@ declare -A nouns=(
     [stoa_private_postgres]='private_postgres|cluster'
     [stoa_http]='http|endpoint|endpoints|stream|multipart|request|reply|service|services|openapi|access|principal|call|management|url'
     [stoa_multipart]='multipart'
+    [stoa_forwarded]='http'
     [stoa_catalog]='catalog|audit|project|user|plugin|instance|page'
     [stoa_auth]='auth|principal|token|tokens|session|jose'
     [stoa_route]='route|router|host|hosts|site'
