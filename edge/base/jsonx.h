@@ -9,6 +9,16 @@
 // behind it. NULL with `*fault` filled (FAIL_BAD_INPUT, "invalid_json") when it is not; a new
 // reference otherwise.
 json_t *jsonx_parse(str text, struct fault *fault);
+enum { JSONX_DEPTH_MAX = 2048 }; // jansson's own
+// Whether `text` is one JSON value (of any type) in valid UTF-8, nested at most `depth` deep. For
+// text that is passed on as it is: nothing is built, and a megabyte costs about a millisecond. Says
+// nothing of duplicate keys, of escaped surrogates without a partner, nor of how large a number is;
+// jansson refuses the latter two.
+bool jsonx_is_valid(str text, unsigned depth);
+// The text of a string that is known to be valid, given without its quotes; a surrogate without a
+// partner becomes U+FFFD. Returns how many bytes were written, never more than inside.n; `to` may be
+// where `inside` is.
+size_t jsonx_unescape(str inside, char *to);
 // Compact bytes, NUL-terminated, to be freed; aborts when out of memory.
 char *jsonx_dump(const json_t *value, size_t *ret_n);
 // The member as a string view that lives as long as the object, or an absent one (p == NULL) when

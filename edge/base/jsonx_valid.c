@@ -1,0 +1,255 @@
+// Checking JSON (RFC 8259) without building it: for text that is passed on as it is, and may be
+// large. One pass, no allocation, no recursion: what is open is a stack of bits.
+#include "edge/base/jsonx.h"
+#include <assert.h>
+#include <endian.h>
+
+// Each scan_… takes the place where its kind begins and returns the one behind it; NULL: it is none.
+
+static const char *skip_space(const char *p, const char *end)
+{
+    while (p != end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+        ++p;
+    return p;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+static bool is_hex(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+// The top bit of each of eight bytes that is not plain ASCII inside a string: a control, '"', '\\' or
+// 0x80 up. Borrows may mark a plain byte, but only above one that is marked rightly.
+static uint64_t specials(uint64_t w)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t quote = w ^ ones * '"', backslash = w ^ ones * '\\';
+    return ((w - ones * 0x20) | (quote - ones) | (backslash - ones) | w) & tops;
+}
+
+// Eight bytes at a time, the lowest address in the lowest byte.
+static const char *skip_plain(const char *p, const char *end)
+{
+    uint64_t w, found = 0;
+    while (end - p >= (ptrdiff_t)sizeof w && found == 0) {
+        memcpy(&w, p, sizeof w);
+        found = specials(le64toh(w));
+        p += found != 0 ? __builtin_ctzll(found) / 8 : (int)sizeof w;
+    }
+    return p;
+}
+
+static const char *scan_escape(const char *p, const char *end)
+{
+    if (p == end)
+        return NULL;
+    if (*p != 'u')
+        return memchr("\"\\/bfnrt", *p, 8) != NULL ? p + 1 : NULL;
+    if (end - p < 5 || !is_hex(p[1]) || !is_hex(p[2]) || !is_hex(p[3]) || !is_hex(p[4]))
+        return NULL;
+    return p + 5;
+}
+
+// The bytes above ASCII up to the next ASCII one must be whole characters.
+static const char *scan_wide(const char *p, const char *end)
+{
+    const char *from = p;
+    while (p != end && (unsigned char)*p >= 0x80)
+        ++p;
+    return str_is_utf8(str_of(from, (size_t)(p - from))) ? p : NULL;
+}
+
+static const char *scan_string(const char *p, const char *end)
+{
+    if (p == end || *p++ != '"')
+        return NULL;
+    while (p != NULL && (p = skip_plain(p, end)) != end) {
+        unsigned char c = (unsigned char)*p;
+        if (c == '"')
+            return p + 1;
+        if (c < 0x20)
+            return NULL;
+        p = c == '\\' ? scan_escape(p + 1, end) : c >= 0x80 ? scan_wide(p, end) : p + 1;
+    }
+    return NULL;
+}
+
+static const char *scan_digits(const char *p, const char *end)
+{
+    const char *from = p;
+    while (p != end && is_digit(*p))
+        ++p;
+    return p != from ? p : NULL;
+}
+
+static const char *scan_number(const char *p, const char *end)
+{
+    if (*p == '-')
+        ++p;
+    p = p != end && *p == '0' ? p + 1 : scan_digits(p, end);
+    if (p != NULL && p != end && *p == '.')
+        p = scan_digits(p + 1, end);
+    if (p == NULL || p == end || (*p != 'e' && *p != 'E'))
+        return p;
+    if (++p != end && (*p == '+' || *p == '-'))
+        ++p;
+    return scan_digits(p, end);
+}
+
+static const char *scan_scalar(const char *p, const char *end)
+{
+    static const str words[] = {{"true", 4}, {"false", 5}, {"null", 4}};
+    if (*p == '"')
+        return scan_string(p, end);
+    if (*p == '-' || is_digit(*p))
+        return scan_number(p, end);
+    for (size_t i = 0; i != sizeof words / sizeof *words; ++i)
+        if (str_starts(str_of(p, (size_t)(end - p)), words[i]))
+            return p + words[i].n;
+    return NULL;
+}
+
+// A member's name and its colon.
+static const char *scan_name(const char *p, const char *end)
+{
+    p = scan_string(skip_space(p, end), end);
+    if (p == NULL || (p = skip_space(p, end)) == end || *p != ':')
+        return NULL;
+    return p + 1;
+}
+
+struct open {
+    unsigned depth, max;
+    uint8_t objects[JSONX_DEPTH_MAX / 8]; // a bit each: an object, else an array
+};
+
+static bool in_object(const struct open *o)
+{
+    return (o->objects[(o->depth - 1) / 8] >> (o->depth - 1) % 8 & 1) != 0;
+}
+static bool open_push(struct open *o, bool is_object)
+{
+    if (o->depth == o->max)
+        return false;
+    uint8_t bit = (uint8_t)(1 << o->depth % 8), *byte = &o->objects[o->depth / 8];
+    *byte = (uint8_t)(is_object ? *byte | bit : *byte & ~bit);
+    ++o->depth;
+    return true;
+}
+
+// Behind a value: closes what ends here. Returns where the next value begins, or the end of the
+// whole (nothing is open then), or NULL.
+static const char *after_value(struct open *o, const char *p, const char *end)
+{
+    for (; o->depth != 0; --o->depth, ++p) {
+        if ((p = skip_space(p, end)) == end)
+            return NULL;
+        if (*p == ',')
+            return in_object(o) ? scan_name(p + 1, end) : p + 1;
+        if (*p != (in_object(o) ? '}' : ']'))
+            return NULL;
+    }
+    return skip_space(p, end);
+}
+
+// At '{' or '['.
+static const char *scan_opening(struct open *o, const char *p, const char *end)
+{
+    bool is_object = *p == '{';
+    if (!open_push(o, is_object))
+        return NULL;
+    p = skip_space(p + 1, end);
+    if (p != end && *p == (is_object ? '}' : ']')) { // empty
+        --o->depth;
+        return after_value(o, p + 1, end);
+    }
+    return is_object ? scan_name(p, end) : p;
+}
+
+bool jsonx_is_valid(str text, unsigned depth)
+{
+    assert(depth <= JSONX_DEPTH_MAX);
+    struct open o;
+    o.depth = 0;
+    o.max = depth;
+    const char *p = text.p, *end = p + text.n;
+    do {
+        if (p == end || (p = skip_space(p, end)) == end)
+            return false;
+        if (*p == '{' || *p == '[')
+            p = scan_opening(&o, p, end);
+        else if ((p = scan_scalar(p, end)) != NULL)
+            p = after_value(&o, p, end);
+    } while (p != NULL && o.depth != 0);
+    return p != NULL && p == end;
+}
+
+// --- the text of a string ---
+
+static unsigned hex4(const char *p)
+{
+    unsigned v = 0;
+    for (int i = 0; i != 4; ++i)
+        v = v << 4 | (unsigned)(is_digit(p[i]) ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10);
+    return v;
+}
+
+static char *put_utf8(char *to, unsigned c)
+{
+    if (c < 0x80) {
+        *to++ = (char)c;
+        return to;
+    }
+    unsigned tail = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    static const unsigned lead[] = {0, 0xc0, 0xe0, 0xf0};
+    *to++ = (char)(lead[tail] | c >> 6 * tail);
+    while (tail-- != 0)
+        *to++ = (char)(0x80 | (c >> 6 * tail & 0x3f));
+    return to;
+}
+
+// Behind the 'u'; *ret: how many bytes of the text it took.
+static unsigned unescape_unicode(const char *p, const char *end, size_t *ret)
+{
+    unsigned c = hex4(p);
+    *ret = 4;
+    if (c < 0xd800 || c > 0xdfff)
+        return c;
+    if (c < 0xdc00 && end - p >= 10 && p[4] == '\\' && p[5] == 'u') {
+        unsigned low = hex4(p + 6);
+        if (low >= 0xdc00 && low <= 0xdfff) {
+            *ret = 10;
+            return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+        }
+    }
+    return 0xfffd;
+}
+
+size_t jsonx_unescape(str inside, char *to)
+{
+    static const char from[] = "bfnrt", what[] = "\b\f\n\r\t";
+    char *at = to;
+    const char *p = inside.p, *end = p + inside.n;
+    while (p != end) {
+        if (*p != '\\') {
+            *at++ = *p++;
+            continue;
+        }
+        char c = p[1];
+        p += 2;
+        size_t took = 0;
+        if (c == 'u') {
+            unsigned code = unescape_unicode(p, end, &took);
+            p += took;
+            at = put_utf8(at, code);
+            continue;
+        }
+        const char *special = memchr(from, c, sizeof from - 1);
+        *at++ = special != NULL ? what[special - from] : c;
+    }
+    return (size_t)(at - to);
+}
