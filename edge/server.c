@@ -219,6 +219,16 @@ static str console_host(void)
     return host;
 }
 
+// As the settings' check has let them pass.
+static void trust_proxies(void)
+{
+    static struct http_proxies proxies;
+    str bad;
+    if (http_proxies_parse(&proxies, str_from(settings.trusted_proxies),
+                           str_from(settings.proxy_header), &bad))
+        http_trust_proxies(&proxies);
+}
+
 static void on_loop_start(struct loop *loop)
 {
     struct guard_loop *guard = &guards[loop_index(loop)];
@@ -240,6 +250,7 @@ static enum fail start_network(struct fault *fault)
     if (fail != FAIL_NONE)
         return fail;
     limits_init();
+    trust_proxies();
     h2o_config_init(&config);
     config.server_name = h2o_iovec_init(H2O_STRLIT("stoa"));
     struct listener_limits limits = limits_of(&settings);

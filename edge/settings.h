@@ -60,6 +60,9 @@ struct settings {
     uint64_t minimum_rate; // bytes per second
     uint64_t connections, connections_per_address;
     uint64_t handshakes_per_second, handshakes_per_address; // the latter per second too
+    char *trusted_proxies; // "10.0.0.0/8,2001:db8::/32": comma-separated networks
+    char *proxy_header;    // set when trusted_proxies is, and only then
+    char *fetch_allow;     // "127.0.0.1:9000": comma-separated addresses
     uint64_t pie_bytes, archive_files, archive_file_bytes, archive_bytes;
     uint64_t shutdown_timeout;
     // telling

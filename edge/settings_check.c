@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "edge/base/log.h"
+#include "edge/http/forwarded.h"
 #include "edge/listen.h"
 
 enum { ADMIN_TOKEN_MIN = 16, PATH_ROOM = 1024, PEM_MAX = 256 << 10, PRIVATE_CONNECTIONS = 260 };
@@ -79,6 +80,27 @@ static void check_listeners(struct settings_load *l)
         if (all[i].list[0] == '\0' && s->listen_tls[0] == '\0')
             settings_complain(l, all[i].name, "Name an address, or set listen_tls.");
     check_admin(l);
+}
+
+static void check_proxies(struct settings_load *l)
+{
+    const struct settings *s = l->s;
+    static struct http_proxies proxies;
+    str bad;
+    if (http_proxies_parse(&proxies, str_from(s->trusted_proxies), str_from(s->proxy_header), &bad))
+        return;
+    bool is_header = bad.p == s->proxy_header;
+    if (s->trusted_proxies[0] == '\0')
+        settings_complain(l, "proxy_header", "Set trusted_proxies too: whom to believe.");
+    else if (is_header && bad.n == 0)
+        settings_complain(l, "trusted_proxies", "Set proxy_header too: what to believe.");
+    else if (is_header)
+        settings_complain(l, "proxy_header", "%.80s is no name of a header.", LOG_STR(bad));
+    else
+        settings_complain(l, "trusted_proxies",
+                          "%.80s is no network: write 10.0.0.0/8, 2001:db8::/32 or an address; at "
+                          "most %d.",
+                          LOG_STR(bad), HTTP_PROXIES_MAX);
 }
 
 // --- users, paths, numbers ---
@@ -288,6 +310,8 @@ void settings_check(struct settings_load *l)
 {
     check_data(l);
     check_listeners(l);
+    check_proxies(l);
+    check_listen(l, "fetch_allow", l->s->fetch_allow);
     settings_check_tls(l);
     settings_check_origins(l);
     check_users(l);

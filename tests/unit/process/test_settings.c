@@ -232,6 +232,19 @@ static void test_instance_domain(void **state)
     FINE(SET, "instance_domain=localhost");
 }
 
+static void test_trusted_proxies(void **state)
+{
+    PROBLEM("proxy_header: Set trusted_proxies too", SET, "proxy_header=X-Real-IP");
+    PROBLEM("trusted_proxies: Set proxy_header too", SET, "trusted_proxies=10.0.0.0/8");
+    PROBLEM("trusted_proxies: 10.0.0.1/8 is no network", SET,
+            "trusted_proxies=192.0.2.7,10.0.0.1/8", SET, "proxy_header=X-Real-IP");
+    PROBLEM("proxy_header: \"X Real\" is no name of a header", SET, "trusted_proxies=10.0.0.0/8",
+            SET, "proxy_header=X Real");
+    PROBLEM("fetch_allow: ", SET, "fetch_allow=localhost:80");
+    FINE(SET, "trusted_proxies=10.0.0.0/8, 2001:db8::/32", SET, "proxy_header=X-Forwarded-For");
+    FINE(SET, "fetch_allow=127.0.0.1:9000,[::1]:9000");
+}
+
 static void test_numbers_that_belong_together(void **state)
 {
     PROBLEM("body_memory_per_connection: It is more than body_memory_total.", SET,
@@ -432,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_listeners),
         cmocka_unit_test(test_origins_that_may_not_stand_together),
         cmocka_unit_test(test_instance_domain),
+        cmocka_unit_test(test_trusted_proxies),
         cmocka_unit_test(test_numbers_that_belong_together),
         cmocka_unit_test(test_users),
         cmocka_unit_test(test_certificates),
