@@ -35,7 +35,7 @@ bool http_proxies_parse(struct http_proxies *ret, str networks, str header, str 
         if (item.n == 0)
             continue;
         *ret_bad = item;
-        if (ret->count == HTTP_PROXIES_MAX || !network_parse(item, &ret->list[ret->count]))
+        if (ret->count == HTTP_PROXIES_MAX || !ip_network_parse(item, &ret->list[ret->count]))
             return false;
         ++ret->count;
     }
@@ -43,11 +43,11 @@ bool http_proxies_parse(struct http_proxies *ret, str networks, str header, str 
     return (ret->count != 0) == (ret->header[0] != '\0');
 }
 
-bool http_proxies_contain(const struct http_proxies *p, const struct address *a)
+bool http_proxies_contain(const struct http_proxies *p, const struct ip *a)
 {
-    struct address four = address_unmap(a);
+    struct ip four = ip_unmap(a);
     for (size_t i = 0; i != p->count; ++i)
-        if (network_contains(&p->list[i], &four) || network_contains(&p->list[i], a))
+        if (ip_network_contains(&p->list[i], &four) || ip_network_contains(&p->list[i], a))
             return true;
     return false;
 }
@@ -55,7 +55,7 @@ bool http_proxies_contain(const struct http_proxies *p, const struct address *a)
 // --- reading ---
 
 // RFC 7239 §6, and what others write: an address, IPv6 in brackets or bare, with a port or without.
-static bool parse_node(str node, struct address *ret)
+static bool parse_node(str node, struct ip *ret)
 {
     if (node.n != 0 && node.p[0] == '[') {
         size_t end = str_find(node, ']');
@@ -65,7 +65,7 @@ static bool parse_node(str node, struct address *ret)
         uint64_t number;
         if (port.n != 0 && (port.p[0] != ':' || !str_to_u64(str_skip(port, 1), 65535, &number)))
             return false;
-        return address_parse(str_of(node.p + 1, end - 1), ret) && ret->n == 16;
+        return ip_parse(str_of(node.p + 1, end - 1), ret) && ret->n == 16;
     }
     size_t colon = str_find(node, ':');
     if (colon != SIZE_MAX && str_find(str_skip(node, colon + 1), ':') == SIZE_MAX) {
@@ -74,7 +74,7 @@ static bool parse_node(str node, struct address *ret)
             return false;
         node.n = colon;
     }
-    return address_parse(node, ret);
+    return ip_parse(node, ret);
 }
 
 // True when the quote at `at` opens or closes: it is not behind an odd number of backslashes.
@@ -104,7 +104,7 @@ static str cut_last(str *rest, char sep)
 }
 
 // The `for` of one forwarded-element (RFC 7239 §4); two of them are none.
-static bool parse_element(str element, struct address *ret)
+static bool parse_element(str element, struct ip *ret)
 {
     unsigned found = 0;
     while (element.n != 0) {
@@ -120,16 +120,16 @@ static bool parse_element(str element, struct address *ret)
     return found == 1;
 }
 
-struct address http_forwarded_visitor(const struct http_proxies *p, const struct address *peer,
-                                      const str *values, size_t count)
+struct ip http_forwarded_visitor(const struct http_proxies *p, const struct ip *peer,
+                                 const str *values, size_t count)
 {
     bool is_rfc7239 = strcmp(p->header, "forwarded") == 0;
-    struct address farthest = *peer;
+    struct ip farthest = *peer;
     if (!http_proxies_contain(p, peer))
         return *peer;
     for (unsigned hops = 0; count-- != 0;) {
         for (str rest = values[count]; rest.n != 0;) {
-            struct address a;
+            struct ip a;
             str element = cut_last(&rest, ',');
             if (element.n == 0) // RFC 9110 §5.6.1.2
                 continue;

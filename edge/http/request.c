@@ -44,7 +44,7 @@ void http_set_cdn_loop(const char *name)
 
 bool http_is_trusted_proxy(const struct sockaddr *sa)
 {
-    struct address a = address_of_socket(sa);
+    struct ip a = ip_of_socket(sa);
     return trusted != NULL && http_proxies_contain(trusted, &a);
 }
 
@@ -64,17 +64,17 @@ static size_t find_forwarded(h2o_req_t *req, str to[static HTTP_FORWARDED_LINES]
 static void set_peer(struct request *r, h2o_req_t *req)
 {
     struct sockaddr_storage sa;
-    struct address peer = {.n = 0};
+    struct ip peer = {.n = 0};
     if (req->conn->callbacks->get_peername(req->conn, (struct sockaddr *)&sa) != 0)
-        peer = address_of_socket((struct sockaddr *)&sa);
+        peer = ip_of_socket((struct sockaddr *)&sa);
     if (trusted != NULL) {
         str lines[HTTP_FORWARDED_LINES];
         size_t n = find_forwarded(req, lines);
         peer = http_forwarded_visitor(trusted, &peer, lines + HTTP_FORWARDED_LINES - n, n);
     }
-    r->visitor = address_normalise(&peer);
-    peer = address_unmap(&peer);
-    address_text(&peer, r->peer);
+    r->visitor = ip_normalise(&peer);
+    peer = ip_unmap(&peer);
+    ip_text(&peer, r->peer);
 }
 
 // Splits host and port; a name that is no host at all stays as it is and matches no site.

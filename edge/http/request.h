@@ -3,7 +3,7 @@
 // the request's, borrowed by whoever looks.
 #ifndef STOA_HTTP_REQUEST_H
 #define STOA_HTTP_REQUEST_H
-#include "edge/base/address.h"
+#include "edge/base/ip.h"
 #include "edge/base/token.h"
 #include "edge/http/forwarded.h"
 #include "edge/loop/loop.h"
@@ -68,9 +68,9 @@ struct request {
     str site_name;
     str body;                       // all of it; valid until the reply is out
     char id[TOKEN_REQUEST_ID_ROOM]; // X-Request-Id
-    char peer[ADDRESS_ROOM]; // the visitor's address as text, IPv4-mapped ones as IPv4; behind
-                             // a trusted proxy the one it names (security-rules.md 19)
-    struct address visitor;  // the same, normalised: what limits count by
+    char peer[IP_ROOM]; // the visitor's address as text, IPv4-mapped ones as IPv4; behind
+                        // a trusted proxy the one it names (security-rules.md 19)
+    struct ip visitor;  // the same, normalised: what limits count by
     struct loop *loop;
     // For the access log; literals, set by whoever answers ("" until then).
     const char *route;    // "bundle", "api importPlugin", …

@@ -45,19 +45,19 @@ uint64_t limits_key(enum limit_kind kind, str per)
     return limits_key_of(kind, &per, 1);
 }
 
-str limits_visitor(const struct address *a)
+str limits_visitor(const struct ip *a)
 {
     return str_of(a->b, a->n == 16 ? 8 : a->n);
 }
 
-str limits_network(const struct address *a)
+str limits_network(const struct ip *a)
 {
     return str_of(a->b, a->n == 16 ? 6 : a->n == 4 ? 3 : 0);
 }
 
 size_t limits_address(const struct sockaddr *sa, uint8_t to[static 16])
 {
-    struct address whole = address_of_socket(sa), a = address_normalise(&whole);
+    struct ip whole = ip_of_socket(sa), a = ip_normalise(&whole);
     str visitor = limits_visitor(&a);
     memcpy(to, visitor.p, visitor.n);
     return visitor.n;

@@ -9,7 +9,7 @@
 // never evicted: when all sixteen places of a key's set are, its charge is refused.
 #ifndef STOA_LIMITS_LIMITS_H
 #define STOA_LIMITS_LIMITS_H
-#include "edge/base/address.h"
+#include "edge/base/ip.h"
 
 enum limit_kind {
     LIMIT_CONNECTIONS = 1,
@@ -33,8 +33,8 @@ uint64_t limits_key_of(enum limit_kind kind, const str *parts, size_t count);
 size_t limits_address(const struct sockaddr *sa, uint8_t to[static 16]);
 // The same of an address already normalised (request.h, `visitor`), and the network around it: IPv4
 // /24, IPv6 /48. They borrow from `a`.
-str limits_visitor(const struct address *a);
-str limits_network(const struct address *a);
+str limits_visitor(const struct ip *a);
+str limits_network(const struct ip *a);
 
 // Counts one more of it, unless there are `max` already. Every true is given back by one
 // limits_leave.

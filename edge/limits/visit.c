@@ -95,7 +95,7 @@ static struct visit_rate scaled(struct visit_rate r, uint32_t times, uint32_t pa
                                                     : (uint32_t)burst};
 }
 
-bool limits_visit(struct visit *v, str instance_id, str action, const struct address *visitor,
+bool limits_visit(struct visit *v, str instance_id, str action, const struct ip *visitor,
                   const struct visit_limits *l)
 {
     str who = limits_visitor(visitor), network = limits_network(visitor);

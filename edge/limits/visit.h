@@ -23,7 +23,7 @@ struct visit {
 
 // Charges the request, or refuses it and charges nothing; the answers are for limits_headers.
 // `instance_id` is the resolved one, `visitor` the normalised address (request.h).
-bool limits_visit(struct visit *v, str instance_id, str action, const struct address *visitor,
+bool limits_visit(struct visit *v, str instance_id, str action, const struct ip *visitor,
                   const struct visit_limits *limits);
 // A handler has answered for this action (no throw, and not an action it does not know): from now on
 // it is counted by itself. Until then, and when it has fallen out of a bounded memory (sixteen

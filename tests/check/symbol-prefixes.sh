@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=${STOA_BUILD:-build/release}
 declare -A nouns=(
-    [stoa_base]='str|buf|fail|fault|problem|problems|log|jsonx|json|yaml|digest|hmac|token|clock|process|directory|base64url|random|seal|unseal|address|network'
+    [stoa_base]='str|buf|fail|fault|problem|problems|log|jsonx|json|yaml|digest|hmac|token|clock|process|directory|base64url|random|seal|unseal|ip'
     [stoa_loop]='loop|loops|pool|snapshot|shared|lane'
     [stoa_limits]='limits?'
     [stoa_client]='client|http_client|http_response|origin|fetch'

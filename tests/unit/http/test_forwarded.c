@@ -15,15 +15,15 @@ static void trust(const char *networks, const char *header)
 // `lines` are separated by newlines, as separate fields of a request.
 static void expect(const char *peer, const char *lines, const char *visitor)
 {
-    struct address p, v;
+    struct ip p, v;
     str values[HTTP_FORWARDED_LINES];
     size_t n = 0;
-    char text[ADDRESS_ROOM];
-    assert_true(address_parse(str_from(peer), &p));
+    char text[IP_ROOM];
+    assert_true(ip_parse(str_from(peer), &p));
     for (str rest = str_from(lines); rest.n != 0;)
         values[n++] = str_cut(&rest, '\n');
     v = http_forwarded_visitor(&proxies, &p, values, n);
-    address_text(&v, text);
+    ip_text(&v, text);
     assert_string_equal(text, visitor);
 }
 

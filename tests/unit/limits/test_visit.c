@@ -23,10 +23,10 @@ static int setup(void **state)
     return 0;
 }
 
-static struct address of(const char *text)
+static struct ip of(const char *text)
 {
-    struct address a;
-    assert_true(address_parse(str_from(text), &a));
+    struct ip a;
+    assert_true(ip_parse(str_from(text), &a));
     return a;
 }
 
@@ -34,7 +34,7 @@ static struct visit last;
 
 static bool visit(const char *action, const char *from)
 {
-    struct address a = of(from);
+    struct ip a = of(from);
     return limits_visit(&last, str_from(instance), str_from(action), &a, &standard);
 }
 
@@ -164,7 +164,7 @@ static void the_longest_fields_fit(void **state)
 {
     const struct visit_limits huge = {
         {UINT32_MAX, UINT32_MAX}, {UINT32_MAX, UINT32_MAX}, {UINT32_MAX, UINT32_MAX}};
-    struct address a = of("2001:db8::1");
+    struct ip a = of("2001:db8::1");
     char policy[LIMITS_HEADER_ROOM], told[LIMITS_HEADER_ROOM];
     uint32_t retry_after;
     limits_visit(&last, str_from(instance), STR("x"), &a, &huge);
@@ -181,7 +181,7 @@ static void a_visit_costs_little(void **state)
     enum { ROUNDS = 100000 };
     static const char *const from[] = {"192.0.2.9", "2001:db8:9::1"};
     for (size_t f = 0; f != 2; ++f) {
-        struct address a = of(from[f]);
+        struct ip a = of(from[f]);
         uint64_t began = clock_monotonic_us(), refused = 0;
         for (int i = 0; i != ROUNDS; ++i)
             refused += !limits_visit(&last, str_from(instance), STR("submit"), &a, &standard);

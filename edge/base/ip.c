@@ -1,11 +1,11 @@
-#include "edge/base/address.h"
+#include "edge/base/ip.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-bool address_parse(str text, struct address *ret)
+bool ip_parse(str text, struct ip *ret)
 {
-    char z[ADDRESS_ROOM];
-    struct address a = {.n = 4};
+    char z[IP_ROOM];
+    struct ip a = {.n = 4};
     if (text.n == 0 || text.n >= sizeof z || memchr(text.p, '\0', text.n) != NULL)
         return false;
     memcpy(z, text.p, text.n);
@@ -19,9 +19,9 @@ bool address_parse(str text, struct address *ret)
     return true;
 }
 
-struct address address_of_socket(const struct sockaddr *sa)
+struct ip ip_of_socket(const struct sockaddr *sa)
 {
-    struct address a = {.n = 0};
+    struct ip a = {.n = 0};
     if (sa->sa_family == AF_INET) {
         a.n = 4;
         memcpy(a.b, &((const struct sockaddr_in *)sa)->sin_addr, 4);
@@ -45,41 +45,41 @@ static void put_ipv4(const uint8_t b[static 4], char *to)
     }
 }
 
-void address_text(const struct address *a, char to[static ADDRESS_ROOM])
+void ip_text(const struct ip *a, char to[static IP_ROOM])
 {
     to[0] = '\0';
     if (a->n == 4)
         put_ipv4(a->b, to);
     else if (a->n == 16)
-        inet_ntop(AF_INET6, a->b, to, ADDRESS_ROOM);
+        inet_ntop(AF_INET6, a->b, to, IP_ROOM);
 }
 
-bool address_eq(const struct address *a, const struct address *b)
+bool ip_eq(const struct ip *a, const struct ip *b)
 {
     return a->n == b->n && memcmp(a->b, b->b, a->n) == 0;
 }
 
-static struct address ipv4_at(const struct address *a, size_t at)
+static struct ip ipv4_at(const struct ip *a, size_t at)
 {
-    struct address four = {.n = 4};
+    struct ip four = {.n = 4};
     memcpy(four.b, a->b + at, 4);
     return four;
 }
 
-struct address address_unmap(const struct address *a)
+struct ip ip_unmap(const struct ip *a)
 {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     return a->n == 16 && memcmp(a->b, mapped, 12) == 0 ? ipv4_at(a, 12) : *a;
 }
 
-struct address address_normalise(const struct address *a)
+struct ip ip_normalise(const struct ip *a)
 {
     static const uint8_t nat64[12] = {0, 0x64, 0xff, 0x9b};
     if (a->n == 16 && memcmp(a->b, nat64, 12) == 0)
         return ipv4_at(a, 12);
     if (a->n == 16 && a->b[0] == 0x20 && a->b[1] == 0x02)
         return ipv4_at(a, 2);
-    return address_unmap(a);
+    return ip_unmap(a);
 }
 
 static bool has_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
@@ -88,13 +88,13 @@ static bool has_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
     return memcmp(a, b, whole) == 0 && (rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0);
 }
 
-bool network_parse(str text, struct network *ret)
+bool ip_network_parse(str text, struct ip_network *ret)
 {
-    struct network n;
+    struct ip_network n;
     str rest = text;
     str base = str_cut(&rest, '/');
     uint64_t bits;
-    if (!address_parse(base, &n.base))
+    if (!ip_parse(base, &n.base))
         return false;
     bits = n.base.n * 8u;
     if (base.n != text.n && !str_to_u64(rest, bits, &bits))
@@ -107,7 +107,7 @@ bool network_parse(str text, struct network *ret)
     return true;
 }
 
-bool network_contains(const struct network *network, const struct address *a)
+bool ip_network_contains(const struct ip_network *network, const struct ip *a)
 {
     return a->n != 0 && a->n == network->base.n && has_prefix(a->b, network->base.b, network->bits);
 }

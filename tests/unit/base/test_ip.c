@@ -1,13 +1,13 @@
 // Addresses and networks as text and bytes.
-#include "edge/base/address.h"
+#include "edge/base/ip.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 
-static struct address of(const char *text)
+static struct ip of(const char *text)
 {
-    struct address a;
-    assert_true(address_parse(str_from(text), &a));
+    struct ip a;
+    assert_true(ip_parse(str_from(text), &a));
     return a;
 }
 
@@ -18,12 +18,12 @@ static void reads_only_one_spelling_of_ipv4(void **state)
                                       "2130706433", "::1%eth0",   "[::1]",     "1.2.3.4:80",
                                       "::g",        "1::2::3",    "localhost"};
     for (size_t i = 0; i != sizeof bad / sizeof *bad; ++i) {
-        struct address a = {.n = 77};
-        assert_false(address_parse(str_from(bad[i]), &a));
+        struct ip a = {.n = 77};
+        assert_false(ip_parse(str_from(bad[i]), &a));
         assert_int_equal(a.n, 77);
     }
-    struct address a;
-    assert_false(address_parse(str_of("1.2.3.4\0", 8), &a));
+    struct ip a;
+    assert_false(ip_parse(str_of("1.2.3.4\0", 8), &a));
 }
 
 static void writes_what_it_read(void **state)
@@ -37,9 +37,9 @@ static void writes_what_it_read(void **state)
                                         "fe80::1234",
                                         "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"};
     for (size_t i = 0; i != sizeof texts / sizeof *texts; ++i) {
-        char text[ADDRESS_ROOM];
-        struct address a = of(texts[i]);
-        address_text(&a, text);
+        char text[IP_ROOM];
+        struct ip a = of(texts[i]);
+        ip_text(&a, text);
         assert_string_equal(text, texts[i]);
     }
 }
@@ -48,13 +48,13 @@ static void knows_ipv4_in_other_clothes(void **state)
 {
     static const char *const same[] = {"192.0.2.7", "::ffff:192.0.2.7", "64:ff9b::c000:207",
                                        "2002:c000:207::1"};
-    struct address want = of("192.0.2.7");
+    struct ip want = of("192.0.2.7");
     for (size_t i = 0; i != sizeof same / sizeof *same; ++i) {
-        struct address a = of(same[i]), n = address_normalise(&a);
-        assert_true(address_eq(&n, &want));
+        struct ip a = of(same[i]), n = ip_normalise(&a);
+        assert_true(ip_eq(&n, &want));
     }
-    struct address other = of("2001:db8::1"), n = address_normalise(&other);
-    assert_true(address_eq(&n, &other));
+    struct ip other = of("2001:db8::1"), n = ip_normalise(&other);
+    assert_true(ip_eq(&n, &other));
 }
 
 static void networks_hold_their_own(void **state)
@@ -73,10 +73,10 @@ static void networks_hold_their_own(void **state)
                 {"2001:db8::/33", "2001:db8:7fff::", true},
                 {"2001:db8::/33", "2001:db8:8000::", false}};
     for (size_t i = 0; i != sizeof rows / sizeof *rows; ++i) {
-        struct network n;
-        struct address a = of(rows[i].address);
-        assert_true(network_parse(str_from(rows[i].network), &n));
-        assert_int_equal(network_contains(&n, &a), rows[i].holds);
+        struct ip_network n;
+        struct ip a = of(rows[i].address);
+        assert_true(ip_network_parse(str_from(rows[i].network), &n));
+        assert_int_equal(ip_network_contains(&n, &a), rows[i].holds);
     }
 }
 
@@ -85,9 +85,9 @@ static void a_slip_in_a_network_is_noticed(void **state)
     static const char *const bad[] = {"10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/",   "10.0.0.0/-1",
                                       "/8",         "::1/64",      "::/129",      "10.0.0.0/8/8",
                                       "10/8",       "10.0.0.0/ 8", "example.com", "10.0.0.0/+8"};
-    struct network n;
+    struct ip_network n;
     for (size_t i = 0; i != sizeof bad / sizeof *bad; ++i)
-        assert_false(network_parse(str_from(bad[i]), &n));
+        assert_false(ip_network_parse(str_from(bad[i]), &n));
 }
 
 int main(void)
