@@ -11,6 +11,30 @@
 static const char *const kind_names[CAGE_KINDS] = {
     [CAGE_INSPECT] = "stoa-inspect", [CAGE_HANDLER] = "stoa-handler"};
 
+#ifdef STOA_ASAN
+// leak checking needs ptrace, which the cage forbids
+#define SANITIZER "ASAN_OPTIONS=detect_leaks=0",
+#else
+#define SANITIZER
+#endif
+
+// JSC_*, GIGACAGE_ENABLED and Malloc are the JavaScript engine's, which reads them before main: one
+// thread for good, no compiler, no WebAssembly, and memory that RLIMIT_AS can bound. The program
+// refuses to run without them.
+static const char *const inspect_environment[] = {"LANG=C.UTF-8", "TZ=UTC", SANITIZER NULL};
+static const char *const handler_environment[] = {"LANG=C.UTF-8",
+                                                  "TZ=UTC",
+                                                  "JSC_useJIT=0",
+                                                  "JSC_useWasm=0",
+                                                  "JSC_useConcurrentGC=0",
+                                                  "JSC_numberOfGCMarkers=1",
+                                                  "JSC_useSharedArrayBuffer=0",
+                                                  "GIGACAGE_ENABLED=no",
+                                                  "Malloc=1",
+                                                  SANITIZER NULL};
+static const char *const *const environments[CAGE_KINDS] = {
+    [CAGE_INSPECT] = inspect_environment, [CAGE_HANDLER] = handler_environment};
+
 const char *cage_kind_name(enum cage_kind kind)
 {
     assert(kind < CAGE_KINDS);
@@ -25,15 +49,9 @@ enum fail cage_spawn(enum cage_kind kind, const struct cage_program *program, pi
         return fault_set(fault, FAIL_INTERNAL, "start_failed", "No socket pair: %s.",
                          strerror(errno));
     char *argv[] = {(char *)cage_kind_name(kind), NULL};
-    char *env[] = {"LANG=C.UTF-8", "TZ=UTC",
-#ifdef STOA_ASAN
-                   // leak checking needs ptrace, which the cage forbids
-                   "ASAN_OPTIONS=detect_leaks=0",
-#endif
-                   NULL};
     struct process_plan plan = {.program = program->path,
                                 .argv = argv,
-                                .env = env,
+                                .env = (char *const *)environments[kind],
                                 .uid = program->uid,
                                 .gid = program->gid,
                                 .fds = (int[]){-1, -1, -1, pair[1]},

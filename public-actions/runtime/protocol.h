@@ -48,6 +48,18 @@ enum worker_frame {
     // The handler asks for something outside the language. id: the call's, counted up by the worker
     // within its life; ref: the run's. Body: the JSON array ["managedDb.query", arg, …].
     // flags: WORKER_ONE_WAY: no reply is wanted.
+    //   ["timer", ms]  answered with "" when ms milliseconds have passed
+    //   ["managedDb.query", sql, [parameter, …], {"timeoutMs"?:n,"maxRows"?:n}]
+    //   ["fetch", url, {"method":text,"headers":{name:text},"body"?:text}]
+    //   ["files.upload", filename, type, base64]  ["files.list", filter?]  ["files.get", id]
+    //   ["files.getUrl", id]  ["files.delete", id]
+    //   ["notify", message, {…}]  ["streamEvent", type, data]  (one way)
+    // A parameter is null, true, false, a number (finite), a string, or one of
+    //   {"t":"json","v":text of JSON}  an object
+    //   {"t":"date","v":"2024-01-31T12:00:00.000Z"}
+    //   {"t":"bytes","v":base64}
+    //   {"t":"array","v":[parameter, …]}  nested up to 6 deep
+    // where a string also stands for a bigint and for NaN, Infinity and -Infinity.
     WORKER_BRIDGE,
     // id: the run's; ref: how many bytes of the body are meta, a JSON object; the data's JSON follows
     // ("" is undefined). flags: WORKER_FAILED: it threw, meta.error is
@@ -56,7 +68,7 @@ enum worker_frame {
     //  "status"?:number,"headers"?:{…} (respond's second argument),
     //  "dataError":bool (data.error === true), "resultError":bool (the result's error === true),
     //  "result"? (widget and tool runs that also responded), "widget"?:[{"type","data"}],
-    //  "trigger"? (_triggerToolCall of the result)}.
+    //  "trigger"? (_triggerToolCall of the result)}. A failure may have "widget", too.
     WORKER_RESULT,
     WORKER_LOG, // ref: the run's (0: while loading); body: ["log|info|warn|error|debug","text"]
     WORKER_PONG,
@@ -68,5 +80,14 @@ enum {
     WORKER_FRESH = 2,
     WORKER_ONE_WAY = 4,
     WORKER_TOO_LARGE = 8, // WORKER_RESULT, failed: the data was over WORKER_RESULT_MAX
+};
+
+// The worker's exit status, when it ends by itself (0: the socket was closed). Any signal is a
+// crash or somebody's kill.
+enum {
+    WORKER_EXIT_NONSENSE = 1, // a frame that is none of the above
+    WORKER_EXIT_MEMORY = 66,  // out of memory: 502 handler_out_of_memory
+    WORKER_EXIT_CRASH = 67,   // the engine gave up
+    // 97: a mandatory layer of the cage could not be had (CAGE_EXIT_NO_CAGE)
 };
 #endif

@@ -1,0 +1,297 @@
+// `context`, the handler's second argument: what each kind of run is given, and what it may ask
+// for. What is asked is checked and encoded here, so that mistakes are told where they are made; the
+// limits that protect anybody are the server's. The rules for what may be called are in format.js.
+(function (own) {
+  'use strict';
+  const { uncurry, ask, sendCall, isOver } = own;
+  const { bytesToBase64 } = own.host;
+  const { stringify } = JSON;
+  const { isArray } = Array;
+  const { freeze, getPrototypeOf, is } = Object;
+  const { ownKeys, getOwnPropertyDescriptor } = Reflect;
+  const Error_ = Error, TypeError_ = TypeError, RangeError_ = RangeError;
+  const toText = String, isInteger = Number.isInteger, isFinite = Number.isFinite;
+  const isPrototypeOf = uncurry(Object.prototype.isPrototypeOf);
+  const dateText = uncurry(Date.prototype.toISOString), datePrototype = Date.prototype;
+  const dateTime = uncurry(Date.prototype.getTime);
+  const { ArrayBuffer: ArrayBuffer_, Uint8Array: Uint8Array_, Map: Map_ } = globalThis;
+  const isView = ArrayBuffer.isView;
+  const viewPrototype = getPrototypeOf(Uint8Array.prototype);
+  const getter = (object, key) => uncurry(getOwnPropertyDescriptor(object, key).get);
+  const viewBuffer = getter(viewPrototype, 'buffer'), viewSize = getter(viewPrototype, 'byteLength');
+  const viewOffset = getter(viewPrototype, 'byteOffset');
+  const dataBuffer = getter(DataView.prototype, 'buffer'), dataSize = getter(DataView.prototype, 'byteLength');
+  const dataOffset = getter(DataView.prototype, 'byteOffset');
+  const mapForEach = uncurry(Map.prototype.forEach);
+
+  const NOTICES_MOST = 20, TYPE_MOST = 100, WIDGET_MOST = 192 * 1024, ARRAY_DEPTH_MOST = 6;
+
+  // An async function's promise for what is done at once: it rejects with what f throws.
+  const promise = async (f) => f();
+  const refuse = (name) => async () => {
+    throw new Error_(`context.${name} is not offered here`);
+  };
+  const always = (make) => async () => make();
+
+  function jsonOf(value, what) {
+    const json = stringify(value);
+    if (json === undefined)
+      throw new TypeError_(`${what} cannot be written as JSON`);
+    return json;
+  }
+
+  // --- managedDb ---
+  function base64Of(bytes) {
+    if (!isView(bytes))
+      return bytesToBase64(new Uint8Array_(bytes));
+    if (isPrototypeOf(viewPrototype, bytes))
+      return bytesToBase64(new Uint8Array_(viewBuffer(bytes), viewOffset(bytes), viewSize(bytes)));
+    return bytesToBase64(new Uint8Array_(dataBuffer(bytes), dataOffset(bytes), dataSize(bytes)));
+  }
+
+  function encodeObject(value, name, depth) {
+    if (isArray(value))
+      return encodeArray(value, name, depth);
+    if (isPrototypeOf(datePrototype, value)) {
+      if (!isFinite(dateTime(value)))
+        throw new TypeError_(`${name} is an invalid Date`);
+      return `{"t":"date","v":"${dateText(value)}"}`;
+    }
+    if (isView(value) || isPrototypeOf(ArrayBuffer_.prototype, value))
+      return `{"t":"bytes","v":"${base64Of(value)}"}`;
+    return `{"t":"json","v":${stringify(jsonOf(value, name))}}`;
+  }
+
+  function encodeArray(list, name, depth) {
+    if (depth >= ARRAY_DEPTH_MOST)
+      throw new TypeError_(`${name} is an array of more than ${ARRAY_DEPTH_MOST} dimensions`);
+    let json = '';
+    for (let i = 0; i < list.length; ++i)
+      json += (i === 0 ? '' : ',') + encode(list[i], name, depth + 1);
+    return `{"t":"array","v":[${json}]}`;
+  }
+
+  // One parameter, as protocol.h says.
+  function encode(value, name, depth) {
+    switch (typeof value) {
+    case 'undefined': return 'null';
+    case 'boolean': return `${value}`;
+    case 'number': return !isFinite(value) ? `"${value}"` : is(value, -0) ? '0' : `${value}`;
+    case 'string': return stringify(value);
+    case 'bigint': return `"${toText(value)}"`;
+    case 'object': return value === null ? 'null' : encodeObject(value, name, depth);
+    default: throw new TypeError_(`${name} is a ${typeof value}, which no column can hold`);
+    }
+  }
+
+  function encodeParameters(list) {
+    if (list === undefined || list === null)
+      return '[]';
+    if (!isArray(list))
+      throw new TypeError_('context.managedDb.query: the parameters are not an array');
+    let json = '';
+    for (let i = 0; i < list.length; ++i)
+      json += (i === 0 ? '' : ',') + encode(list[i], `context.managedDb.query: $${i + 1}`, 0);
+    return `[${json}]`;
+  }
+
+  function queryOptions(options) {
+    let json = '';
+    if (typeof options === 'object' && options !== null) {
+      const { timeoutMs, maxRows } = options;
+      if (typeof timeoutMs === 'number' && isFinite(timeoutMs))
+        json += `"timeoutMs":${timeoutMs}`;
+      if (typeof maxRows === 'number' && isFinite(maxRows))
+        json += `${json === '' ? '' : ','}"maxRows":${maxRows}`;
+    }
+    return `{${json}}`;
+  }
+
+  function query(run, sql, parameters, options) {
+    if (typeof sql !== 'string')
+      throw new TypeError_('context.managedDb.query: the first argument is not a string of SQL');
+    return ask(run, 'managedDb.query', `,${stringify(sql)},${encodeParameters(parameters)},${queryOptions(options)}`);
+  }
+
+  // --- fetch ---
+  function headerMember(json, name, value) {
+    return `${json}${json === '' ? '' : ','}${stringify(toText(name))}:${stringify(toText(value))}`;
+  }
+
+  function headersJson(headers) {
+    let json = '';
+    if (headers === undefined || headers === null)
+      return '{}';
+    if (typeof headers !== 'object')
+      throw new TypeError_('context.fetch: the headers are not an object');
+    if (isPrototypeOf(Map_.prototype, headers)) {
+      mapForEach(headers, (value, name) => { json = headerMember(json, name, value); });
+    } else if (isArray(headers)) {
+      for (let i = 0; i < headers.length; ++i)
+        json = headerMember(json, headers[i][0], headers[i][1]);
+    } else {
+      const names = ownKeys(headers);
+      for (let i = 0; i < names.length; ++i)
+        if (typeof names[i] === 'string' && headers[names[i]] !== undefined)
+          json = headerMember(json, names[i], headers[names[i]]);
+    }
+    return `{${json}}`;
+  }
+
+  function bodyText(body) {
+    if (typeof body === 'string' || isPrototypeOf(own.URLSearchParams.prototype, body))
+      return toText(body);
+    throw new TypeError_('context.fetch: the body is not a string; write objects with JSON.stringify');
+  }
+
+  function fetch(run, url, options) {
+    const { method, headers, body } = options ?? {};
+    let json = `"method":${stringify(method === undefined ? 'GET' : toText(method))},"headers":${headersJson(headers)}`;
+    if (body !== undefined && body !== null)
+      json += `,"body":${stringify(bodyText(body))}`;
+    return ask(run, 'fetch', `,${stringify(toText(url))},{${json}}`);
+  }
+
+  // --- files ---
+  function text(value, what) {
+    if (typeof value !== 'string')
+      throw new TypeError_(`context.files.${what} is not a string`);
+    return stringify(value);
+  }
+
+  function filesOf(run) {
+    return {
+      upload: (filename, mimeType, data) => promise(() => {
+        const content = typeof data === 'object' && data !== null &&
+          (isView(data) || isPrototypeOf(ArrayBuffer_.prototype, data)) ? base64Of(data) : data;
+        return ask(run, 'files.upload', `,${text(filename, 'upload: the filename')},${text(mimeType, 'upload: the type')},${text(content, 'upload: the data (base64)')}`);
+      }),
+      list: (filter) => promise(() => ask(run, 'files.list', filter === undefined || filter === null ? '' : `,${text(filter, 'list: the filter')}`)),
+      get: (id) => promise(() => ask(run, 'files.get', `,${text(id, 'get: the id')}`)),
+      getUrl: (id) => promise(() => ask(run, 'files.getUrl', `,${text(id, 'getUrl: the id')}`)),
+      delete: (id) => promise(() => ask(run, 'files.delete', `,${text(id, 'delete: the id')}`)),
+    };
+  }
+
+  // --- notices and events ---
+  function tell(run, op, json) {
+    if (isOver(run))
+      throw new Error_(`context.${op}: this run is over`);
+    if (sendCall(run, op, json, null) === 0)
+      throw new RangeError_(`context.${op}: the arguments are too large`);
+    return true;
+  }
+
+  function notify(run, message, options) {
+    if (typeof message !== 'string')
+      throw new TypeError_('context.notify: the message is not a string');
+    if (++run.notices > NOTICES_MOST)
+      throw new RangeError_(`context.notify: at most ${NOTICES_MOST} in one run`);
+    return tell(run, 'notify', `,${stringify(message)},${options === undefined ? '{}' : jsonOf(options, 'context.notify: the options')}`);
+  }
+
+  function streamEvent(run, type, data) {
+    if (typeof type !== 'string' || type.length < 1 || type.length > TYPE_MOST)
+      throw new TypeError_(`context.streamEvent: the type is not a string of 1 to ${TYPE_MOST} characters`);
+    if (++run.events > NOTICES_MOST)
+      throw new RangeError_(`context.streamEvent: at most ${NOTICES_MOST} in one run`);
+    return tell(run, 'streamEvent', `,${stringify(type)},${data === undefined ? '{}' : jsonOf(data, 'context.streamEvent: the data')}`);
+  }
+
+  // --- widget ---
+  function widgetEvent(run, type, data) {
+    const json = data === undefined ? 'null' : jsonOf(data, `context.widget.${type}: the data`);
+    if (isOver(run))
+      throw new Error_(`context.widget.${type}: this run is over`);
+    if (run.widget.length + json.length > WIDGET_MOST)
+      throw new RangeError_(`context.widget.${type}: more than ${WIDGET_MOST / 1024} KiB for the widget in one run`);
+    run.widget += `${run.widget === '' ? '' : ','}{"type":"${type}","data":${json}}`;
+    return true;
+  }
+
+  function widgetOf(run) {
+    return {
+      show: (data) => promise(() => widgetEvent(run, 'show', data)),
+      update: (data) => promise(() => widgetEvent(run, 'update', data)),
+      hide: () => promise(() => widgetEvent(run, 'hide', undefined)),
+    };
+  }
+
+  // --- publicApp ---
+  function statusMember(status) {
+    if (status === undefined)
+      return '';
+    if (!isInteger(status) || !((status >= 200 && status <= 299) || (status >= 400 && status <= 499)))
+      throw new RangeError_('context.publicApp.respond: the status must be 2xx or 4xx');
+    return `,"status":${status}`;
+  }
+
+  function responseHeadersMember(headers) {
+    if (headers === undefined || headers === null)
+      return '';
+    if (typeof headers !== 'object' || isArray(headers))
+      throw new TypeError_('context.publicApp.respond: the headers are not an object');
+    let json = '';
+    const names = ownKeys(headers);
+    for (let i = 0; i < names.length; ++i)
+      if (typeof names[i] === 'string')
+        json = headerMember(json, names[i], headers[names[i]]);
+    return `,"headers":{${json}}`;
+  }
+
+  function respond(run, data, options) {
+    const check = () => {
+      if (isOver(run))
+        throw new Error_('context.publicApp.respond: this run is over');
+      if (run.answer !== null)
+        throw new Error_('context.publicApp.respond was called before; the first answer stands');
+    };
+    check();
+    const { status, headers } = options ?? {};
+    const members = statusMember(status) + responseHeadersMember(headers);
+    const json = stringify(data);
+    check(); // writing it ran the handler's code
+    run.answer = { __proto__: null, data: json === undefined ? '' : json, members };
+  }
+
+  function publicAppOf(run, given) {
+    if (run.kind !== 'public')
+      return given ?? null;
+    return {
+      instanceId: given.instanceId,
+      visitorIp: given.visitorIp,
+      respond: (data, options) => respond(run, data, options),
+    };
+  }
+
+  // --- what is not here ---
+  const emptyList = always(() => []), no = always(() => false);
+  const refused = {
+    oauth: freeze({ isConnected: no, fetch: refuse('oauth.fetch'), getConnectionInfo: refuse('oauth.getConnectionInfo') }),
+    ai: freeze({ chat: refuse('ai.chat'), analyze: refuse('ai.analyze'), summarize: refuse('ai.summarize'), listModels: emptyList }),
+    db: freeze({ query: refuse('db.query') }),
+    tasks: freeze({ create: refuse('tasks.create'), list: emptyList, update: refuse('tasks.update'), delete: refuse('tasks.delete') }),
+    billing: freeze({ chargeUsage: refuse('billing.chargeUsage') }),
+    machine: freeze({ isOnline: no, list: emptyList, execute: refuse('machine.execute') }),
+    pdf: freeze({ extractText: refuse('pdf.extractText') }),
+    getSessionMetadata: always(() => ({})),
+    updateSessionMetadata: refuse('updateSessionMetadata'),
+  };
+
+  own.makeContext = function makeContext(run, given) {
+    return {
+      __proto__: refused,
+      user: given.user,
+      actor: given.actor ?? given.user,
+      secrets: freeze(given.secrets ?? {}),
+      userConfig: given.userConfig ?? {},
+      publicApp: publicAppOf(run, given.publicApp),
+      managedDb: { query: (sql, parameters, options) => promise(() => query(run, sql, parameters, options)) },
+      fetch: (url, options) => promise(() => fetch(run, url, options)),
+      files: filesOf(run),
+      notify: (message, options) => promise(() => notify(run, message, options)),
+      streamEvent: (type, data) => promise(() => streamEvent(run, type, data)),
+      widget: widgetOf(run),
+    };
+  };
+})

@@ -1,0 +1,323 @@
+// The functions that the prelude is given: sending frames, random bytes, and what web.h has. Handler
+// code never gets hold of them: the prelude keeps them in its closures, and checks arguments before
+// it calls. A wrong argument here gives undefined.
+#include <stdlib.h>
+#include <sys/random.h>
+#include "public-actions/runtime/engine_jsc.h"
+#include "public-actions/runtime/web.h"
+
+enum { SLOT_KEEP = 1024 * 1024 };
+
+static engine_send send_frame;
+
+// --- strings out ---
+static struct {
+    char *p;
+    size_t room;
+} slots[ENGINE_SLOTS];
+
+static char *slot_room(enum engine_slot slot, size_t room)
+{
+    if (slots[slot].room < room) {
+        free(slots[slot].p);
+        slots[slot].p = malloc(room);
+        if (slots[slot].p == NULL)
+            abort();
+        slots[slot].room = room;
+    }
+    return slots[slot].p;
+}
+
+void engine_jsc_trim_slots(void)
+{
+    for (size_t i = 0; i != ENGINE_SLOTS; ++i) {
+        if (slots[i].room > SLOT_KEEP) {
+            free(slots[i].p);
+            slots[i].p = NULL;
+            slots[i].room = 0;
+        }
+    }
+}
+
+str engine_jsc_utf8(enum engine_slot slot, JSStringRef s, size_t max)
+{
+    size_t units = JSStringGetLength(s);
+    if (units > max)
+        return (str){0};
+    size_t room = JSStringGetMaximumUTF8CStringSize(s);
+    char *p = slot_room(slot, room);
+    size_t n = JSStringGetUTF8CString(s, p, room);
+    n -= n != 0;
+    // the engine stops silently at a lone surrogate
+    if (web_utf16_length(str_of(p, n)) != units)
+        n = web_utf8_from_utf16(JSStringGetCharactersPtr(s), units, p);
+    return n <= max ? str_of(p, n) : (str){0};
+}
+
+JSValueRef engine_jsc_property(JSContextRef ctx, JSObjectRef o, const char *name)
+{
+    JSStringRef key = engine_jsc_literal(name);
+    JSValueRef value = JSObjectGetProperty(ctx, o, key, NULL);
+    JSStringRelease(key);
+    return value;
+}
+
+// --- frames ---
+static size_t body_max(enum worker_frame type, bool is_second)
+{
+    if (type != WORKER_RESULT)
+        return WORKER_FROM_MAX;
+    return is_second ? WORKER_RESULT_MAX : WORKER_META_MAX;
+}
+
+// JSON text of the prelude's; absent when it is too long.
+static str json_text(JSContextRef ctx, enum engine_slot slot, JSValueRef value, size_t max)
+{
+    JSStringRef s = JSValueToStringCopy(ctx, value, NULL);
+    if (s == NULL)
+        return (str){0};
+    str text = engine_jsc_utf8(slot, s, max);
+    JSStringRelease(s);
+    if (text.p != NULL)
+        web_json_mend((char *)text.p, text.n);
+    return text;
+}
+
+// send(type, flags, id, ref, json[, data]): 0, or which of the two bodies is too long: nothing is
+// sent then. With data, ref is the length of the first.
+static JSValueRef host_send(JSContextRef ctx, JSObjectRef function, JSObjectRef self, size_t n,
+                            const JSValueRef arguments[], JSValueRef *exception)
+{
+    if (n < 5)
+        return JSValueMakeUndefined(ctx);
+    uint32_t numbers[4];
+    for (size_t i = 0; i != 4; ++i)
+        numbers[i] = (uint32_t)JSValueToNumber(ctx, arguments[i], NULL);
+    enum worker_frame type = (enum worker_frame)numbers[0];
+    str a = json_text(ctx, ENGINE_SLOT_A, arguments[4], body_max(type, false)), b = {0};
+    if (a.p == NULL)
+        return JSValueMakeNumber(ctx, 1);
+    if (n > 5) {
+        b = json_text(ctx, ENGINE_SLOT_B, arguments[5], body_max(type, true));
+        if (b.p == NULL)
+            return JSValueMakeNumber(ctx, 2);
+        numbers[3] = (uint32_t)a.n;
+    }
+    send_frame(type, (uint8_t)numbers[1], numbers[2], numbers[3], a, b);
+    return JSValueMakeNumber(ctx, 0);
+}
+
+// --- bytes ---
+// The bytes of a Uint8Array; valid until the engine is entered again.
+static bool take_bytes(JSContextRef ctx, JSValueRef value, str *ret)
+{
+    if (JSValueGetTypedArrayType(ctx, value, NULL) != kJSTypedArrayTypeUint8Array)
+        return false;
+    JSObjectRef array = (JSObjectRef)value;
+    size_t n = JSObjectGetTypedArrayByteLength(ctx, array, NULL);
+    char *p = JSObjectGetTypedArrayBytesPtr(ctx, array, NULL);
+    if (n != 0 && p == NULL)
+        return false;
+    *ret = n != 0 ? str_of(p + JSObjectGetTypedArrayByteOffset(ctx, array, NULL), n) : STR("");
+    return true;
+}
+
+// A new Uint8Array of n bytes, to be filled through *ret_p. NULL with an exception set when there
+// is no room for it.
+static JSObjectRef make_bytes(JSContextRef ctx, size_t n, char **ret_p, JSValueRef *exception)
+{
+    JSObjectRef array = JSObjectMakeTypedArray(ctx, kJSTypedArrayTypeUint8Array, n, exception);
+    if (array == NULL || *exception != NULL)
+        return NULL;
+    *ret_p = n != 0 ? JSObjectGetTypedArrayBytesPtr(ctx, array, NULL) : NULL;
+    return array;
+}
+
+static JSValueRef copy_bytes(JSContextRef ctx, str bytes, JSValueRef *exception)
+{
+    char *p;
+    JSObjectRef array = make_bytes(ctx, bytes.n, &p, exception);
+    if (array == NULL)
+        return JSValueMakeUndefined(ctx);
+    if (bytes.n != 0)
+        memcpy(p, bytes.p, bytes.n);
+    return array;
+}
+
+static void *get_memory(size_t n)
+{
+    void *p = malloc(n != 0 ? n : 1);
+    if (p == NULL)
+        abort();
+    return p;
+}
+
+// random(bytes): fills them.
+static JSValueRef host_random(JSContextRef ctx, JSObjectRef function, JSObjectRef self, size_t n,
+                              const JSValueRef arguments[], JSValueRef *exception)
+{
+    str bytes;
+    if (n < 1 || !take_bytes(ctx, arguments[0], &bytes))
+        return JSValueMakeUndefined(ctx);
+    for (size_t done = 0; done != bytes.n;) {
+        ssize_t got = getrandom((char *)bytes.p + done, bytes.n - done, 0);
+        if (got < 0)
+            abort();
+        done += (size_t)got;
+    }
+    return arguments[0];
+}
+
+// digest(bits, bytes): a new Uint8Array.
+static JSValueRef host_digest(JSContextRef ctx, JSObjectRef function, JSObjectRef self, size_t n,
+                              const JSValueRef arguments[], JSValueRef *exception)
+{
+    str bytes;
+    uint8_t digest[WEB_DIGEST_MAX];
+    if (n < 2 || !take_bytes(ctx, arguments[1], &bytes))
+        return JSValueMakeUndefined(ctx);
+    unsigned bits = (unsigned)JSValueToNumber(ctx, arguments[0], NULL);
+    return copy_bytes(ctx, str_of(digest, web_digest(bits, bytes, digest)), exception);
+}
+
+// --- text ---
+// The units of a string, valid until *ret is released.
+static const uint16_t *take_units(JSContextRef ctx, JSValueRef value, JSStringRef *ret,
+                                  size_t *ret_n)
+{
+    *ret = JSValueToStringCopy(ctx, value, NULL);
+    if (*ret == NULL)
+        return NULL;
+    *ret_n = JSStringGetLength(*ret);
+    static const uint16_t none[1];
+    return *ret_n != 0 ? JSStringGetCharactersPtr(*ret) : none;
+}
+
+// encode(text): its UTF-8, a new Uint8Array.
+static JSValueRef host_encode(JSContextRef ctx, JSObjectRef function, JSObjectRef self, size_t n,
+                              const JSValueRef arguments[], JSValueRef *exception)
+{
+    JSStringRef s;
+    size_t units;
+    const uint16_t *p = n != 0 ? take_units(ctx, arguments[0], &s, &units) : NULL;
+    if (p == NULL)
+        return JSValueMakeUndefined(ctx);
+    AUTOFREE char *utf8 = get_memory(3 * units);
+    size_t size = web_utf8_from_utf16(p, units, utf8);
+    JSStringRelease(s);
+    return copy_bytes(ctx, str_of(utf8, size), exception);
+}
+
+// decode(bytes, isFatal): text; undefined when it is fatal.
+static JSValueRef host_decode(JSContextRef ctx, JSObjectRef function, JSObjectRef self, size_t n,
+                              const JSValueRef arguments[], JSValueRef *exception)
+{
+    str bytes;
+    if (n < 2 || !take_bytes(ctx, arguments[0], &bytes))
+        return JSValueMakeUndefined(ctx);
+    AUTOFREE uint16_t *units = get_memory(2 * bytes.n);
+    size_t size = web_utf16_from_utf8(bytes, JSValueToBoolean(ctx, arguments[1]), units);
+    if (size == SIZE_MAX)
+        return JSValueMakeUndefined(ctx);
+    JSStringRef s = JSStringCreateWithCharacters(units, size);
+    JSValueRef value = JSValueMakeString(ctx, s);
+    JSStringRelease(s);
+    return value;
+}
+
+// incomplete(bytes): how many bytes at their end begin a sequence.
+static JSValueRef host_incomplete(JSContextRef ctx, JSObjectRef function, JSObjectRef self,
+                                  size_t n, const JSValueRef arguments[], JSValueRef *exception)
+{
+    str bytes;
+    if (n < 1 || !take_bytes(ctx, arguments[0], &bytes))
+        return JSValueMakeUndefined(ctx);
+    return JSValueMakeNumber(ctx, (double)web_utf8_incomplete(bytes));
+}
+
+// Units below 256 as bytes; false when there are others.
+static bool narrow(const uint16_t *units, size_t n, char *to)
+{
+    uint16_t all = 0;
+    for (size_t i = 0; i != n; ++i) {
+        all |= units[i];
+        to[i] = (char)units[i];
+    }
+    return all < 256;
+}
+
+static JSValueRef wide_value(JSContextRef ctx, const char *p, size_t n)
+{
+    AUTOFREE uint16_t *units = get_memory(2 * n);
+    for (size_t i = 0; i != n; ++i)
+        units[i] = (uint8_t)p[i];
+    JSStringRef s = JSStringCreateWithCharacters(units, n);
+    JSValueRef value = JSValueMakeString(ctx, s);
+    JSStringRelease(s);
+    return value;
+}
+
+// The two directions of base64 between strings of bytes; undefined when the argument is none.
+static JSValueRef base64(JSContextRef ctx, JSValueRef argument, size_t (*code)(str from, char *to))
+{
+    JSStringRef s;
+    size_t n;
+    const uint16_t *units = take_units(ctx, argument, &s, &n);
+    if (units == NULL)
+        return JSValueMakeUndefined(ctx);
+    AUTOFREE char *bytes = get_memory(n), *to = get_memory((n + 2) / 3 * 4);
+    size_t size = narrow(units, n, bytes) ? code(str_of(bytes, n), to) : SIZE_MAX;
+    JSStringRelease(s);
+    return size != SIZE_MAX ? wide_value(ctx, to, size) : JSValueMakeUndefined(ctx);
+}
+
+static JSValueRef host_to_base64(JSContextRef ctx, JSObjectRef function, JSObjectRef self, size_t n,
+                                 const JSValueRef arguments[], JSValueRef *exception)
+{
+    return n != 0 ? base64(ctx, arguments[0], web_base64_encode) : JSValueMakeUndefined(ctx);
+}
+
+static JSValueRef host_from_base64(JSContextRef ctx, JSObjectRef function, JSObjectRef self,
+                                   size_t n, const JSValueRef arguments[], JSValueRef *exception)
+{
+    return n != 0 ? base64(ctx, arguments[0], web_base64_decode) : JSValueMakeUndefined(ctx);
+}
+
+// bytesToBase64(bytes): text.
+static JSValueRef host_bytes_to_base64(JSContextRef ctx, JSObjectRef function, JSObjectRef self,
+                                       size_t n, const JSValueRef arguments[],
+                                       JSValueRef *exception)
+{
+    str bytes;
+    if (n < 1 || !take_bytes(ctx, arguments[0], &bytes))
+        return JSValueMakeUndefined(ctx);
+    AUTOFREE char *to = get_memory((bytes.n + 2) / 3 * 4);
+    return wide_value(ctx, to, web_base64_encode(bytes, to));
+}
+
+JSObjectRef engine_jsc_host(JSContextRef ctx, engine_send send)
+{
+    static const struct {
+        const char *name;
+        JSObjectCallAsFunctionCallback function;
+    } functions[] = {
+        {"send", host_send},
+        {"random", host_random},
+        {"digest", host_digest},
+        {"encode", host_encode},
+        {"decode", host_decode},
+        {"incomplete", host_incomplete},
+        {"toBase64", host_to_base64},
+        {"fromBase64", host_from_base64},
+        {"bytesToBase64", host_bytes_to_base64},
+    };
+    send_frame = send;
+    JSObjectRef host = JSObjectMake(ctx, NULL, NULL);
+    for (size_t i = 0; i != sizeof functions / sizeof *functions; ++i) {
+        JSStringRef name = engine_jsc_literal(functions[i].name);
+        JSObjectRef f = JSObjectMakeFunctionWithCallback(ctx, name, functions[i].function);
+        JSObjectSetProperty(ctx, host, name, f, kJSPropertyAttributeNone, NULL);
+        JSStringRelease(name);
+    }
+    return host;
+}

@@ -1,0 +1,227 @@
+// The runs of the handler's code: how they begin, what they ask for outside the language and get,
+// and how they end, each exactly once. The rules for what may be called are in format.js.
+(function (own) {
+  'use strict';
+  const { uncurry, describe, errorText } = own;
+  const { send } = own.host;
+  const { parse, stringify } = JSON;
+  const { apply, ownKeys } = Reflect;
+  const { defineProperty, preventExtensions } = Object;
+  const Error_ = Error, TypeError_ = TypeError, Promise_ = Promise;
+  const resolved = Promise.resolve.bind(Promise), then = uncurry(Promise.prototype.then);
+  const indexOf = uncurry(String.prototype.indexOf), startsWith = uncurry(String.prototype.startsWith);
+  const Map_ = Map;
+  const mapGet = uncurry(Map.prototype.get), mapSet = uncurry(Map.prototype.set);
+  const mapHas = uncurry(Map.prototype.has), mapDelete = uncurry(Map.prototype.delete);
+  const mapClear = uncurry(Map.prototype.clear);
+
+  const LOADED_EXPORTS_MOST = 100;
+  const BRIDGE = 19, RESULT = 20;
+  const FAILED = 1, ONE_WAY = 4, TOO_LARGE = 8;
+
+  // What a visitor's payload could be merged into by careless code, and would then be found in all
+  // later runs' objects.
+  preventExtensions(Object.prototype);
+
+  const runs = new Map_(); // by id, those that are not over
+  let calls = 0;
+  let current = null;      // the run whose code is being run, as far as can be told
+  let exported = null;     // module.exports at the end of loading
+  const handlers = { __proto__: null };
+
+  own.currentRun = () => current;
+  own.isOver = (run) => !mapHas(runs, run.id);
+  // A global of the handler's.
+  own.expose = (name, value) => defineProperty(globalThis, name,
+    { __proto__: null, value, writable: true, configurable: true, enumerable: false });
+
+  // --- asking outside ---
+  // Sends a call, `json` being its arguments as JSON, each behind a comma, and returns its number.
+  // `answer` has settle(hasFailed, json); null: no reply is wanted. 0: it is too large.
+  own.sendCall = function sendCall(run, op, json, answer) {
+    const id = ++calls;
+    if (send(BRIDGE, answer === null ? ONE_WAY : 0, id, run.id, `["${op}"${json}]`) !== 0)
+      return 0;
+    if (answer !== null)
+      mapSet(run.calls, id, answer);
+    return id;
+  };
+
+  function complete(error, json) {
+    const details = parse(json);
+    const keys = ownKeys(details);
+    for (let i = 0; i < keys.length; ++i)
+      if (keys[i] !== 'stack')
+        defineProperty(error, keys[i], { __proto__: null, value: details[keys[i]],
+          writable: true, configurable: true, enumerable: keys[i] !== 'message' });
+    return error;
+  }
+
+  function withMessage(error, message) {
+    defineProperty(error, 'message',
+      { __proto__: null, value: message, writable: true, configurable: true, enumerable: false });
+    return error;
+  }
+
+  // A promise of the answer to context.<op>(…). The error it may become is made now, so that its
+  // stack shows who asked.
+  own.ask = function ask(run, op, json) {
+    const error = new Error_();
+    return new Promise_((resolve, reject) => {
+      if (!mapHas(runs, run.id)) {
+        reject(withMessage(error, `context.${op}: this run is over`));
+        return;
+      }
+      const answer = {
+        __proto__: null,
+        settle(hasFailed, json) {
+          if (hasFailed)
+            reject(complete(error, json));
+          else
+            resolve(json === '' ? undefined : parse(json));
+        },
+      };
+      if (own.sendCall(run, op, json, answer) === 0)
+        reject(withMessage(error, `context.${op}: the arguments are too large`));
+    });
+  };
+  own.withMessage = withMessage;
+
+  // --- the end of a run ---
+  function forget(run) {
+    mapDelete(runs, run.id);
+    mapClear(run.calls);
+  }
+
+  function sendResult(run, flags, meta, data) {
+    const tooLong = send(RESULT, flags, run.id, 0, meta, data);
+    if (tooLong === 0)
+      forget(run);
+    return tooLong;
+  }
+
+  function widgetMember(run) {
+    return run.widget === '' ? '' : `,"widget":[${run.widget}]`;
+  }
+
+  function sendFailure(run, flags, error) {
+    const meta = `{"error":${describe(error)}`;
+    if (sendResult(run, flags | FAILED, `${meta}${widgetMember(run)}}`, '') !== 0)
+      sendResult(run, flags | FAILED, `${meta}}`, '');
+  }
+
+  own.fail = function fail(run, error) {
+    if (mapHas(runs, run.id))
+      sendFailure(run, 0, error);
+  };
+
+  // Whether the JSON text is of an object with error: true. Asked of the text, since an object
+  // could answer differently each time.
+  function saysError(json) {
+    return startsWith(json, '{') && indexOf(json, '"error":true') >= 0 && parse(json).error === true;
+  }
+
+  function triggerMember(json) {
+    if (!startsWith(json, '{') || indexOf(json, '"_triggerToolCall":') < 0)
+      return '';
+    const trigger = parse(json)._triggerToolCall;
+    if (trigger === undefined || trigger === null)
+      return '';
+    if (typeof trigger !== 'object' || typeof trigger.action !== 'string')
+      throw new TypeError_('_triggerToolCall must be an object with an action, which is a string');
+    return `,"trigger":${stringify(trigger)}`;
+  }
+
+  function jsonOf(value) {
+    const json = stringify(value);
+    return json === undefined ? '' : json;
+  }
+
+  function succeed(run, result) {
+    if (!mapHas(runs, run.id))
+      return;
+    current = run;
+    try {
+      const json = jsonOf(result); // runs the handler's getters and toJSON
+      if (!mapHas(runs, run.id))
+        return;
+      const answer = run.answer;
+      const data = answer === null ? json : answer.data;
+      let meta = `{"responded":${answer !== null},"dataError":${saysError(data)},"resultError":${saysError(json)}`;
+      if (answer !== null)
+        meta += answer.members;
+      if (run.kind !== 'public')
+        meta += triggerMember(json);
+      const tooLong = sendResult(run, 0, `${meta}${widgetMember(run)}}`, data);
+      if (tooLong === 2)
+        sendFailure(run, TOO_LARGE, new Error_('The answer is larger than 1 MiB of JSON.'));
+      else if (tooLong === 1)
+        sendFailure(run, 0, new Error_('What the run sends to the widget is larger than 256 KiB of JSON.'));
+    } catch (error) {
+      own.fail(run, error);
+    }
+  }
+
+  // --- what the engine calls ---
+  own.load = function load(wrapper) {
+    if (typeof wrapper !== 'function')
+      throw new SyntaxError('The code closes more braces than it opens');
+    const module = { exports: {} };
+    apply(wrapper, module.exports, [module, module.exports]);
+    exported = module.exports;
+    if ((typeof exported !== 'object' && typeof exported !== 'function') || exported === null ||
+        typeof exported.handler !== 'function')
+      throw new TypeError_('module.exports.handler is not a function');
+    let names = '', count = 0;
+    const keys = ownKeys(exported);
+    for (let i = 0; i < keys.length; ++i) {
+      const key = keys[i];
+      if (typeof key !== 'string' || typeof exported[key] !== 'function' || count === LOADED_EXPORTS_MOST)
+        continue;
+      handlers[key] = exported[key];
+      names += `${count++ === 0 ? '' : ','}${stringify(key)}`;
+    }
+    handlers.handler = exported.handler;
+    return `{"exports":[${names}]}`;
+  };
+
+  own.call = function call(id, json) {
+    const run = { __proto__: null, id, kind: '', calls: new Map_(), answer: null, widget: '', timers: null, lines: 0,
+      characters: 0, notices: 0, events: 0 };
+    mapSet(runs, id, run);
+    current = run;
+    try {
+      const body = parse(json);
+      run.kind = body.context.kind;
+      const name = body.export;
+      const f = handlers[name];
+      if (typeof f !== 'function')
+        throw new TypeError_(`module.exports.${name} is not a function`);
+      const settled = resolved(apply(f, exported, [body.input, own.makeContext(run, body.context)]));
+      then(settled, (result) => succeed(run, result), (error) => own.fail(run, error));
+    } catch (error) {
+      own.fail(run, error);
+    }
+  };
+
+  own.reply = function reply(id, runId, hasFailed, json) {
+    const run = mapGet(runs, runId);
+    const answer = run !== undefined ? mapGet(run.calls, id) : undefined;
+    if (answer === undefined)
+      return; // of a run that is over, or to a timer that was cleared
+    mapDelete(run.calls, id);
+    current = run;
+    answer.settle(hasFailed, json);
+  };
+
+  own.drop = function drop(id) {
+    const run = mapGet(runs, id);
+    if (run !== undefined)
+      forget(run);
+  };
+
+  // Told when nobody has handled a promise's rejection by the time all code has been run.
+  own.onRejection = function onRejection(promise, reason) {
+    own.log('error', `Unhandled rejection: ${errorText(reason)}`);
+  };
+})
