@@ -311,6 +311,15 @@ bool seal_is_current(str sealed)
            memcmp(ring->keys[0].id, sealed.p + 1, SEAL_ID_BYTES) == 0;
 }
 
+enum fail seal_current_id(uint8_t ret[static SEAL_ID_BYTES], struct fault *fault)
+{
+    const struct ring *ring;
+    enum fail fail = the_ring(&ring, fault);
+    if (fail == FAIL_NONE)
+        memcpy(ret, ring->keys[0].id, SEAL_ID_BYTES);
+    return fail;
+}
+
 void seal_forget(struct buf *plain)
 {
     if (plain->p != NULL)

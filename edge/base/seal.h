@@ -46,6 +46,8 @@ enum fail unseal(str sealed, const struct seal_context *ctx, struct buf *ret,
                  struct fault *fault) MUST_CHECK;
 // Whether it was sealed under the first key; what was not is to be sealed again.
 bool seal_is_current(str sealed);
+// The first key's id, which stands behind a sealed value's first byte. FAIL_BUSY as above.
+enum fail seal_current_id(uint8_t ret[static SEAL_ID_BYTES], struct fault *fault) MUST_CHECK;
 // Overwrites what is in it and frees it.
 void seal_forget(struct buf *plain);
 

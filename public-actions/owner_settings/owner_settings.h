@@ -43,6 +43,9 @@ enum fail owner_config_load(struct db *db, const char *instance_id, const json_t
 void owner_settings_warn(struct db *db, const char *plugin_id, const struct instance *i,
                          const json_t *front, struct problems *warnings);
 
+// Seals again what was sealed under an older master key (edge/base/seal.h); logs what it did.
+enum fail owner_settings_reseal(struct db *db, struct fault *fault) MUST_CHECK;
+
 struct owner_settings_options {
     const char *apps_origin; // for messages
 };
