@@ -49,4 +49,7 @@ enum fail api_delete_instance(struct call *call, struct answer *answer,
                               struct fault *fault) MUST_CHECK;
 enum fail api_get_instance(struct call *call, struct answer *answer,
                            struct fault *fault) MUST_CHECK;
+// What an instance's resource says beside what other features add (edge/catalog/hooks.h).
+enum fail api_describe_instance(struct db *db, const struct instance *i, json_t *object,
+                                struct fault *fault) MUST_CHECK;
 #endif

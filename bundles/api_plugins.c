@@ -207,23 +207,22 @@ enum fail api_create_instance(struct call *call, struct answer *answer, struct f
     return fail;
 }
 
-static enum fail find_instance(struct call *call, str ref, struct plugin *p, struct instance *i,
-                               struct fault *fault)
+enum fail api_describe_instance(struct db *db, const struct instance *i, json_t *object,
+                                struct fault *fault)
 {
-    enum fail fail = catalog_instance_find(call->db, call->principal->project_id, ref, i, fault);
-    return fail == FAIL_NONE ? catalog_plugin_find(call->db, call->principal->project_id,
-                                                   str_from(i->plugin_id), p, fault)
-                             : fail;
+    struct plugin p;
+    enum fail fail = catalog_plugin_find(db, i->project_id, str_from(i->plugin_id), &p, fault);
+    if (fail == FAIL_NONE)
+        json_object_update_new(object, api_instance_json(&p, i));
+    return fail;
 }
 
 enum fail api_get_instance(struct call *call, struct answer *answer, struct fault *fault)
 {
-    struct plugin p;
     struct instance i;
-    enum fail fail = find_instance(call, call->params[0], &p, &i, fault);
-    if (fail == FAIL_NONE)
-        answer->json = api_instance_json(&p, &i);
-    return fail;
+    enum fail fail =
+        catalog_instance_find(call->db, call->principal->project_id, call->params[0], &i, fault);
+    return fail == FAIL_NONE ? catalog_describe_instance(call->db, &i, &answer->json, fault) : fail;
 }
 
 enum fail api_delete_instance(struct call *call, struct answer *answer, struct fault *fault)

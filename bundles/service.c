@@ -219,7 +219,7 @@ static const char schemas[] =
     "\"id\":{\"type\":\"string\"},\"slug\":{\"type\":\"string\"},"
     "\"url\":{\"type\":\"string\"},\"pluginId\":{\"type\":\"string\"},\"pluginSlug\":{\"type\":"
     "\"string\"},\"createdAt\":{\"type\":\"string\","
-    "\"format\":\"date-time\"}}},"
+    "\"format\":\"date-time\"},\"settings\":{\"$ref\":\"#/components/schemas/InstanceSettings\"}}},"
     "\"InstanceList\":{\"type\":\"object\",\"properties\":{\"data\":{\"type\":\"array\",\"items\":{"
     "\"$ref\":\"#/components/schemas/Instance\"}}}},"
     "\"Deployed\":{\"type\":\"object\",\"required\":[\"plugin\",\"instance\",\"deployment\","
@@ -244,7 +244,8 @@ void bundles_init(const struct bundle_options *o)
     set_body_max("updatePlugin", api_options.pie_bytes + MULTIPART_OVERHEAD);
     set_body_max("createDeployment", api_options.archive_bytes);
     serve_init(&api_options);
-    static const struct catalog_hooks hooks = {.on_find_deployed = deployment_find_deployed};
+    static const struct catalog_hooks hooks = {.on_find_deployed = deployment_find_deployed,
+                                               .on_describe_instance = api_describe_instance};
     catalog_hooks_add(&hooks);
 }
 

@@ -63,6 +63,21 @@ enum fail catalog_find_deployed(struct db *db, str instance_id, str deployment_i
     return fault_set(fault, FAIL_NOT_FOUND, "deployment_not_found", "Nothing is deployed there.");
 }
 
+enum fail catalog_describe_instance(struct db *db, const struct instance *i, json_t **ret,
+                                    struct fault *fault)
+{
+    json_t *object = json_object();
+    enum fail fail = FAIL_NONE;
+    for (size_t n = 0; fail == FAIL_NONE && n != count; ++n)
+        if (list[n]->on_describe_instance != NULL)
+            fail = list[n]->on_describe_instance(db, i, object, fault);
+    if (fail == FAIL_NONE)
+        *ret = object;
+    else
+        json_decref(object);
+    return fail;
+}
+
 void deployed_fini(struct deployed *d)
 {
     json_decref(d->front);

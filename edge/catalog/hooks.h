@@ -45,6 +45,9 @@ struct catalog_hooks {
     // Answered by the one feature that keeps deployments.
     enum fail (*on_find_deployed)(struct db *db, str instance_id, str deployment_id, bool with_code,
                                   struct deployed *ret, struct fault *fault);
+    // Adds its members to the instance's resource (contract §3).
+    enum fail (*on_describe_instance)(struct db *db, const struct instance *i, json_t *object,
+                                      struct fault *fault);
 };
 void catalog_hooks_add(const struct catalog_hooks *hooks); // kept; any member may be NULL
 
@@ -60,4 +63,7 @@ enum fail catalog_tell_delete(struct db *db, const struct plugin *p, bool keep_d
 // preview's host names no other). FAIL_NOT_FOUND "deployment_not_found". Pool threads.
 enum fail catalog_find_deployed(struct db *db, str instance_id, str deployment_id, bool with_code,
                                 struct deployed *ret, struct fault *fault) MUST_CHECK;
+// The instance as its owner sees it, a new reference: what every feature has to say of it.
+enum fail catalog_describe_instance(struct db *db, const struct instance *i, json_t **ret,
+                                    struct fault *fault) MUST_CHECK;
 #endif
