@@ -80,6 +80,12 @@ enum fail auth_authenticate(struct db *db, str authorization, enum scope needed,
     return FAIL_NONE;
 }
 
+enum fail auth_is_live(struct db *db, const char *project_id, const char *token_id, bool *ret,
+                       struct fault *fault)
+{
+    return auth_query_token_is_live(db, project_id, token_id, ret, fault);
+}
+
 // --- the first start ---
 
 static enum fail cannot_write(const char *what, struct fault *fault)

@@ -27,6 +27,10 @@ enum fail auth_require(const struct principal *p, enum scope scope, struct fault
 enum fail auth_authenticate(struct db *db, str authorization, enum scope needed,
                             struct principal **ret, struct fault *fault) MUST_CHECK;
 
+// Whether the token a principal came by is still good: for what goes on long after it was asked for.
+enum fail auth_is_live(struct db *db, const char *project_id, const char *token_id, bool *ret,
+                       struct fault *fault) MUST_CHECK;
+
 // Makes a project and its owner when there is none, and one operator token in the oldest project
 // when no live one is left (so that a revoked one is replaced at the next start); writes that token
 // to `token_file` (0600, with a line end), whole or not at all. Later starts change nothing. The

@@ -59,6 +59,19 @@ enum fail auth_query_token_by_hash(struct db *db, const struct digest *sha256,
     return FAIL_NONE;
 }
 
+enum fail auth_query_token_is_live(struct db *db, const char *project_id, const char *id,
+                                   bool *ret, struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f = db_query(db, fault, &rows,
+                           "select from api_tokens where project_id = $1 and id = $2"
+                           " and revoked_at is null and (expires_at is null or expires_at > now())",
+                           db_text(project_id), db_text(id));
+    if (f == FAIL_NONE)
+        *ret = db_count(rows) != 0;
+    return f;
+}
+
 enum fail auth_query_token_touch(struct db *db, const char *project_id, const char *id,
                                  struct fault *fault)
 {
