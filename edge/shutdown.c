@@ -4,6 +4,7 @@
 #include "edge/base/clock.h"
 #include "edge/base/log.h"
 #include "edge/http/access.h"
+#include "edge/http/event_stream.h"
 #include "edge/http/management.h"
 #include "edge/listener.h"
 #include "edge/loop/h2o.h"
@@ -16,6 +17,7 @@ static void begin(struct loop *loop, void *arg)
 {
     struct guard_loop *guards = arg;
     listener_stop(loop);
+    event_stream_end_all();
     // HTTP/2 peers hear which streams will still be answered while there is time to answer them
     guard_loop_shutdown(&guards[loop_index(loop)], drain_ms - drain_ms / 4);
 }
