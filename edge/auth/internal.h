@@ -54,8 +54,8 @@ struct token_seen {
 enum fail auth_query_token_by_hash(struct db *db, const struct digest *sha256,
                                    struct token_seen *ret, bool *ret_found,
                                    struct fault *fault) MUST_CHECK;
-enum fail auth_query_token_is_live(struct db *db, const char *project_id, const char *id,
-                                   bool *ret, struct fault *fault) MUST_CHECK;
+enum fail auth_query_token_is_live(struct db *db, const char *project_id, const char *id, bool *ret,
+                                   struct fault *fault) MUST_CHECK;
 enum fail auth_query_token_touch(struct db *db, const char *project_id, const char *id,
                                  struct fault *fault) MUST_CHECK;
 // Of tokens that are not revoked (expired ones too).
