@@ -6,6 +6,7 @@
 // backoff for 24 h, each with an id to deduplicate by.
 #ifndef STOA_RUNS_RUNS_H
 #define STOA_RUNS_RUNS_H
+#include <jansson.h>
 #include "edge/base/token.h"
 #include "edge/catalog/catalog.h"
 #include "edge/http/service.h"
@@ -39,8 +40,23 @@ struct run_record {
     struct buf payload; // events: what subscribers are sent, a JSON object; empty: no event
     json_t *events;     // ids of the heartbeat events it raised (an array of strings), or NULL
 };
+// Bounds of a record's text; over them the text is cut and, where it is JSON lines, says so.
+enum {
+    RUN_LOG_MAX = 320 * 1024, // plugin.h's 256 KiB of text, packed
+    RUN_ERROR_MAX = 32 * 1024,
+    RUN_FACTS_MAX = 64 * 1024,
+    RUN_PAYLOAD_MAX = 256 * 1024, // over it subscribers are sent {"truncated":true}
+    RUN_EVENTS_MAX = 20,          // events one run may raise
+};
+// With an id of its own, empty buffers of these bounds, everything else zero.
 struct run_record *run_record_create(void);
 void run_record_destroy(struct run_record *r); // takes NULL
+
+// Which heartbeat events a successful run of `action` raises: the ids of those in the manifest
+// (`front`'s manifest.heartbeatEvents.events[]) that are enabled and have a matcher of this source
+// and action, each once, RUN_EVENTS_MAX at most. A new array, or NULL when there are none. What has
+// not the manifest's form matches nothing. Pure; any thread.
+json_t *run_events_match(const json_t *front, enum run_source source, str action);
 
 // Takes the record, in every case. `on_kept` (may be NULL): posted to `loop` once the transaction is
 // committed or has failed; only runs with events are waited for. Any thread; never blocks. A bounded
@@ -54,15 +70,23 @@ void runs_record(struct run_record *r, struct loop *loop, struct run_kept *on_ke
 
 struct runs_options {
     const char *database;
-    uint64_t keep_days, keep_rows; // per instance
+    uint64_t keep_days, keep_rows; // per instance; events are kept as long
+    // What its owner wants: fewer days than that, or 0. NULL: nobody is asked. Pool threads.
+    uint32_t (*keep_days_of)(struct db *db, const char *instance_id);
+    uint64_t delivery_timeout_ms; // for one attempt; 0: 15 s
+    uint64_t delivery_retry_ms;   // before the second attempt, then growing; 0: 5 s
+    uint64_t delivery_give_up_ms; // after the event; 0: 24 h
 };
-void runs_init(const struct runs_options *o); // process start
+// Process start. The strings are copied. Subscriptions' secrets are sealed: seal_init before the
+// first request.
+void runs_init(const struct runs_options *o);
 void runs_start(void);              // after the pool: the writer's and the deliverer's threads
 void runs_stop(void);               // writes what is queued (≤ 5 s)
-void runs_collect(void);            // scheduler: retention
+void runs_collect(void);            // scheduler, every few minutes: retention, on a pool thread
 struct service *runs_service(void); // the owner's view (contract §4), subscriptions, streams
 // A commit of runs or events on any node (NOTIFY "stoa_runs"): wakes streams. Listener thread.
 void runs_on_notice(str payload);
+void runs_on_listener_back(void); // notices may have been missed
 void runs_metrics(struct buf *to);
 extern const struct migration runs_migrations[];
 extern const size_t runs_migration_count;

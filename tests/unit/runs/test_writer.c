@@ -1,0 +1,264 @@
+// The writer against a real PostgreSQL: what is kept, what is lost, and that nobody waits for a
+// database that is away.
+#include "setup.h"
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <cmocka.h>
+#include "edge/base/clock.h"
+#include "tests/harness/postgres.h"
+
+static void pause_ms(long ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
+static void run_and_event_are_there_when_it_is_kept(void **state)
+{
+    struct run_record *r = setup_run(&mine, "submit");
+    setup_event(r, "received", "{\"name\":\"Ada\"}");
+    setup_event(r, "also", NULL);
+    assert_int_equal(setup_keep(r), FAIL_NONE);
+    assert_int_equal(setup_number("select count(*) from runs where action = 'submit'"), 1);
+    assert_int_equal(setup_number("select count(*) from run_events where action = 'submit' and"
+                                  " data = '{\"name\":\"Ada\"}'"),
+                     2);
+}
+
+static void a_preview_raises_no_event(void **state)
+{
+    struct run_record *r = setup_run(&mine, "previewed");
+    r->is_preview = true;
+    setup_event(r, "received", "{}");
+    assert_int_equal(setup_keep(r), FAIL_NONE);
+    assert_int_equal(setup_number("select count(*) from runs where action = 'previewed'"), 1);
+    assert_int_equal(setup_number("select count(*) from run_events where action = 'previewed'"), 0);
+}
+
+static void others_follow_within_a_moment(void **state)
+{
+    uint64_t began = clock_monotonic_ms();
+    for (int i = 0; i != 1000; ++i)
+        runs_record(setup_run(&mine, "many"), NULL, NULL);
+    setup_wait_for("select count(*) from runs where action = 'many'", 1000);
+    assert_in_range(clock_monotonic_ms() - began, 0, 5000);
+}
+
+static void hostile_text_is_kept_and_takes_nothing_with_it(void **state)
+{
+    struct run_record *r = setup_run(&mine, "host\xff"
+                                            "ile");
+    buf_add(&r->log, STR("[\"log\",\"\\u0000 \x1b[2J \xe2\x80\xae\"]\nnot \0 json \xff\n"));
+    buf_add(&r->error, STR("{\"message\":\"\xed\xa0\x80\\u0000'; drop table runs; --\"}"));
+    buf_add(&r->facts, STR("{{{"));
+    setup_event(r, "received", "{\"a\":\"\\u0000\xc3\x28\"}");
+    struct run_record *neighbour = setup_run(&mine, "neighbour");
+    runs_record(neighbour, NULL, NULL);
+    assert_int_equal(setup_keep(r), FAIL_NONE);
+    assert_int_equal(setup_number("select count(*) from runs where action = 'host?ile'"), 1);
+    setup_wait_for("select count(*) from runs where action = 'neighbour'", 1);
+}
+
+static void huge_logs_stay_within_their_bound(void **state)
+{
+    for (int k = 0; k != 40; ++k) {
+        struct run_record *r = setup_run(&mine, "huge");
+        while (!r->log.full)
+            buf_add(&r->log,
+                    STR("[\"log\",\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"]\n"));
+        while (!r->payload.full)
+            buf_add(&r->payload, STR("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"));
+        setup_event(r, "big", NULL);
+        runs_record(r, NULL, NULL);
+    }
+    setup_wait_for("select count(*) from runs where action = 'huge'", 40);
+    assert_true(setup_number("select max(length(log)) from runs") <= RUN_LOG_MAX);
+    assert_int_equal(
+        setup_number("select count(*) from run_events where data = '{\"truncated\":true}'"), 40);
+}
+
+static void one_that_is_refused_takes_no_other_with_it(void **state)
+{
+    setup_sql("alter table runs add constraint poison check (action <> 'poison') not valid");
+    uint64_t dropped = setup_metric("stoa_runs_dropped_total");
+    for (int i = 0; i != 50; ++i)
+        runs_record(setup_run(&mine, i == 25 ? "poison" : "beside"), NULL, NULL);
+    setup_wait_for("select count(*) from runs where action = 'beside'", 49);
+    struct run_record *r = setup_run(&mine, "poison");
+    setup_event(r, "received", "{}");
+    assert_int_not_equal(setup_keep(r), FAIL_NONE);
+    assert_int_equal(setup_metric("stoa_runs_dropped_total"), dropped + 2);
+    assert_int_equal(setup_number("select count(*) from run_events where action = 'poison'"), 0);
+    setup_sql("alter table runs drop constraint poison");
+}
+
+enum { WRITERS = 8, EACH = 100 };
+
+static void *keep_some(void *arg)
+{
+    for (int i = 0; i != EACH; ++i) {
+        struct run_record *r = setup_run(i % 2 ? &mine : &others, "kept");
+        setup_event(r, "kept", "{}");
+        if (setup_keep(r) != FAIL_NONE)
+            return arg;
+    }
+    return NULL;
+}
+
+static void numbers_grow_in_the_order_of_commits(void **state)
+{
+    pthread_t threads[WRITERS];
+    uint64_t began = clock_monotonic_ms(), batches = setup_metric("stoa_runs_batches_total");
+    for (size_t i = 0; i != WRITERS; ++i)
+        pthread_create(&threads[i], NULL, keep_some, &threads);
+    int64_t last = 0;
+    for (int i = 0; i != 100; ++i) { // a reader that misses nothing behind what it has seen
+        int64_t max = setup_number("select coalesce(max(seq), 0) from run_events"), gap = 0;
+        char sql[160];
+        snprintf(sql, sizeof sql, "select count(*) from run_events where seq <= %lld",
+                 (long long)last);
+        static int64_t seen;
+        gap = setup_number(sql);
+        if (last != 0)
+            assert_int_equal(gap, seen);
+        last = max;
+        snprintf(sql, sizeof sql, "select count(*) from run_events where seq <= %lld",
+                 (long long)last);
+        seen = setup_number(sql);
+    }
+    for (size_t i = 0; i != WRITERS; ++i) {
+        void *failed;
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+    print_message("%d waited-for runs of %d threads in %llu ms, %llu transactions\n",
+                  WRITERS * EACH, WRITERS, (unsigned long long)(clock_monotonic_ms() - began),
+                  (unsigned long long)(setup_metric("stoa_runs_batches_total") - batches));
+    assert_int_equal(setup_number("select count(*) from run_events where type = 'kept'"),
+                     WRITERS * EACH);
+}
+
+static void away_nobody_waits_and_others_are_kept(void **state)
+{
+    uint64_t dropped = setup_metric("stoa_runs_dropped_total");
+    postgres_halt();
+    for (int i = 0; i != 500; ++i)
+        runs_record(setup_run(&mine, "while away"), NULL, NULL);
+    for (int i = 0; i != 5; ++i) {
+        uint64_t began = clock_monotonic_ms();
+        struct run_record *r = setup_run(&mine, "busy");
+        setup_event(r, "received", "{}");
+        assert_int_equal(setup_keep(r), FAIL_BUSY);
+        assert_in_range(clock_monotonic_ms() - began, 0, 1000);
+        pause_ms(150);
+    }
+    for (int i = 0; i != 30000; ++i) // over the bound
+        runs_record(setup_run(&mine, "flood"), NULL, NULL);
+    assert_true(setup_metric("stoa_runs_queued") <= 20300);
+    assert_true(setup_metric("stoa_runs_dropped_total") > dropped + 9000);
+    postgres_resume();
+    struct fault fault;
+    while (db_script(setup_db, &fault, "select 1") != FAIL_NONE)
+        pause_ms(100);
+    setup_wait_for("select count(*) from runs where action = 'while away'", 500);
+    assert_int_equal(setup_number("select count(*) from runs where action = 'busy'"), 0);
+    struct run_record *r = setup_run(&mine, "back");
+    setup_event(r, "received", "{}");
+    while (setup_metric("stoa_runs_queued") != 0)
+        pause_ms(20);
+    assert_int_equal(setup_keep(r), FAIL_NONE);
+}
+
+// A lock keeps the writer's transaction waiting: stuck, as far as it can tell.
+static void stuck_nobody_waits_long(void **state)
+{
+    setup_sql("begin; lock table runs in access exclusive mode");
+    uint64_t began = clock_monotonic_ms();
+    struct run_record *r = setup_run(&mine, "stuck");
+    setup_event(r, "received", "{}");
+    assert_int_equal(setup_keep(r), FAIL_BUSY);
+    assert_in_range(clock_monotonic_ms() - began, 0, 5500);
+    setup_sql("rollback");
+    pause_ms(700);
+    r = setup_run(&mine, "not stuck");
+    setup_event(r, "received", "{}");
+    assert_int_equal(setup_keep(r), FAIL_NONE);
+}
+
+static void retention_keeps_so_many_days_and_rows(void **state)
+{
+    struct fault fault = {0};
+    size_t removed;
+    setup_sql("truncate runs, run_events");
+    setup_sql("insert into runs select 'a' || n, 'p', 'pl', 'ins_a', 'd', 'public', 'a', 'ok',"
+              " false, '', '', '', now() - n * interval '1 second', now() - n * interval"
+              " '1 second', 0, 0, 0, 0, 0, 0, '', '', '' from generate_series(1, 3000) n");
+    char sql[600];
+    snprintf(sql, sizeof sql,
+             "insert into runs select 'b' || n, 'p', 'pl', '%s', 'd', 'public', 'a', 'ok', false,"
+             " '', '', '', now() - n * interval '1 hour', now() - n * interval '1 hour', 0, 0, 0,"
+             " 0, 0, 0, '', '', '' from generate_series(1, 1500) n",
+             mine.instance.id);
+    setup_sql(sql);
+    snprintf(sql, sizeof sql,
+             "insert into run_events (id, project_id, plugin_id, instance_id, run_id, type, source,"
+             " action, created_at, data) select 'e' || n, 'p', 'pl', '%s', 'b' || n, 't', 'public',"
+             " 'a', now() - n * interval '1 hour', '{}' from generate_series(1, 1500) n",
+             mine.instance.id);
+    setup_sql(sql);
+    setup_sql("insert into event_deliveries (event_id, subscription_id, project_id)"
+              " values ('e1400', 'sub', 'p'), ('e10', 'gone', 'p')");
+    setup_sql("insert into event_subscriptions (id, project_id, url, events, secret)"
+              " select 'sub', id, 'http://x/', '{t}', '' from projects limit 1");
+    assert_int_equal(runs_collect_all(setup_db, &removed, &fault), FAIL_NONE);
+    // 30 days are 720 hours; an instance that is no more keeps nothing
+    assert_int_equal(setup_number("select count(*) from runs"), 719);
+    assert_int_equal(setup_number("select count(*) from runs where id like 'a%'"), 0);
+    // the event that is still to be delivered stays
+    assert_int_equal(setup_number("select count(*) from run_events"), 720);
+    assert_int_equal(setup_number("select count(*) from event_deliveries"), 1);
+    runs_options.keep_rows = 100;
+    assert_int_equal(runs_collect_all(setup_db, &removed, &fault), FAIL_NONE);
+    assert_int_equal(setup_number("select count(*) from runs"), 100);
+    assert_int_equal(setup_number("select max(extract(epoch from now() - ended_at)::bigint / 3600)"
+                                  " from runs"),
+                     100);
+    runs_options.keep_rows = 1000;
+}
+
+static void stopping_writes_what_is_queued(void **state)
+{
+    for (int i = 0; i != 700; ++i)
+        runs_record(setup_run(&mine, "last"), NULL, NULL);
+    runs_stop();
+    assert_int_equal(setup_number("select count(*) from runs where action = 'last'"), 700);
+    struct run_record *r = setup_run(&mine, "late");
+    setup_event(r, "received", "{}");
+    assert_int_equal(setup_keep(r), FAIL_BUSY);
+}
+
+int main(void)
+{
+    setup_start();
+    setup_threads();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(run_and_event_are_there_when_it_is_kept),
+        cmocka_unit_test(a_preview_raises_no_event),
+        cmocka_unit_test(others_follow_within_a_moment),
+        cmocka_unit_test(hostile_text_is_kept_and_takes_nothing_with_it),
+        cmocka_unit_test(huge_logs_stay_within_their_bound),
+        cmocka_unit_test(one_that_is_refused_takes_no_other_with_it),
+        cmocka_unit_test(numbers_grow_in_the_order_of_commits),
+        cmocka_unit_test(away_nobody_waits_and_others_are_kept),
+        cmocka_unit_test(stuck_nobody_waits_long),
+        cmocka_unit_test(retention_keeps_so_many_days_and_rows),
+        cmocka_unit_test(stopping_writes_what_is_queued),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    postgres_stop();
+    return failed;
+}
