@@ -31,7 +31,8 @@ struct db {
     PGconn *conn; // NULL: not connected
     char *url;
     bool said_goodbye;
-    bool reopens; // a thread's own: may be opened again without telling
+    bool reopens;  // a thread's own: may be opened again without telling
+    bool is_other; // does not hold the state
     enum transaction transaction;
     char constraint[64];
     unsigned statement_count, last_number; // numbers are never used again on a connection
@@ -53,9 +54,11 @@ bool db_is_healthy(int64_t *ret_since_real_ms)
     return since == 0;
 }
 
-static void tell_health(bool healthy)
+static void tell_health(const struct db *db, bool healthy)
 {
     int64_t known = 0;
+    if (db->is_other)
+        return;
     if (healthy)
         unhealthy_since = 0;
     else
@@ -95,7 +98,7 @@ static void lose(struct db *db)
     forget_statements(db);
     if (db->transaction == IN_TRANSACTION)
         db->transaction = TRANSACTION_LOST;
-    tell_health(false);
+    tell_health(db, false);
 }
 
 // What the server says unasked. Notices are for nobody; its last words tell that the end is on its
@@ -154,7 +157,7 @@ static enum fail connect_now(struct db *db, struct fault *fault)
     }
     enum fail f = db_state_unavailable(fault, words_about(conn));
     PQfinish(conn);
-    tell_health(false);
+    tell_health(db, false);
     if (db->reopens)
         no_connect_until = clock_monotonic_ms() + PAUSE_MS;
     return f;
@@ -199,9 +202,10 @@ static struct db *db_create(char *url, bool reopens)
     return db;
 }
 
-enum fail db_open(const char *url, struct db **ret, struct fault *fault)
+static enum fail open_own(const char *url, bool is_other, struct db **ret, struct fault *fault)
 {
     struct db *db = db_create(str_dup(str_from(url)), false);
+    db->is_other = is_other;
     enum fail f = connect_now(db, fault);
     if (f != FAIL_NONE) {
         db_close(db);
@@ -209,6 +213,16 @@ enum fail db_open(const char *url, struct db **ret, struct fault *fault)
     }
     *ret = db;
     return FAIL_NONE;
+}
+
+enum fail db_open(const char *url, struct db **ret, struct fault *fault)
+{
+    return open_own(url, false, ret, fault);
+}
+
+enum fail db_open_other(const char *url, struct db **ret, struct fault *fault)
+{
+    return open_own(url, true, ret, fault);
 }
 
 void db_close(struct db *db)
@@ -287,7 +301,7 @@ static enum fail judge(struct db *db, const PGresult *r, struct fault *fault)
 {
     ExecStatusType status = PQresultStatus(r);
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
-        tell_health(true);
+        tell_health(db, true);
         return FAIL_NONE;
     }
     if (PQstatus(db->conn) != CONNECTION_OK) {
@@ -295,7 +309,7 @@ static enum fail judge(struct db *db, const PGresult *r, struct fault *fault)
         lose(db);
         return f;
     }
-    tell_health(true);
+    tell_health(db, true);
     const char *constraint = PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME);
     snprintf(db->constraint, sizeof db->constraint, "%s", constraint != NULL ? constraint : "");
     return db_state_fault(r, fault);

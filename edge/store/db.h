@@ -16,6 +16,9 @@ struct db *db_of_thread(void);
 // with "database_unavailable" when it cannot be reached. Once lost it stays so: what belongs to the
 // session (LISTEN, locks) never goes away unseen; its user opens another.
 enum fail db_open(const char *url, struct db **ret, struct fault *fault) MUST_CHECK;
+// The same to a database that does not hold the state: whether it answers says nothing of
+// db_is_healthy.
+enum fail db_open_other(const char *url, struct db **ret, struct fault *fault) MUST_CHECK;
 void db_close(struct db *db); // takes NULL
 
 // Parameters travel as text, typed by the statement. DB_NULL stands for SQL NULL.
