@@ -1,0 +1,63 @@
+// SQL of the owner loops' half.
+#include "public-actions/managed_db/queries_session.h"
+#include <stdio.h>
+
+static bool send_plain(PGconn *pg, const char *sql)
+{
+    return PQsendQueryParams(pg, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
+}
+
+bool managed_db_send_rollback(PGconn *pg)
+{
+    return send_plain(pg, "rollback");
+}
+
+bool managed_db_send_discard(PGconn *pg)
+{
+    return send_plain(pg, "discard all");
+}
+
+bool managed_db_send_begin(PGconn *pg, bool is_read_only)
+{
+    return send_plain(pg, is_read_only ? "begin read only" : "begin");
+}
+
+bool managed_db_send_commit(PGconn *pg)
+{
+    return send_plain(pg, "commit");
+}
+
+bool managed_db_send_settings(PGconn *pg, const char *user_id, const char *plugin_id,
+                              uint32_t timeout_ms)
+{
+    char timeout[16];
+    snprintf(timeout, sizeof timeout, "%u", timeout_ms);
+    const char *values[] = {user_id, plugin_id, timeout};
+    return PQsendQueryParams(pg,
+                             "select set_config('app.user_id',$1,true),"
+                             "set_config('app.plugin_id',$2,true),"
+                             "set_config('statement_timeout',$3,true),now()",
+                             3, NULL, values, NULL, NULL, 0) == 1;
+}
+
+enum fail managed_db_terminate_backend(struct db *db, int pid, const char *since, const char *role,
+                                       const char *database, struct fault *fault)
+{
+    return db_query(db, fault, NULL,
+                    "select pg_terminate_backend(pid) from pg_stat_activity where pid=$1::int "
+                    "and usename=$2::name and datname=$3::name "
+                    "and backend_start<=$4::timestamptz",
+                    db_int(pid), db_text(role), db_text(database), db_text(since));
+}
+
+enum fail managed_db_database_bytes(struct db *db, const char *database, uint64_t *ret,
+                                    struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f = db_query(db, fault, &rows,
+                           "select pg_database_size(oid) from pg_database where datname=$1::name",
+                           db_text(database));
+    if (f == FAIL_NONE)
+        *ret = db_count(rows) == 1 ? (uint64_t)db_get_int(rows, 0, 0) : 0;
+    return f;
+}
