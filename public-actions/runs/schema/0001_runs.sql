@@ -72,7 +72,7 @@ create table event_deliveries (
     subscription_id text not null,
     project_id      text not null,
     created_at      timestamptz(3) not null default now(),
-    next_at         timestamptz(3) not null default now(),
+    next_at         timestamptz not null default now(),
     attempts        integer not null default 0,
     is_dead         boolean not null default false -- given up
 );
