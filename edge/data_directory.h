@@ -11,6 +11,8 @@
 #define DATA_TOKENS "tokens"
 #define DATA_OWNER_TOKEN "tokens/owner.token" // 0600, made at the first start
 #define DATA_LOGS "logs"
+#define DATA_KEYS "keys"
+#define DATA_MASTER_KEY "keys/master.key" // 0600, made at the first start
 
 // `{data}/{name}`, malloc'ed.
 char *data_path(const struct settings *s, const char *name);

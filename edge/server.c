@@ -24,6 +24,7 @@
 #include "edge/limits/limits.h"
 #include "edge/listener.h"
 #include "edge/loop/h2o.h"
+#include "edge/master_key.h"
 #include "edge/notices.h"
 #include "edge/route/router.h"
 #include "edge/route/site.h"
@@ -82,6 +83,8 @@ static enum fail prepare_database(struct db *db, struct fault *fault)
         }
     enum fail fail = migrate(db, all, n, fault);
     if (fail == FAIL_NONE)
+        fail = master_key_prepare(db, fault);
+    if (fail == FAIL_NONE)
         fail = auth_first_start(db, token_file, fault);
     return fail;
 }
@@ -89,6 +92,9 @@ static enum fail prepare_database(struct db *db, struct fault *fault)
 static enum fail start_state(struct fault *fault)
 {
     token_file = data_path(&settings, DATA_OWNER_TOKEN);
+    AUTOFREE char *key_file = data_path(&settings, DATA_MASTER_KEY);
+    master_key_init(settings.master_key, key_file);
+    explicit_bzero(settings.master_key, strlen(settings.master_key));
     db_configure(settings.database);
     AUTOFREE char *blobs = data_path(&settings, DATA_BLOBS);
     enum fail fail = blob_open(blobs, fault);

@@ -45,6 +45,7 @@ const struct setting settings_table[] = {
     ACCEPTED(shared_origin, "\"accepted\": apps of several projects may share the apps origin, and so each other's storage"),
     ACCEPTED(insecure_origins, "\"accepted\": a console on plain HTTP or on the apps' registrable domain is allowed"),
     TEXT(database, "", HAS_FLAG | IS_SECRET, "URL of a PostgreSQL database (default: a private one under the data directory)"),
+    TEXT(master_key_file, "", 0, "File with the master key that secrets are encrypted under (default: STOA_MASTER_KEY, else keys/master.key in the data directory, made at the first start)"),
     TEXT(state_user, "stoa-state", 0, "System user the private PostgreSQL runs as when started as root"),
     TEXT(plugin_database, "", IS_SECRET, "URL of a PostgreSQL server for plugins' data, as a role for daily use (default: a private one under the data directory)"),
     TEXT(plugin_database_provision, "", IS_SECRET, "The same server as a role that may make databases and roles (default: plugin_database)"),
@@ -238,6 +239,9 @@ void settings_fini(struct settings *s)
         if (setting_is_text(&settings_table[i]))
             free(*setting_text(s, &settings_table[i]));
     free(s->listeners);
+    if (s->master_key != NULL)
+        explicit_bzero(s->master_key, strlen(s->master_key));
+    free(s->master_key);
     free_certificates(s);
     *s = (struct settings){0};
 }

@@ -36,10 +36,11 @@ struct settings {
     bool shared_origin;    // shared_origin: accepted
     bool insecure_origins; // insecure_origins: accepted
     // state
-    char *database;    // "": private cluster; in the server always a URL
-    char *state_user;  // whom the private cluster runs as when started as root
-    char *server_user; // and the server
-    char *cage_user;   // and what parses strangers' bytes
+    char *database;        // "": private cluster; in the server always a URL
+    char *master_key_file; // the operator's own; "": see master_key
+    char *state_user;      // whom the private cluster runs as when started as root
+    char *server_user;     // and the server
+    char *cage_user;       // and what parses strangers' bytes
     // plugins' data
     char *plugin_database;           // as `database`
     char *plugin_database_provision; // the same server, as a role that makes databases and roles
@@ -72,6 +73,8 @@ struct settings {
                       // the data directory
 
     // Not in the table: what the supervisor adds.
+    char *master_key; // the keys as text (edge/base/seal.h), of STOA_MASTER_KEY or master_key_file;
+                      // "": the data directory's
     bool has_private_plugins; // plugin_database is a cluster of our own
     char *listeners;          // "apps 127.0.0.1:43210\n…", in the order of their descriptors
     struct settings_certificate certificates[SETTINGS_CERTIFICATES_MAX]; // of tls_certificate

@@ -314,6 +314,7 @@ void settings_check(struct settings_load *l)
     check_listen(l, "fetch_allow", l->s->fetch_allow);
     settings_check_tls(l);
     settings_check_origins(l);
+    settings_check_master_key(l);
     check_users(l);
     check_databases(l);
     check_numbers(l);

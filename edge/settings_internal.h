@@ -68,8 +68,12 @@ struct settings_load {
 void settings_complain(struct settings_load *l, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+// A variable of the environment as it was at the first load, or NULL.
+const char *settings_variable(const char *name);
+
 // What the values mean, one by one and together; reads the certificates.
 void settings_check(struct settings_load *l);
 void settings_check_tls(struct settings_load *l);
+void settings_check_master_key(struct settings_load *l);
 void settings_check_origins(struct settings_load *l);
 #endif

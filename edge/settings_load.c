@@ -190,7 +190,7 @@ static void load_variable(struct settings_load *l, const char *variable)
         set(l, at, value, section, 0);
 }
 
-static const char *variable(const char *name)
+const char *settings_variable(const char *name)
 {
     size_t n = strlen(name);
     for (char **e = saved_environment; *e != NULL; ++e)
@@ -313,7 +313,7 @@ static void load_flags(struct settings_load *l, int argc, char **argv)
 
 static const char *find_config(int argc, char **argv, bool *ret_check, bool *ret_help)
 {
-    const char *config = variable("STOA_CONFIG");
+    const char *config = settings_variable("STOA_CONFIG");
     struct flags f = {.argc = argc, .argv = argv};
     while (next_flag(&f)) {
         *ret_check |= strcmp(f.name, "--check") == 0;
@@ -396,6 +396,7 @@ static void complete_paths(struct settings *s)
         s->data[n - 1] = '\0';
     below_data(s, &s->ready_file, "ready.json");
     make_absolute(&s->ready_file);
+    make_absolute(&s->master_key_file);
     below_data(s, &s->access_log, "logs/access.log");
     if (strcmp(s->access_log, "-") != 0 && strcmp(s->access_log, "off") != 0)
         make_absolute(&s->access_log);
@@ -410,6 +411,7 @@ bool settings_load(struct settings *ret, int argc, char **argv, struct problems 
         if (setting_is_text(&settings_table[i]))
             *setting_text(ret, &settings_table[i]) = str_dup((str){0});
     ret->listeners = str_dup((str){0});
+    ret->master_key = str_dup((str){0});
     save_environment();
     struct settings_load *l = calloc(1, sizeof *l);
     if (l == NULL)

@@ -42,6 +42,7 @@ static json_t *pack(const struct settings *s)
                               json_pack("[ss]", s->certificates[i].chain, s->certificates[i].key));
     json_object_set_new(o, "certificates", certificates);
     json_object_set_new(o, "listeners", json_string(s->listeners));
+    json_object_set_new(o, "master_key", json_string(s->master_key));
     json_object_set_new(o, "has_private_plugins", json_boolean(s->has_private_plugins));
     return o;
 }
@@ -101,6 +102,8 @@ static bool unpack(const json_t *o, struct settings *s)
     if (listeners.p == NULL)
         return false;
     s->listeners = str_dup(listeners);
+    str master_key = jsonx_str(o, "master_key");
+    s->master_key = str_dup(master_key);
     s->has_private_plugins = json_is_true(json_object_get(o, "has_private_plugins"));
     return unpack_certificates(json_object_get(o, "certificates"), s);
 }

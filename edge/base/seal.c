@@ -39,7 +39,7 @@ static void fill(struct ring_key *to, const struct seal_key *key)
     to->derive = derive(bytes, "derived keys");
 }
 
-void seal_init(const struct seal_key *keys, size_t count)
+static struct ring *make_ring(const struct seal_key *keys, size_t count)
 {
     assert(count != 0 && count <= SEAL_KEYS_MAX);
     struct ring *ring = calloc(1, sizeof *ring);
@@ -48,6 +48,18 @@ void seal_init(const struct seal_key *keys, size_t count)
     ring->count = count;
     for (size_t i = 0; i != count; ++i)
         fill(&ring->keys[i], &keys[i]);
+    return ring;
+}
+
+static void free_ring(struct ring *ring)
+{
+    explicit_bzero(ring, sizeof *ring);
+    free(ring);
+}
+
+void seal_init(const struct seal_key *keys, size_t count)
+{
+    struct ring *ring = make_ring(keys, count);
     ring->older = atomic_load(&current);
     while (!atomic_compare_exchange_weak(&current, &ring->older, ring))
         ;
@@ -63,8 +75,7 @@ void seal_fini(void)
     struct ring *ring = atomic_exchange(&current, NULL);
     while (ring != NULL) {
         struct ring *older = ring->older;
-        explicit_bzero(ring, sizeof *ring);
-        free(ring);
+        free_ring(ring);
         ring = older;
     }
 }
@@ -290,18 +301,34 @@ static enum fail open_with(const struct ring_key *key, str sealed, const struct 
     return FAIL_NONE;
 }
 
-enum fail unseal(str sealed, const struct seal_context *ctx, struct buf *ret, struct fault *fault)
+static enum fail open_by(const struct ring *ring, str sealed, const struct seal_context *ctx,
+                         struct buf *ret, struct fault *fault)
 {
-    const struct ring *ring;
-    enum fail fail = the_ring(&ring, fault);
-    if (fail != FAIL_NONE)
-        return fail;
     if (sealed.n < SEAL_OVERHEAD || sealed.n - SEAL_OVERHEAD > INT32_MAX || sealed.p[0] != VERSION)
         return broken(fault, ctx, "seal_broken", "is no sealed value");
     const struct ring_key *key = find_key(ring, sealed.p + 1);
     if (key == NULL)
         return broken(fault, ctx, "seal_key_missing", "was sealed under a key that is not given");
     return open_with(key, sealed, ctx, ret, fault);
+}
+
+enum fail unseal(str sealed, const struct seal_context *ctx, struct buf *ret, struct fault *fault)
+{
+    const struct ring *ring;
+    enum fail fail = the_ring(&ring, fault);
+    return fail == FAIL_NONE ? open_by(ring, sealed, ctx, ret, fault) : fail;
+}
+
+bool seal_opens(const struct seal_key *keys, size_t count, str sealed,
+                const struct seal_context *ctx)
+{
+    struct buf plain;
+    struct ring *ring = make_ring(keys, count);
+    buf_init(&plain, sealed.n);
+    enum fail fail = open_by(ring, sealed, ctx, &plain, NULL);
+    seal_forget(&plain);
+    free_ring(ring);
+    return fail == FAIL_NONE;
 }
 
 bool seal_is_current(str sealed)

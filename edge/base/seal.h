@@ -44,6 +44,9 @@ enum fail seal(str plain, const struct seal_context *ctx, struct buf *ret,
 // for any change of bytes or place; FAIL_BUSY and FAIL_TOO_LARGE as above.
 enum fail unseal(str sealed, const struct seal_context *ctx, struct buf *ret,
                  struct fault *fault) MUST_CHECK;
+// Whether one of these keys opens it: a look before they are taken into use.
+bool seal_opens(const struct seal_key *keys, size_t count, str sealed,
+                const struct seal_context *ctx);
 // Whether it was sealed under the first key; what was not is to be sealed again.
 bool seal_is_current(str sealed);
 // The first key's id, which stands behind a sealed value's first byte. FAIL_BUSY as above.

@@ -103,6 +103,12 @@ enum fail audit_append(struct db *db, const char *project_id, const char *actor,
 enum fail audit_verify(struct db *db, const char *project_id, int64_t *ret_bad,
                        struct fault *fault) MUST_CHECK;
 
+// --- the master key's check (edge/master_key.c): in a transaction. Locks its table until that ends;
+// *ret is left NULL when there is no value yet, else it is the caller's.
+enum fail catalog_key_check_lock(struct db *db, uint8_t **ret, size_t *ret_n,
+                                 struct fault *fault) MUST_CHECK;
+enum fail catalog_key_check_put(struct db *db, str sealed, struct fault *fault) MUST_CHECK;
+
 extern const struct migration catalog_migrations[];
 extern const size_t catalog_migration_count;
 #endif

@@ -31,7 +31,7 @@ for (const feature of ['uploads', 'embed']) arrows[feature] = [...arrows.bundles
 // Files of edge/ itself.
 const edgeFiles = {
     main: 'everything', settings: 'everything', server: 'everything',
-    serve: ['store', 'cage'], supervisor: ['store', 'cage'], workers: ['cage'], data: ['store'], ready: ['base'], listen: ['cage'],
+    serve: ['store', 'cage'], supervisor: ['store', 'cage'], workers: ['cage'], data: ['store'], master: ['catalog'], ready: ['base'], listen: ['cage'],
     listener: ['route', 'http', 'auth', 'store', 'limits', 'guard'],
     tls: ['route', 'http', 'auth', 'store', 'limits'],
     shutdown: ['route', 'http', 'auth', 'store', 'limits', 'guard'],

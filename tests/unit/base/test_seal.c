@@ -152,6 +152,19 @@ static void a_forged_key_id_is_refused(void **state)
     buf_fini(&b);
 }
 
+static void keys_are_tried_without_being_taken(void **state)
+{
+    struct buf b = sealed_of(STR("a secret"));
+    assert_true(seal_opens((struct seal_key[]){two, one}, 2, buf_str(&b), &place));
+    assert_false(seal_opens(&two, 1, buf_str(&b), &place));
+    assert_false(seal_opens(&one, 1, STR("x"), &place));
+    assert_true(seal_is_current(buf_str(&b)));
+    seal_fini();
+    assert_true(seal_opens(&one, 1, buf_str(&b), &place));
+    assert_false(seal_is_ready());
+    buf_fini(&b);
+}
+
 static void without_a_key_it_is_busy(void **state)
 {
     struct buf b = sealed_of(STR("a secret")), to;
@@ -291,6 +304,7 @@ int main(void)
         SEAL_TEST(another_place_is_refused),
         SEAL_TEST(keys_rotate),
         SEAL_TEST(a_forged_key_id_is_refused),
+        SEAL_TEST(keys_are_tried_without_being_taken),
         SEAL_TEST(without_a_key_it_is_busy),
         SEAL_TEST(a_full_buffer_is_said),
         SEAL_TEST(values_are_appended),

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "edge/settings.h"
@@ -340,6 +341,33 @@ static void test_certificates(void **state)
 
 // --- handing over ---
 
+static const char *key_setting(const char *name, const char *text, mode_t mode)
+{
+    static char setting[160];
+    const char *path = write_file(name, text);
+    assert_int_equal(chmod(path, mode), 0);
+    snprintf(setting, sizeof setting, "master_key_file=%s", path);
+    return setting;
+}
+
+static void test_master_key_file(void **state)
+{
+    struct settings s;
+    char key[70];
+    memset(key, 'a', 64);
+    memcpy(key + 64, "\n", 2);
+    PROBLEM("is not 32 bytes in hex", SET, key_setting("junk", "hunter2", 0600));
+    PROBLEM("There is no key in it", SET, key_setting("junk", "# none\n", 0600));
+    PROBLEM("Everybody may read", SET, key_setting("junk", key, 0644));
+    PROBLEM("master_key_file: /nowhere/key: No such file", SET, "master_key_file=/nowhere/key");
+    assert_string_equal(load(&s, SET, key_setting("junk", key, 0640), NULL), "");
+    assert_string_equal(s.master_key, key);
+    settings_fini(&s);
+    assert_string_equal(load(&s, NULL), "");
+    assert_string_equal(s.master_key, "");
+    settings_fini(&s);
+}
+
 static void test_settings_travel_sealed(void **state)
 {
     struct settings s, t;
@@ -349,6 +377,8 @@ static void test_settings_travel_sealed(void **state)
         "");
     free(s.listeners);
     s.listeners = str_dup(STR("apps 127.0.0.1:1\n"));
+    free(s.master_key);
+    s.master_key = str_dup(STR("the keys"));
     int fd = settings_to_fd(&s);
     assert_int_equal(write(fd, "x", 1), -1);
     assert_int_equal(ftruncate(fd, 0), -1);
@@ -357,6 +387,7 @@ static void test_settings_travel_sealed(void **state)
         assert_int_equal(settings_from_fd(&t, fd, &fault), FAIL_NONE);
         assert_string_equal(t.data, "/tmp/x");
         assert_string_equal(t.listeners, "apps 127.0.0.1:1\n");
+        assert_string_equal(t.master_key, "the keys");
         assert_int_equal(t.cache_bytes, 3 << 20);
         assert_true(t.shared_origin);
         assert_false(t.insecure_origins);
@@ -449,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_numbers_that_belong_together),
         cmocka_unit_test(test_users),
         cmocka_unit_test(test_certificates),
+        cmocka_unit_test(test_master_key_file),
         cmocka_unit_test(test_settings_travel_sealed),
         cmocka_unit_test(test_reload_takes_what_may_be),
         cmocka_unit_test(test_secrets_leave_environment_and_flags),
