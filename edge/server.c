@@ -8,19 +8,17 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-#include "bundles/bundle.h"
 #include "edge/auth/auth.h"
 #include "edge/base/log.h"
 #include "edge/cage/cage.h"
 #include "edge/catalog/catalog.h"
 #include "edge/console.h"
 #include "edge/data_directory.h"
+#include "edge/features.h"
 #include "edge/guard/guard.h"
 #include "edge/health.h"
 #include "edge/http/access.h"
 #include "edge/http/management.h"
-#include "edge/http/openapi.h"
-#include "edge/inspect/inspect.h"
 #include "edge/limits/limits.h"
 #include "edge/listener.h"
 #include "edge/loop/h2o.h"
@@ -36,7 +34,7 @@
 #include "edge/supervisor.h"
 #include "edge/tls.h"
 
-enum { POOL_QUEUE_MAX = 2000, ARCHIVE_SPARES = 2, MIGRATIONS_MAX = 128 };
+enum { POOL_QUEUE_MAX = 2000 };
 
 static struct settings settings;
 static h2o_globalconf_t config;
@@ -68,19 +66,8 @@ const char *__lsan_default_suppressions(void)
 // database was away then.
 static enum fail prepare_database(struct db *db, struct fault *fault)
 {
-    static const struct {
-        const struct migration *list;
-        const size_t *count;
-    } features[] = {{catalog_migrations, &catalog_migration_count},
-                    {auth_migrations, &auth_migration_count},
-                    {bundles_migrations, &bundles_migration_count}};
-    struct migration all[MIGRATIONS_MAX];
-    size_t n = 0;
-    for (size_t f = 0; f != sizeof features / sizeof features[0]; ++f)
-        for (size_t i = 0; i != *features[f].count; ++i) {
-            assert(n != MIGRATIONS_MAX);
-            all[n++] = features[f].list[i];
-        }
+    size_t n;
+    const struct migration *all = features_migrations(&n);
     enum fail fail = migrate(db, all, n, fault);
     if (fail == FAIL_NONE)
         fail = master_key_prepare(db, fault);
@@ -116,49 +103,13 @@ static enum fail start_state(struct fault *fault)
 
 // --- services ---
 
-// The scheme and port instances' own hosts are reached at: as the apps origin is.
-static void start_bundles(void)
-{
-    static char port[8];
-    bool is_tls;
-    str host;
-    uint16_t number;
-    if (site_parse_origin(settings.apps_origin, &is_tls, &host, &number) &&
-        number != (is_tls ? 443 : 80))
-        snprintf(port, sizeof port, ":%u", number);
-    bundles_init(&(struct bundle_options){
-        .apps_origin = settings.apps_origin,
-        .instance_domain = settings.instance_domain,
-        .instance_scheme =
-            str_starts(str_from(settings.apps_origin), STR("https:")) ? "https" : "http",
-        .instance_port = port,
-        .shared_origin = settings.shared_origin,
-        .cache_bytes = settings.cache_bytes,
-        .pie_bytes = settings.pie_bytes,
-        .archive_files = settings.archive_files,
-        .archive_file_bytes = settings.archive_file_bytes,
-        .archive_bytes = settings.archive_bytes,
-    });
-}
-
 static void start_services(void)
 {
-    static struct service auth = {.name = "auth"}, documents = {.name = "documents"};
-    auth.endpoints = auth_endpoints;
-    auth.endpoint_count = auth_endpoint_count;
-    auth.schemas = auth_schemas;
-    documents.endpoints = openapi_endpoints;
-    documents.endpoint_count = openapi_endpoint_count;
     management_init(auth_authenticate, settings.body_memory_total);
     site_init(&(struct site_options){settings.apps_origin, settings.console_origin,
                                      settings.instance_domain});
     health_init(settings.admin_token);
-    start_bundles();
-    router_add(bundles_api_service());
-    router_add(bundles_pages_service());
-    router_add(bundles_hosts_service());
-    router_add(&auth);
-    router_add(&documents);
+    features_init(&settings);
     router_add(health_service());
     router_add(console_service());
 }
@@ -337,12 +288,6 @@ static void end_of_start(void)
     pthread_mutex_unlock(&lock);
 }
 
-// An inspection sees its worker's end by its socket; here it is only told.
-static void on_worker_ended(uint32_t number, int status)
-{
-    log_debug("a caged process ended", "number=%u status=%d", number, status);
-}
-
 static void wait_for_stop(void)
 {
     pthread_mutex_lock(&lock);
@@ -380,18 +325,15 @@ _Noreturn static void leave(int status)
 
 int server_main(void)
 {
-    static const struct notice_channel channels[] = {
-        {"stoa_bundles", bundles_on_notice, bundles_on_listener_back}, {0}};
     struct fault fault = {0};
     log_set_role("server");
     harden();
     if (settings_from_fd(&settings, SETTINGS_FD, &fault) != FAIL_NONE)
         return give_up(&fault);
     settings_apply_log(&settings);
-    cage_connect(CONTROL_FD, on_worker_ended, on_control);
+    cage_connect(CONTROL_FD, features_worker_ended, on_control);
     if (start_state(&fault) != FAIL_NONE)
         return give_up(&fault);
-    inspect_init(ARCHIVE_SPARES, &inspect_from_cage);
     start_services();
     unsigned threads[LANES] = {[LANE_API] = (unsigned)settings.api_threads,
                                [LANE_INGEST] = (unsigned)settings.ingest_threads,
@@ -399,8 +341,8 @@ int server_main(void)
     pool_start(threads, POOL_QUEUE_MAX);
     if (start_network(&fault) != FAIL_NONE)
         return give_up(&fault);
-    notices_start(settings.database, prepare_database, channels);
-    scheduler_add("collect blobs", 10 * 60 * 1000, 60 * 60 * 1000, bundles_collect);
+    notices_start(settings.database, prepare_database, features_channels);
+    features_start();
     scheduler_start();
     end_of_start();
     if (cage_say(CONTROL_READY) != FAIL_NONE)
@@ -410,6 +352,7 @@ int server_main(void)
     for (size_t i = 0; i != listener_count; ++i)
         close(listeners[i].fd); // the loops have their own, until they are told
     shutdown_run(guards, settings.shutdown_timeout);
+    features_stop();
     if (cage_say(CONTROL_DRAINED) != FAIL_NONE)
         log_warn("the supervisor has gone", "control=%d", CONTROL_FD);
     leave(0);
