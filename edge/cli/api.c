@@ -115,7 +115,7 @@ static void take_answer(const struct cli *cli, const struct api_request *request
     reply->status = response->status;
     reply->bytes = response->body_length;
     bool ok = response->status / 100 == 2;
-    if (ok && request->response_fd >= 0) {
+    if (ok && (request->response_fd >= 0 || request->on_body != NULL)) {
         reply->exit = EXIT_DONE;
         return;
     }
@@ -177,7 +177,12 @@ static enum fail exchange(struct cli *cli, const struct api_request *request,
     struct http_request http = HTTP_REQUEST(request->method, text);
     http.token = cli->target.token;
     http.content_type = json != NULL ? "application/json" : request->content_type;
-    http.accept = request->response_fd >= 0 ? "*/*" : NULL;
+    http.accept = request->response_fd >= 0  ? "*/*"
+                  : request->on_body != NULL ? "text/event-stream"
+                                             : NULL;
+    http.on_body = request->on_body;
+    http.body_arg = request->body_arg;
+    http.last_event_id = request->last_event_id;
     http.body = json != NULL ? str_of(json, n) : request->body;
     http.body_fd = request->body_fd;
     http.body_length = request->body_length;
@@ -297,6 +302,23 @@ enum cli_exit api_call(struct cli *cli, const struct api_request *request, json_
     api_report(cli, &reply, NULL, false);
     api_reply_fini(&reply);
     return reply.exit;
+}
+
+enum cli_exit api_instance_of(struct cli *cli, const char *app, char **ret)
+{
+    struct api_reply reply;
+    AUTOFREE char *path = api_path("/api/plugins/%s", app);
+    struct api_request request = API_REQUEST("GET", path);
+    api_send(cli, &request, &reply);
+    enum cli_exit exit = reply.exit;
+    const char *id = member(json_object_get(reply.body, "instance"), "id");
+    if (exit == EXIT_NOT_FOUND || (exit == EXIT_DONE && id[0] == '\0'))
+        id = app; // an instance's, perhaps: the next request will tell
+    else if (exit != EXIT_DONE)
+        api_report(cli, &reply, NULL, false);
+    *ret = str_dup(str_from(id));
+    api_reply_fini(&reply);
+    return exit == EXIT_NOT_FOUND ? EXIT_DONE : exit;
 }
 
 enum cli_exit api_list(struct cli *cli, const char *path, json_t **ret)

@@ -14,6 +14,10 @@ struct api_request {
     uint64_t body_length;
     int response_fd;   // not negative: a 2xx answer's bytes go there
     const char *label; // of the progress line
+    // A stream: a 2xx answer's bytes as they come; false ends it. Last-Event-ID may be NULL.
+    bool (*on_body)(void *arg, str piece);
+    void *body_arg;
+    const char *last_event_id;
 };
 #define API_REQUEST(m, p)                                                                          \
     ((struct api_request){.method = (m), .path = (p), .body_fd = -1, .response_fd = -1})
@@ -37,6 +41,8 @@ enum cli_exit api_report(struct cli *cli, const struct api_reply *reply, const c
 MUST_CHECK enum cli_exit api_call(struct cli *cli, const struct api_request *request, json_t **ret);
 // All pages of a list, as one {"data":[…],"next":null,"previous":null}. `path` has no query.
 MUST_CHECK enum cli_exit api_list(struct cli *cli, const char *path, json_t **ret);
+// The id of the caller's instance of an app; `app` itself when it is an instance's. free() it.
+MUST_CHECK enum cli_exit api_instance_of(struct cli *cli, const char *app, char **ret);
 // A path from a format whose only conversion is %s, each argument percent-encoded as one segment.
 // free() it.
 char *api_path(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -39,6 +39,17 @@ const struct command commands[] = {
     {"instances", "APP", "list an app's instances, make one, or delete one",
      "An instance is a published copy of an app, with a link of its own.\n",
      OPTS_SERVER | OPT_BIT(OPT_NEW) | OPT_BIT(OPT_RM) | OPT_BIT(OPT_YES), 1, 1, command_instances},
+    {"runs", "APP", "list what visitors and you ran of an app, newest first",
+     "APP may be an instance's id or slug, too. --id shows one run with what it logged and why it\n"
+     "failed; --follow goes on and prints runs as they end, oldest first, until Ctrl-C.\n",
+     OPTS_SERVER | OPT_BIT(OPT_FOLLOW) | OPT_BIT(OPT_ACTION) | OPT_BIT(OPT_OUTCOME) |
+         OPT_BIT(OPT_ID),
+     1, 1, command_runs},
+    {"events", "APP", "list an app's heartbeat events, newest first",
+     "APP may be an instance's id or slug, too. --follow goes on and prints events as they "
+     "happen,\n"
+     "oldest first, until Ctrl-C.\n",
+     OPTS_SERVER | OPT_BIT(OPT_FOLLOW), 1, 1, command_events},
     {"token create", "NAME", "make an API token; it is shown once",
      "The token can do no more than the one used to make it, and ends with it.\n",
      OPTS_SERVER | OPT_BIT(OPT_SCOPE) | OPT_BIT(OPT_EXPIRES), 1, 1, command_token_create},

@@ -10,7 +10,7 @@ static void print_line(FILE *to, const struct output *o, const char *left, int w
     fprintf(to, "%*s%s\n", pad > 0 ? pad : 0, "", right);
 }
 
-static void print_options(FILE *to, const struct output *o, uint32_t which)
+static void print_options(FILE *to, const struct output *o, uint64_t which)
 {
     for (int i = 0; i != OPT_COUNT; ++i) {
         const struct option_row *row = &option_rows[i];
@@ -59,7 +59,7 @@ void help_command(FILE *to, const struct output *o, const struct command *comman
     fprintf(to, "\n%s: %s.\n", command->name, command->summary);
     if (command->text[0] != '\0')
         fprintf(to, "%s", command->text);
-    uint32_t own = command->options & ~OPTS_SERVER;
+    uint64_t own = command->options & ~OPTS_SERVER;
     if (own != 0) {
         fputs("\nOptions:\n", to);
         print_options(to, o, own);

@@ -13,7 +13,7 @@ struct command {
     const char *args;    // "FILE|DIR"
     const char *summary; // one line of `stoa help`
     const char *text;    // the paragraphs of `stoa help NAME`
-    uint32_t options;    // OPT_BITs it takes
+    uint64_t options;    // OPT_BITs it takes
     unsigned char args_min, args_max;
     enum cli_exit (*run)(struct cli *); // NULL: edge/main.c runs it
 };
@@ -59,6 +59,7 @@ enum cli_exit command_apps(struct cli *cli);
 enum cli_exit command_delete(struct cli *cli);
 enum cli_exit command_deploy(struct cli *cli);
 enum cli_exit command_deployments(struct cli *cli);
+enum cli_exit command_events(struct cli *cli);
 enum cli_exit command_export(struct cli *cli);
 enum cli_exit command_help(struct cli *cli);
 enum cli_exit command_instances(struct cli *cli);
@@ -67,6 +68,7 @@ enum cli_exit command_logout(struct cli *cli);
 enum cli_exit command_open(struct cli *cli);
 enum cli_exit command_project_create(struct cli *cli);
 enum cli_exit command_rollback(struct cli *cli);
+enum cli_exit command_runs(struct cli *cli);
 enum cli_exit command_token_create(struct cli *cli);
 enum cli_exit command_token_list(struct cli *cli);
 enum cli_exit command_token_revoke(struct cli *cli);

@@ -27,6 +27,10 @@ const struct option_row option_rows[OPT_COUNT] = {
     [OPT_RM] = {"rm", 0, "ID", "delete the instance ID"},
     [OPT_SCOPE] = {"scope", 0, "SCOPE", "read, deploy or admin (default: deploy)"},
     [OPT_EXPIRES] = {"expires", 0, "WHEN", "a span (12h, 30d) or an RFC 3339 time"},
+    [OPT_FOLLOW] = {"follow", 0, NULL, "go on, and print what comes as it comes"},
+    [OPT_ACTION] = {"action", 0, "ACTION", "only runs of this action"},
+    [OPT_OUTCOME] = {"outcome", 0, "OUTCOME", "only runs that ended so: ok, handler_error, ..."},
+    [OPT_ID] = {"id", 0, "RUN", "one run, with its log and its error"},
 };
 
 size_t options_distance(str a, str b)
@@ -127,7 +131,7 @@ enum fail options_parse(int argc, char **argv, struct options *ret, struct fault
     return first;
 }
 
-enum fail options_check(const struct options *o, uint32_t allowed, const char *command,
+enum fail options_check(const struct options *o, uint64_t allowed, const char *command,
                         struct fault *fault)
 {
     for (int i = 0; i != OPT_COUNT; ++i)

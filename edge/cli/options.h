@@ -31,9 +31,13 @@ enum option {
     OPT_RM,
     OPT_SCOPE,
     OPT_EXPIRES,
+    OPT_FOLLOW,
+    OPT_ACTION,
+    OPT_OUTCOME,
+    OPT_ID,
     OPT_COUNT
 };
-#define OPT_BIT(option) (UINT32_C(1) << (option))
+#define OPT_BIT(option) (UINT64_C(1) << (option))
 #define OPTS_ALWAYS (OPT_BIT(OPT_HELP) | OPT_BIT(OPT_JSON) | OPT_BIT(OPT_QUIET))
 #define OPTS_SERVER                                                                                \
     (OPTS_ALWAYS | OPT_BIT(OPT_URL) | OPT_BIT(OPT_TOKEN) | OPT_BIT(OPT_TOKEN_FILE) |               \
@@ -63,7 +67,7 @@ static inline bool options_has(const struct options *o, enum option option)
 // is wrong; `ret` then holds what was read before, so that --json and --help are honoured still.
 MUST_CHECK enum fail options_parse(int argc, char **argv, struct options *ret, struct fault *fault);
 // Whether all that were given are in `allowed` (a set of OPT_BIT); `command` is for the sentence.
-MUST_CHECK enum fail options_check(const struct options *o, uint32_t allowed, const char *command,
+MUST_CHECK enum fail options_check(const struct options *o, uint64_t allowed, const char *command,
                                    struct fault *fault);
 // How many single-character edits turn one into the other: for "did you mean".
 size_t options_distance(str a, str b);

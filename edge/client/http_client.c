@@ -122,6 +122,10 @@ static size_t on_bytes(char *p, size_t size, size_t n, void *arg)
         x->local_errno = errno;
         return CURL_WRITEFUNC_ERROR;
     }
+    if (x->request->on_body != NULL && status / 100 == 2) {
+        x->interrupted = !x->request->on_body(x->request->body_arg, str_of(p, length));
+        return x->interrupted ? CURL_WRITEFUNC_ERROR : length;
+    }
     buf_add(&x->response->body, str_of(p, length));
     x->over_limit = x->response->body.full;
     return x->over_limit ? CURL_WRITEFUNC_ERROR : length;
@@ -181,6 +185,8 @@ static void set_headers(struct http_client *client, const struct http_request *r
     add_header(client, "Accept", request->accept != NULL ? request->accept : "application/json");
     // An empty value after the colon keeps libcurl from inventing a type of its own.
     add_header(client, "Content-Type", request->content_type != NULL ? request->content_type : "");
+    if (request->last_event_id != NULL)
+        add_header(client, "Last-Event-ID", request->last_event_id);
     curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, client->headers);
     if (request->token == NULL)
         return;

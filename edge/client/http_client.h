@@ -34,7 +34,12 @@ struct http_request {
     str body;                 // from memory; or, when body_fd is not negative,
     int body_fd;              // body_length bytes of this file from its offset 0 (pread)
     uint64_t body_length;
-    int response_fd;     // not negative: the body of a 2xx goes there instead of into memory
+    int response_fd; // not negative: the body of a 2xx goes there instead of into memory
+    // Set: the body of a 2xx goes here, as it comes; false ends the request (FAIL_INTERNAL,
+    // `interrupted`).
+    bool (*on_body)(void *arg, str piece);
+    void *body_arg;
+    const char *last_event_id; // of a stream of events; NULL = none
     size_t response_max; // bytes kept in memory, 0 = HTTP_CLIENT_BODY_MAX; no limit for a file
     http_client_on_progress on_progress; // may be NULL
     void *progress_arg;

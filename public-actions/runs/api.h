@@ -11,7 +11,8 @@
 json_t *run_time_json(int64_t real_ms);
 json_t *run_text_json(str s);
 json_t *run_value_json(str text);
-// A row of EVENT_COLUMNS (queries.c): {"id","type",…,"data"}.
+// A row of EVENT_COLUMNS (queries.c): {"id","streamId","type",…,"data"}; streamId is what
+// Last-Event-ID takes.
 json_t *event_json(const struct db_rows *rows, size_t row);
 
 enum fail run_api_list(struct call *call, struct answer *answer, struct fault *fault) MUST_CHECK;

@@ -7,9 +7,10 @@
 json_t *event_json(const struct db_rows *rows, size_t row)
 {
 #define TEXT(column) run_text_json(db_get(rows, row, column))
-    return json_pack("{so so so so so so so so so}", "id", TEXT(1), "type", TEXT(2), "instanceId",
-                     TEXT(3), "pluginId", TEXT(4), "runId", TEXT(5), "source", TEXT(6), "action",
-                     TEXT(7), "createdAt", run_time_json(db_get_time(rows, row, 8)), "data",
+    return json_pack("{so so so so so so so so so so}", "id", TEXT(1), "streamId", TEXT(0), "type",
+                     TEXT(2), "instanceId", TEXT(3), "pluginId", TEXT(4), "runId", TEXT(5),
+                     "source", TEXT(6), "action", TEXT(7), "createdAt",
+                     run_time_json(db_get_time(rows, row, 8)), "data",
                      run_value_json(db_get(rows, row, 9)));
 #undef TEXT
 }

@@ -191,10 +191,11 @@ static const char schemas[] =
                                            "\"Event\":{\"type\":\"object\",\"required\":[\"id\","
                                            "\"type\",\"instanceId\",\"runId\","
                                            "\"createdAt\",\"data\"],\"properties\":{\"id\":" TEXT
-                                           ",\"type\":" TEXT ",\"instanceId\":" TEXT
-                                           ",\"pluginId\":" TEXT ",\"runId\":" TEXT
-                                           ",\"source\":" TEXT ",\"action\":" TEXT_OR_NULL
-                                           ",\"createdAt\":" TIME ",\"data\":{}}},"
+                                           ",\"streamId\":" TEXT ",\"type\":" TEXT
+                                           ",\"instanceId\":" TEXT ",\"pluginId\":" TEXT
+                                           ",\"runId\":" TEXT ",\"source\":" TEXT
+                                           ",\"action\":" TEXT_OR_NULL ",\"createdAt\":" TIME
+                                           ",\"data\":{}}},"
                                            "\"EventList\":" LIST_OF(
                                                "Event") ","
                                                         "\"EventSubscription\":{\"type\":"

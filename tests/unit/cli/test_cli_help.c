@@ -79,7 +79,7 @@ static void every_exit_code_is_in_the_manual(void **state)
 
 static void every_option_belongs_to_a_command(void **state)
 {
-    uint32_t used = 0;
+    uint64_t used = 0;
     for (size_t i = 0; i != command_count; ++i) {
         used |= commands[i].options;
         assert_int_equal(commands[i].options & OPTS_ALWAYS, OPTS_ALWAYS);
