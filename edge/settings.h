@@ -64,6 +64,9 @@ struct settings {
     char *trusted_proxies; // "10.0.0.0/8,2001:db8::/32": comma-separated networks
     char *proxy_header;    // set when trusted_proxies is, and only then
     char *fetch_allow;     // "127.0.0.1:9000": comma-separated addresses
+    // handlers
+    uint64_t worker_memory, workers_memory, handler_busy, handler_queue, handler_spares;
+    uint64_t keep_run_days, keep_runs;
     uint64_t pie_bytes, archive_files, archive_file_bytes, archive_bytes;
     uint64_t shutdown_timeout;
     // telling

@@ -31,7 +31,7 @@ enum setting_flag {
 
 extern const struct setting settings_table[];
 extern const size_t settings_count;
-enum { SETTINGS_MAX = 64 };
+enum { SETTINGS_MAX = 128 };
 
 // Its index, or SIZE_MAX.
 size_t setting_find(str name);

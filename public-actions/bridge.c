@@ -10,7 +10,7 @@
 enum {
     FETCH_TIMEOUT_MS = 240 * 1000,
     FETCH_BODY_MAX = 10 * 1024 * 1024,
-    FETCH_HEADERS_MAX = 64,
+    HEADERS_MAX = 64,
     FETCH_REDIRECTS_MAX = 10,
     REPLY_MAX = 16 * 1024 * 1024,
 };
@@ -164,7 +164,7 @@ static size_t headers_of(const json_t *given, struct fetch_header *to)
     size_t n = 0;
     json_object_foreach((json_t *)given, name, value)
     {
-        if (!json_is_string(value) || n == FETCH_HEADERS_MAX)
+        if (!json_is_string(value) || n == HEADERS_MAX)
             return SIZE_MAX;
         to[n++] = (struct fetch_header){
             str_from(name), str_of(json_string_value(value), json_string_length(value))};
@@ -185,7 +185,7 @@ static json_t *add_fact(struct action_run *run, str method, str url)
 static void start_fetch(struct action_run *run, uint32_t call, const json_t *args)
 {
     const json_t *url = json_array_get(args, 0), *options = json_array_get(args, 1);
-    struct fetch_header headers[FETCH_HEADERS_MAX];
+    struct fetch_header headers[HEADERS_MAX];
     size_t count = headers_of(json_object_get(options, "headers"), headers);
     if (!json_is_string(url) || count == SIZE_MAX) {
         refuse(run, call, "bad_request",

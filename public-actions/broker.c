@@ -9,6 +9,7 @@
 #include "edge/http/urlencoded.h"
 #include "public-actions/envelope.h"
 #include "public-actions/hooks.h"
+#include "public-actions/managed_db/managed_db.h"
 #include "public-actions/policy.h"
 #include "public-actions/run.h"
 
@@ -340,6 +341,11 @@ static void actions_on_request(struct request *r)
                     NULL, 0);
         return;
     }
+    if (request_is_looped(r)) {
+        reply_error(r, 508, "loop_detected", "This request came from here, and went round.", NULL,
+                    0);
+        return;
+    }
     struct action *a = action_create(r, instance, name);
     if (r->site == SITE_APPS && a->ref[0] == '\0')
         refuse_unknown(a, FAIL_NOT_FOUND);
@@ -438,6 +444,14 @@ static void on_metrics(struct buf *to)
 {
     target_metrics(to);
     plugin_metrics(to);
+    managed_db_metrics(to);
+    runs_metrics(to);
+}
+
+static void on_loop_start(struct loop *loop)
+{
+    plugin_on_loop_start(loop);
+    managed_db_on_loop_start(loop);
 }
 
 struct service *actions_visitors_service(void)
@@ -448,7 +462,7 @@ struct service *actions_visitors_service(void)
                                      .prefix = PREFIX,
                                      .on_request = actions_on_request,
                                      .body_max = ACTION_BODY_MAX,
-                                     .on_loop_start = plugin_on_loop_start,
+                                     .on_loop_start = on_loop_start,
                                      .on_metrics = on_metrics};
     return &service;
 }

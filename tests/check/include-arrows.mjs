@@ -30,7 +30,7 @@ arrows['public-actions'] = [...arrows.bundles, ...['plugin', 'managed_db', 'runs
 for (const feature of ['uploads', 'embed']) arrows[feature] = [...arrows.bundles, 'public-actions/plugin']; // the one sibling arrow
 // Files of edge/ itself.
 const edgeFiles = {
-    main: 'everything', settings: 'everything', server: 'everything',
+    main: 'everything', settings: 'everything', server: 'everything', features: 'everything',
     serve: ['store', 'cage'], supervisor: ['store', 'cage'], workers: ['cage'], data: ['store'], master: ['catalog'], ready: ['base'], listen: ['cage'],
     listener: ['route', 'http', 'auth', 'store', 'limits', 'guard'],
     tls: ['route', 'http', 'auth', 'store', 'limits'],

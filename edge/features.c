@@ -1,0 +1,204 @@
+// A table of contents: what each feature is told at the start, and what it brings.
+#include "edge/features.h"
+#include <assert.h>
+#include <stdio.h>
+#include "bundles/bundle.h"
+#include "edge/auth/auth.h"
+#include "edge/base/log.h"
+#include "edge/catalog/catalog.h"
+#include "edge/client/fetch.h"
+#include "edge/http/openapi.h"
+#include "edge/http/request.h"
+#include "edge/inspect/inspect.h"
+#include "edge/route/router.h"
+#include "edge/route/site.h"
+#include "edge/scheduler.h"
+#include "public-actions/action.h"
+#include "public-actions/managed_db/managed_db.h"
+#include "public-actions/owner_settings/owner_settings.h"
+#include "public-actions/plugin/plugin.h"
+#include "public-actions/runs/runs.h"
+
+enum { MIGRATIONS_MAX = 128, ARCHIVE_SPARES = 2, HOUR_MS = 60 * 60 * 1000 };
+
+// --- tables ---
+
+const struct migration *features_migrations(size_t *ret_count)
+{
+    static const struct {
+        const struct migration *list;
+        const size_t *count;
+    } features[] = {{catalog_migrations, &catalog_migration_count},
+                    {auth_migrations, &auth_migration_count},
+                    {bundles_migrations, &bundles_migration_count},
+                    {managed_db_migrations, &managed_db_migration_count},
+                    {owner_settings_migrations, &owner_settings_migration_count},
+                    {runs_migrations, &runs_migration_count}};
+    static struct migration all[MIGRATIONS_MAX];
+    size_t n = 0;
+    for (size_t f = 0; f != sizeof features / sizeof features[0]; ++f)
+        for (size_t i = 0; i != *features[f].count; ++i) {
+            assert(n != MIGRATIONS_MAX);
+            all[n++] = features[f].list[i];
+        }
+    *ret_count = n;
+    return all;
+}
+
+// --- options ---
+
+// The scheme and port instances' own hosts are reached at: as the apps origin is.
+static const char *instance_scheme, *instance_port;
+
+static void find_instance_origin(const struct settings *s)
+{
+    static char port[8];
+    bool is_tls;
+    str host;
+    uint16_t number;
+    if (site_parse_origin(s->apps_origin, &is_tls, &host, &number) && number != (is_tls ? 443 : 80))
+        snprintf(port, sizeof port, ":%u", number);
+    instance_scheme = str_starts(str_from(s->apps_origin), STR("https:")) ? "https" : "http";
+    instance_port = port;
+}
+
+static void init_bundles(const struct settings *s)
+{
+    bundles_init(&(struct bundle_options){
+        .apps_origin = s->apps_origin,
+        .instance_domain = s->instance_domain,
+        .instance_scheme = instance_scheme,
+        .instance_port = instance_port,
+        .shared_origin = s->shared_origin,
+        .cache_bytes = s->cache_bytes,
+        .pie_bytes = s->pie_bytes,
+        .archive_files = s->archive_files,
+        .archive_file_bytes = s->archive_file_bytes,
+        .archive_bytes = s->archive_bytes,
+    });
+}
+
+static void init_client(const struct settings *s)
+{
+    static char cdn_loop[128]; // ours among all Stoas': RFC 8586 wants a name of our own
+    bool is_tls;
+    str host = STR("localhost");
+    uint16_t port = 0;
+    if (site_parse_origin(s->apps_origin, &is_tls, &host, &port))
+        snprintf(cdn_loop, sizeof cdn_loop, "stoa-%.*s-%u", (int)(host.n < 90 ? host.n : 90),
+                 host.p, port);
+    http_set_cdn_loop(cdn_loop);
+    fetch_init(&(struct fetch_options){
+        .cdn_loop = cdn_loop, .own_listeners = s->listeners, .allow = s->fetch_allow});
+}
+
+static void init_managed_db(const struct settings *s)
+{
+    managed_db_init(&(struct managed_db_options){
+        .url = s->plugin_database,
+        .provision_url = s->plugin_database_provision[0] != '\0' ? s->plugin_database_provision
+                                                                 : s->plugin_database,
+        .is_private = s->has_private_plugins,
+        .is_shared_accepted = s->plugin_database_shared,
+        .has_functions = str_eq(str_from(s->managed_db_functions), STR("on")),
+        .connections = s->managed_db_connections,
+        .connections_per_project = s->managed_db_connections_per_project,
+        .connections_per_plugin = s->managed_db_connections_per_plugin,
+        .project_bytes = s->managed_db_project_bytes,
+    });
+}
+
+static uint32_t keep_days_of(struct db *db, const char *instance_id)
+{
+    struct instance_settings settings;
+    if (instance_settings_load(db, instance_id, &settings, NULL) != FAIL_NONE)
+        return 0;
+    uint32_t days = settings.keep_run_days;
+    instance_settings_fini(&settings);
+    return days;
+}
+
+static void init_actions(const struct settings *s)
+{
+    plugin_init(&(struct plugin_options){.worker_memory = s->worker_memory,
+                                         .workers_memory = s->workers_memory,
+                                         .busy_ms = s->handler_busy,
+                                         .queue_runs = s->handler_queue,
+                                         .spares = s->handler_spares});
+    owner_settings_init(&(struct owner_settings_options){.apps_origin = s->apps_origin});
+    runs_init(&(struct runs_options){.database = s->database,
+                                     .keep_days = s->keep_run_days,
+                                     .keep_rows = s->keep_runs,
+                                     .keep_days_of = keep_days_of});
+    static struct action_options options;
+    options = (struct action_options){.apps_origin = s->apps_origin,
+                                      .instance_domain = s->instance_domain,
+                                      .instance_scheme = instance_scheme,
+                                      .instance_port = instance_port};
+    actions_init(&options);
+}
+
+void features_init(const struct settings *s)
+{
+    static struct service auth = {.name = "auth"}, documents = {.name = "documents"};
+    auth.endpoints = auth_endpoints;
+    auth.endpoint_count = auth_endpoint_count;
+    auth.schemas = auth_schemas;
+    documents.endpoints = openapi_endpoints;
+    documents.endpoint_count = openapi_endpoint_count;
+    find_instance_origin(s);
+    inspect_init(ARCHIVE_SPARES, &inspect_from_cage);
+    init_bundles(s);
+    init_client(s);
+    init_managed_db(s);
+    init_actions(s);
+    router_add(bundles_api_service());
+    router_add(bundles_pages_service());
+    router_add(bundles_hosts_service());
+    router_add(managed_db_service());
+    router_add(owner_settings_service());
+    router_add(runs_service());
+    router_add(actions_owners_service());
+    router_add(actions_visitors_service());
+    router_add(actions_self_service());
+    router_add(&auth);
+    router_add(&documents);
+}
+
+// --- life ---
+
+static void on_bundles_notice(str payload)
+{
+    bundles_on_notice(payload);
+    actions_on_notice(payload);
+}
+
+static void on_bundles_back(void)
+{
+    bundles_on_listener_back();
+    actions_on_listener_back();
+}
+
+const struct notice_channel features_channels[] = {
+    {"stoa_bundles", on_bundles_notice, on_bundles_back},
+    {"stoa_runs", runs_on_notice, runs_on_listener_back},
+    {0}};
+
+void features_start(void)
+{
+    runs_start();
+    scheduler_add("collect blobs", 10 * 60 * 1000, HOUR_MS, bundles_collect);
+    scheduler_add("collect runs", 5 * 60 * 1000, 10 * 60 * 1000, runs_collect);
+}
+
+void features_stop(void)
+{
+    runs_stop();
+}
+
+// An inspection sees its worker's end by its socket; handlers' workers are looked after.
+void features_worker_ended(uint32_t number, int status)
+{
+    log_debug("a caged process ended", "number=%u status=%d", number, status);
+    plugin_on_worker_ended(number, status);
+}

@@ -1,0 +1,20 @@
+// The features, put together: their options from the settings, their tables, services, notices and
+// tasks. The one file beside the command line that knows them by name. Process start, in order.
+#ifndef STOA_FEATURES_H
+#define STOA_FEATURES_H
+#include "edge/notices.h"
+#include "edge/settings.h"
+#include "edge/store/migrate.h"
+
+// Every feature's migrations, in the order they are applied; static.
+const struct migration *features_migrations(size_t *ret_count);
+// Before loops and pool; the settings are kept.
+void features_init(const struct settings *s);
+// After the pool has started: their own threads, their scheduled tasks.
+void features_start(void);
+// When the last request is answered: what they still hold is written.
+void features_stop(void);
+extern const struct notice_channel features_channels[];
+// A caged process ended; any thread.
+void features_worker_ended(uint32_t number, int status);
+#endif
