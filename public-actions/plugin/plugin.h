@@ -10,6 +10,7 @@
 #define STOA_PLUGIN_PLUGIN_H
 #include "edge/base/fail.h"
 #include "edge/base/problem.h"
+#include "edge/cage/cage.h"
 #include "edge/catalog/catalog.h"
 #include "edge/loop/loop.h"
 #include "edge/loop/shared.h"
@@ -68,21 +69,30 @@ struct plugin_run {
     uint32_t timeout_ms; // of wall clock, from when it leaves the queue
     bool is_retryable;   // may be begun again on another worker while it has made no bridge call
     struct plugin_run_state {
-        void *instance, *worker;
+        void *instance, *worker, *first_timer;
         struct plugin_run *next, *previous;
-        struct loop_timer deadline;
-        uint64_t queued_at_us, started_at_us;
-        uint32_t id, bridge_calls, in_flight, log_lines, log_bytes, timers;
-        unsigned step;
+        struct loop_timer deadline; // of its run, or of its wait
+        uint64_t queued_at_us, started_at_us, in_flight_bytes;
+        uint32_t id, bridge_calls, last_call, in_flight, log_lines, log_bytes, timers;
+        unsigned step, outcome;
+        bool is_hot, is_crowded, was_retried;
     } _;
+};
+
+enum { PLUGIN_SPARES_MAX = 16 };
+// Where blank workers come from, and how they go.
+struct plugin_source {
+    enum fail (*start)(struct cage_worker *ret, struct fault *fault); // blocking
+    void (*kill)(const struct cage_worker *worker); // its socket was closed already
 };
 
 struct plugin_options {
     uint64_t worker_memory;  // bytes of heap a worker may take (RLIMIT_AS above its start), 256 MiB
     uint64_t workers_memory; // bytes all workers together may take (PSS as far as it is known)
-    uint64_t busy_ms;        // busy without answering: 10,000
+    uint64_t busy_ms;        // busy without answering, or loading: 10,000
     uint64_t queue_runs;     // runs waiting, per plugin
-    uint64_t spares;         // blank workers kept ready, per process
+    uint64_t spares;         // blank workers kept ready, per process; at most PLUGIN_SPARES_MAX
+    const struct plugin_source *source; // NULL: cage_start and cage_kill
 };
 
 // Process start; the options are kept. on_loop_start is called on every loop's thread.

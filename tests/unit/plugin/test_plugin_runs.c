@@ -1,0 +1,470 @@
+// Runs on played workers: the ways they end, what they may ask, and who is hurt by what.
+#include "tests/unit/plugin/played.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include "edge/base/clock.h"
+#include <cmocka.h>
+
+static unsigned serial;
+
+// An instance of its own for each test, so that none inherits another's offences.
+static struct handler *new_handler(const char *code)
+{
+    char id[24];
+    snprintf(id, sizeof id, "ins_%u", ++serial);
+    return desk_handler(id, "plg_1", "dep_1", code);
+}
+static void drop(struct handler *h)
+{
+    shared_unref(&h->shared);
+}
+
+static void expect(struct handler *h, const char *body, enum plugin_outcome outcome,
+                   const char *data)
+{
+    struct played_run *r = run_one(h, body);
+    if (r->answer.outcome != outcome || (data != NULL && strcmp(r->data, data) != 0))
+        fail_msg("%s: outcome %d, data %s, meta %s", body, r->answer.outcome, r->data, r->meta);
+    free(r);
+}
+
+static void answers(void **state)
+{
+    struct handler *h = new_handler("");
+    struct played_run *r = run_one(h, "{\"a\":1}");
+    assert_int_equal(r->answer.outcome, PLUGIN_RETURNED);
+    assert_string_equal(r->data, "{\"a\":1}");
+    assert_string_equal(r->meta, "{\"responded\":false}");
+    assert_int_equal(r->done, 1);
+    free(r);
+    unsigned started = played_started;
+    for (int i = 0; i != 100; ++i)
+        expect(h, "{\"b\":2}", PLUGIN_RETURNED, "{\"b\":2}");
+    assert_int_equal(played_started, started); // one worker for all
+    expect(h, "[\"nothing\"]", PLUGIN_RETURNED, "");
+    expect(h, "[\"throw\"]", PLUGIN_THREW, "");
+    expect(h, "[\"too large\"]", PLUGIN_TOO_LARGE, "");
+    expect(h, "[\"slow\"]", PLUGIN_RETURNED, "\"slow\"");
+    drop(h);
+}
+
+static void many_at_once(void **state)
+{
+    enum { N = 300 };
+    struct handler *h = new_handler("");
+    struct played_run *runs = calloc(N, sizeof *runs);
+    for (int i = 0; i != N; ++i)
+        run_start(&runs[i], h, i % 3 == 0 ? "[\"later\"]" : "[1]");
+    for (int i = 0; i != N; ++i) {
+        run_wait(&runs[i]);
+        assert_int_equal(runs[i].answer.outcome, PLUGIN_RETURNED);
+        assert_string_equal(runs[i].data, i % 3 == 0 ? "\"later\"" : "[1]");
+    }
+    free(runs);
+    drop(h);
+}
+
+static void bridges(void **state)
+{
+    struct handler *h = new_handler("");
+    expect(h, "[\"echo\"]", PLUGIN_RETURNED, "[1,\"two\",{\"three\":[]}]");
+    expect(h, "[\"bare echo\"]", PLUGIN_RETURNED, "[]");
+    expect(h, "[\"later\"]", PLUGIN_RETURNED, "\"later\"");
+    struct played_run *r = run_one(h, "[\"fail\"]");
+    assert_string_equal(r->data, "{\"message\":\"It \\\"failed\\\".\",\"code\":\"why\"}");
+    assert_string_equal(r->meta, "{\"failed\":1}");
+    free(r);
+    r = run_one(h, "[\"one way\"]");
+    assert_int_equal(r->one_ways, 1);
+    assert_string_equal(r->last_args, "[{}]");
+    free(r);
+    drop(h);
+}
+
+static void timers(void **state)
+{
+    struct handler *h = new_handler("");
+    uint64_t began = clock_monotonic_ms();
+    expect(h, "[\"timer\"]", PLUGIN_RETURNED, "\"later\"");
+    assert_in_range(clock_monotonic_ms() - began, 25, 5000);
+    struct played_run *r = run_one(h, "[\"many timers\"]");
+    assert_int_equal(r->answer.outcome, PLUGIN_RETURNED);
+    assert_int_equal(r->bridges, 0);
+    assert_non_null(strstr(r->data, "1000 timers"));
+    free(r);
+    drop(h);
+}
+
+static void output(void **state)
+{
+    struct handler *h = new_handler("");
+    struct played_run *r = run_one(h, "[\"log\"]");
+    assert_string_equal(r->log, "info:one \"two\" \xc3\xa4\n");
+    free(r);
+    r = run_one(h, "[\"log flood\"]");
+    assert_int_equal(r->answer.outcome, PLUGIN_RETURNED);
+    assert_int_equal(r->lines, 1001);
+    free(r);
+    drop(h);
+}
+
+static void a_spinner_is_killed_and_its_neighbours_go_on(void **state)
+{
+    struct handler *h = new_handler("");
+    struct played_run spinner = {0}, asked = {0}, waiting[3] = {0};
+    struct played_run idle = {.run = {.is_retryable = true, .timeout_ms = 1200}};
+    run_start(&asked, h, "[\"keep\"]");
+    run_start(&idle, h, "[\"wait\"]");
+    desk_wait(&asked.bridges, 1);
+    uint64_t began = clock_monotonic_ms();
+    run_start(&spinner, h, "[\"spin\"]");
+    for (int i = 0; i != 3; ++i)
+        run_start(&waiting[i], h, "[2]");
+    run_wait(&spinner);
+    assert_in_range(clock_monotonic_ms() - began, 350, 3000);
+    assert_int_equal(spinner.answer.outcome, PLUGIN_TIMED_OUT);
+    run_wait(&asked); // it had asked for something already
+    assert_int_equal(asked.answer.outcome, PLUGIN_CRASHED);
+    for (int i = 0; i != 3; ++i) {
+        run_wait(&waiting[i]);
+        assert_int_equal(waiting[i].answer.outcome, PLUGIN_RETURNED);
+    }
+    assert_int_equal(idle.done, 0); // begun again, and waits again
+    run_wait(&idle);
+    assert_int_equal(idle.answer.outcome, PLUGIN_TIMED_OUT);
+    drop(h);
+}
+
+static void a_deadline_ends_only_the_one_that_merely_waits(void **state)
+{
+    struct handler *h = new_handler("");
+    struct played_run slow = {.run.timeout_ms = 60}, other = {0};
+    run_start(&other, h, "[\"keep\"]");
+    run_start(&slow, h, "[\"keep\"]");
+    run_wait(&slow);
+    assert_int_equal(slow.answer.outcome, PLUGIN_TIMED_OUT);
+    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    assert_int_equal(other.done, 0);
+    expect(h, "[1]", PLUGIN_RETURNED, "[1]");
+    run_release(&other);
+    run_wait(&other);
+    assert_int_equal(other.answer.outcome, PLUGIN_RETURNED);
+    drop(h);
+}
+
+static void a_deadline_of_a_spinner_ends_its_worker(void **state)
+{
+    struct handler *h = new_handler("");
+    struct played_run slow = {.run.timeout_ms = 60}, behind = {0};
+    unsigned killed = played_killed;
+    run_start(&slow, h, "[\"spin\"]");
+    uint64_t began = clock_monotonic_ms();
+    run_start(&behind, h, "[1]");
+    run_wait(&slow);
+    assert_int_equal(slow.answer.outcome, PLUGIN_TIMED_OUT);
+    run_wait(&behind);
+    assert_int_equal(behind.answer.outcome, PLUGIN_RETURNED);
+    assert_in_range(clock_monotonic_ms() - began, 150, 340); // not by the longer wait
+    assert_true(played_killed > killed);
+    drop(h);
+}
+
+static void a_spin_behind_a_result_hurts_nobody(void **state)
+{
+    struct handler *h = new_handler("");
+    expect(h, "[\"result then spin\"]", PLUGIN_RETURNED, "1");
+    expect(h, "[1]", PLUGIN_RETURNED, "[1]"); // begun again
+    drop(h);
+}
+
+static void calls_in_flight_do_not_hide_a_spinner(void **state)
+{
+    struct handler *h = new_handler("");
+    expect(h, "[\"keep and spin\"]", PLUGIN_TIMED_OUT, NULL);
+    expect(h, "[\"keep 70 and spin\"]", PLUGIN_TIMED_OUT, NULL);
+    drop(h);
+}
+
+static void many_calls_are_taken_in_turn(void **state)
+{
+    struct handler *h = new_handler("");
+    struct played_run r = {.run.timeout_ms = 1500};
+    run_start(&r, h, "[\"keep 70\"]");
+    desk_wait(&r.bridges, 64);
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    assert_int_equal(r.bridges, 64);
+    run_release(&r);
+    desk_wait(&r.bridges, 70);
+    run_wait(&r);
+    assert_int_equal(r.answer.outcome, PLUGIN_TIMED_OUT);
+    expect(h, "[1]", PLUGIN_RETURNED, "[1]");
+    drop(h);
+}
+
+static void what_is_not_read_does_not_pile_up(void **state)
+{
+    struct handler *h = new_handler("");
+    expect(h, "[\"never read\"]", PLUGIN_CRASHED, NULL);
+    expect(h, "[1]", PLUGIN_RETURNED, "[1]");
+    drop(h);
+}
+
+static void a_death_is_the_runs_own(void **state)
+{
+    struct handler *h = new_handler("");
+    struct played_run other = {.run.is_retryable = true}, asked = {0}, dying = {0};
+    run_start(&other, h, "[\"later\"]");
+    run_start(&asked, h, "[\"keep\"]");
+    desk_wait(&asked.bridges, 1);
+    run_start(&dying, h, "[\"die\"]");
+    run_wait(&dying);
+    assert_int_equal(dying.answer.outcome, PLUGIN_CRASHED);
+    run_wait(&asked);
+    assert_int_equal(asked.answer.outcome, PLUGIN_CRASHED);
+    run_wait(&other); // whichever way it was
+    expect(h, "[\"exit 66\"]", PLUGIN_OUT_OF_MEMORY, NULL);
+    expect(h, "[1]", PLUGIN_RETURNED, "[1]");
+    drop(h);
+}
+
+static void what_was_not_begun_is_given_to_another_worker(void **state)
+{
+    struct handler *h = new_handler("");
+    struct played_run r = {0};
+    unsigned started = played_started;
+    run_start(&r, h, "[\"die unstarted\"]"); // kills each worker it is given to
+    run_wait(&r);
+    assert_int_equal(r.answer.outcome, PLUGIN_BUSY); // the instance is left alone in the end
+    assert_true(played_started >= started + 9);
+    expect(h, "[1]", PLUGIN_BUSY, NULL);
+    struct handler *other = new_handler("");
+    expect(other, "[1]", PLUGIN_RETURNED, "[1]");
+    drop(other);
+    struct handler *newer = desk_handler(h->instance_id, "plg_1", "dep_2", "");
+    expect(newer, "[1]", PLUGIN_RETURNED, "[1]"); // another deployment is another chance
+    drop(newer);
+    drop(h);
+}
+
+static void three_kills_bar_an_instance(void **state)
+{
+    struct handler *h = new_handler("");
+    for (int i = 0; i != 3; ++i) {
+        struct played_run r = {.run.timeout_ms = 30};
+        run_start(&r, h, "[\"spin\"]");
+        run_wait(&r);
+        assert_int_equal(r.answer.outcome, PLUGIN_TIMED_OUT);
+        unsigned killed = played_killed;
+        while (i == 2 && played_killed == killed)
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    expect(h, "[1]", PLUGIN_BUSY, NULL);
+    drop(h);
+}
+
+static void lies_end_the_worker_and_nobody_else(void **state)
+{
+    static const char *const lies[] = {
+        "garbage",          "half frame",    "oversized",
+        "oversized pong",   "endless",       "server's type",
+        "unknown type",     "future id",     "id 0",
+        "double start",     "call id twice", "bad op",
+        "no array",         "bad args",      "bad meta",
+        "meta is two",      "no meta",       "meta behind the end",
+        "bad data",         "two data",      "bad utf8",
+        "failed with data", "large data",    "bad log",
+        "log escape",       "second ready",  "second load",
+        "unasked pong",     "unasked stats",
+    };
+    struct handler *bystander = new_handler("");
+    struct played_run kept = {0};
+    run_start(&kept, bystander, "[\"keep\"]");
+    for (size_t i = 0; i != sizeof lies / sizeof *lies; ++i) {
+        char body[64];
+        struct handler *h = new_handler("");
+        snprintf(body, sizeof body, "[\"%s\"]", lies[i]);
+        struct played_run *r = run_one(h, body);
+        if (r->answer.outcome != PLUGIN_CRASHED &&
+            !(strcmp(lies[i], "half frame") == 0 && r->answer.outcome == PLUGIN_OUT_OF_MEMORY))
+            fail_msg("%s: outcome %d", lies[i], r->answer.outcome);
+        assert_int_equal(r->answer.data.n, 0);
+        free(r);
+        expect(h, "[1]", PLUGIN_RETURNED, "[1]");
+        drop(h);
+    }
+    assert_int_equal(kept.done, 0);
+    run_release(&kept);
+    run_wait(&kept);
+    assert_int_equal(kept.answer.outcome, PLUGIN_RETURNED);
+    drop(bystander);
+}
+
+static void a_second_result_is_nobodys(void **state)
+{
+    struct handler *h = new_handler("");
+    expect(h, "[\"double result\"]", PLUGIN_RETURNED, "1");
+    expect(h, "[1]", PLUGIN_RETURNED, "[1]");
+    struct played_run r = {0};
+    run_start(&r, h, "[\"unstarted result\"]"); // no worker says that: it is begun elsewhere
+    run_wait(&r);
+    assert_int_equal(r.answer.outcome, PLUGIN_BUSY);
+    drop(h);
+}
+
+static void code_that_cannot_be_loaded(void **state)
+{
+    struct handler *h = new_handler("load error");
+    struct played_run *r = run_one(h, "[1]");
+    assert_int_equal(r->answer.outcome, PLUGIN_NOT_LOADED);
+    assert_non_null(strstr(r->meta, "{\"error\":{\"name\":\"SyntaxError\""));
+    free(r);
+    drop(h);
+    h = new_handler("load death");
+    expect(h, "[1]", PLUGIN_NOT_LOADED, NULL);
+    drop(h);
+    h = new_handler("load loop");
+    expect(h, "[1]", PLUGIN_NOT_LOADED, NULL);
+    drop(h);
+}
+
+static void the_queue_is_bounded(void **state)
+{
+    enum { N = 600 };
+    struct handler *h = new_handler("");
+    struct played_run *runs = calloc(N, sizeof *runs);
+    unsigned busy = 0;
+    for (int i = 0; i != N; ++i) {
+        runs[i].run.timeout_ms = 20000;
+        run_start(&runs[i], h, "[\"keep\"]");
+    }
+    for (int i = 0; i != N; ++i)
+        for (unsigned tries = 0; runs[i].done == 0; ++tries) {
+            run_release(&runs[i]);
+            assert_true(tries < 20000);
+        }
+    for (int i = 0; i != N; ++i)
+        busy += runs[i].answer.outcome == PLUGIN_BUSY;
+    assert_in_range(busy, N - 400 - 2 * 64, N - 400);
+    free(runs);
+    drop(h);
+}
+
+static void another_deployment_gets_another_worker(void **state)
+{
+    struct handler *old = new_handler(""),
+                   *new = desk_handler(old->instance_id, "plg_1", "dep_2", "");
+    struct played_run r = {0};
+    expect(old, "[1]", PLUGIN_RETURNED, "[1]");
+    run_start(&r, old, "[\"keep\"]");
+    desk_wait(&r.bridges, 1);
+    expect(new, "[2]", PLUGIN_RETURNED, "[2]");
+    expect(old, "[3]", PLUGIN_RETURNED, "[3]"); // late: run by the new one
+    assert_int_equal(r.done, 0);
+    run_release(&r); // the old worker finishes what it has
+    run_wait(&r);
+    assert_int_equal(r.answer.outcome, PLUGIN_RETURNED);
+    drop(old);
+    drop(new);
+}
+
+static void no_worker_is_no_crash(void **state)
+{
+    struct handler *h = new_handler("");
+    struct played_run runs[4] = {0};
+    played_none = true;
+    for (int i = 0; i != 4; ++i) // the spares are used up by three of them
+        run_start(&runs[i], i == 3 ? h : new_handler(""), "[1]");
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    played_none = false;
+    run_wait(&runs[3]);
+    assert_int_equal(runs[3].answer.outcome, PLUGIN_RETURNED);
+    for (int i = 0; i != 3; ++i) {
+        run_wait(&runs[i]);
+        drop(runs[i].run.handler);
+    }
+    drop(h);
+}
+
+static void checks_code(void **state)
+{
+    struct problems problems;
+    struct fault fault;
+    problems_init(&problems);
+    assert_int_equal(plugin_check(STR("fine"), 10, &problems, &fault), FAIL_NONE);
+    assert_int_equal(problems.count, 0);
+    assert_int_equal(plugin_check(STR("load error"), 10, &problems, &fault), FAIL_REFUSED);
+    assert_int_equal(problems.count, 1);
+    assert_int_equal(problems.list[0].line, 12);
+    assert_int_equal(problems.list[0].column, 7);
+    assert_non_null(strstr(problems.list[0].message, "SyntaxError: \"Unexpected token\""));
+    assert_int_equal(plugin_check(STR("load death"), 10, &problems, &fault), FAIL_REFUSED);
+    assert_non_null(strstr(problems.list[1].message, "ended the process"));
+    assert_int_equal(plugin_check(STR("load loop"), 10, &problems, &fault), FAIL_REFUSED);
+    assert_non_null(strstr(problems.list[2].message, "did not finish loading within 0.3 s"));
+    problems_fini(&problems);
+}
+
+static void counts(void **state)
+{
+    struct buf b;
+    buf_init(&b, 1 << 16);
+    plugin_metrics(&b);
+    buf_addc(&b, '\0');
+    assert_non_null(strstr(b.p, "stoa_handler_runs_total{outcome=\"timed_out\"}"));
+    assert_non_null(strstr(b.p, "stoa_handler_workers_ended_total{reason=\"stuck\"}"));
+    assert_null(strstr(b.p, "reason=\"protocol\"} 0\n"));
+    buf_fini(&b);
+}
+
+static int setup(void **state)
+{
+    static const struct plugin_options options = {.worker_memory = 256 << 20,
+                                                  .workers_memory = UINT64_C(4) << 30,
+                                                  .busy_ms = 300,
+                                                  .queue_runs = 400,
+                                                  .spares = 2,
+                                                  .source = &played_source};
+    desk_start(2, &options);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    desk_stop();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers),
+        cmocka_unit_test(many_at_once),
+        cmocka_unit_test(bridges),
+        cmocka_unit_test(timers),
+        cmocka_unit_test(output),
+        cmocka_unit_test(a_spinner_is_killed_and_its_neighbours_go_on),
+        cmocka_unit_test(a_deadline_ends_only_the_one_that_merely_waits),
+        cmocka_unit_test(a_deadline_of_a_spinner_ends_its_worker),
+        cmocka_unit_test(a_spin_behind_a_result_hurts_nobody),
+        cmocka_unit_test(calls_in_flight_do_not_hide_a_spinner),
+        cmocka_unit_test(many_calls_are_taken_in_turn),
+        cmocka_unit_test(what_is_not_read_does_not_pile_up),
+        cmocka_unit_test(a_death_is_the_runs_own),
+        cmocka_unit_test(what_was_not_begun_is_given_to_another_worker),
+        cmocka_unit_test(three_kills_bar_an_instance),
+        cmocka_unit_test(lies_end_the_worker_and_nobody_else),
+        cmocka_unit_test(a_second_result_is_nobodys),
+        cmocka_unit_test(code_that_cannot_be_loaded),
+        cmocka_unit_test(the_queue_is_bounded),
+        cmocka_unit_test(another_deployment_gets_another_worker),
+        cmocka_unit_test(no_worker_is_no_crash),
+        cmocka_unit_test(checks_code),
+        cmocka_unit_test(counts),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
