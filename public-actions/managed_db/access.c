@@ -5,6 +5,14 @@
 #include <stdio.h>
 #include "public-actions/managed_db/provision.h"
 
+enum fail managed_db_start_check(struct db *db, struct fault *fault)
+{
+    struct managed_db_link link;
+    enum fail fail = managed_db_provision_open(db, NULL, &link, fault);
+    managed_db_link_close(&link);
+    return fail;
+}
+
 static enum fail reserve(struct db *db, const char *project_id, const char *plugin_id,
                          struct fault *fault)
 {

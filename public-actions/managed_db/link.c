@@ -123,6 +123,8 @@ static enum fail judge(struct managed_db_link *link, PGresult *r, struct fault *
     const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
     const char *said = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
     snprintf(link->state, sizeof link->state, "%s", state != NULL ? state : "");
+    const char *position = PQresultErrorField(r, PG_DIAG_STATEMENT_POSITION);
+    link->position = position != NULL ? (unsigned)strtoul(position, NULL, 10) : 0;
     snprintf(link->message, sizeof link->message, "%s", said != NULL ? said : "");
     // resources, and the server's own end
     if (PQstatus(link->conn) != CONNECTION_OK || strncmp(link->state, "53", 2) == 0 ||

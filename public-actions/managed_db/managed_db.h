@@ -50,6 +50,15 @@ void managed_db_sync(struct db *db, const char *project_id, const char *plugin_i
 // Pure.
 void managed_db_check(const json_t *front, struct problems *problems);
 
+// For catalog_hooks_add: the check, the sync after a deploy, and what a deletion does with tables.
+struct catalog_hooks;
+extern const struct catalog_hooks managed_db_hooks;
+// Drops what was decided to be dropped; for the scheduler, now and then.
+void managed_db_collect(void);
+// Whether the cluster is one plugins' data may lie in; once, at the start. FAIL_REFUSED
+// "plugin_database_shared"; FAIL_BUSY while it cannot be asked: each later way in asks again.
+enum fail managed_db_start_check(struct db *db, struct fault *fault) MUST_CHECK;
+
 // --- owner loop: what handlers ask (query.c) ---
 
 struct managed_db_query;

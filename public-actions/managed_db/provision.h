@@ -10,8 +10,7 @@ enum {
     MANAGED_DB_NAME_ROOM = 64,
     MANAGED_DB_PASSWORD_ROOM = 64,
     MANAGED_DB_VERIFIER_ROOM = 256,
-    MANAGED_DB_TABLES_MAX = 100, // of a manifest
-    MANAGED_DB_COLUMNS_MAX = 200,
+    MANAGED_DB_COLUMNS_MAX = 500, // of a table in a manifest
 };
 
 // --- link.c: one connection, whose every wait ends ---
@@ -19,6 +18,7 @@ enum {
 struct managed_db_link {
     PGconn *conn;
     char state[6];     // SQL state of the last failure, "" when there is none
+    unsigned position; // in characters, from 1, where in the statement; 0: not told
     char message[256]; // what PostgreSQL said with it; a stranger's words may stand in it
 };
 // `dbname` replaces the URL's database; NULL: as it is. FAIL_BUSY "managed_db_unavailable";
@@ -68,6 +68,12 @@ enum fail managed_db_query_drop_later(struct db *db, const char *plugin_id,
 enum fail managed_db_query_next_drop(struct db *db, struct managed_db_place *ret,
                                      struct fault *fault) MUST_CHECK;
 enum fail managed_db_query_dropped(struct db *db, const char *role, struct fault *fault) MUST_CHECK;
+// The owner user of the project: whom app.user_id names.
+enum fail managed_db_query_owner(struct db *db, const char *project_id, char ret[static 37],
+                                 struct fault *fault) MUST_CHECK;
+// Whether any role is left in the project's database; when not, its row is gone with this call.
+enum fail managed_db_query_leave(struct db *db, const char *project_id, bool *ret_is_empty,
+                                 struct fault *fault) MUST_CHECK;
 enum fail managed_db_query_system(struct db *db, char *ret, size_t room,
                                   struct fault *fault) MUST_CHECK;
 
@@ -98,17 +104,12 @@ enum fail managed_db_cluster_schema(struct managed_db_link *link, const struct m
 // Verifier and settings at login as they should be; no connection limit when `is_last`.
 enum fail managed_db_cluster_reset(struct managed_db_link *link, const struct managed_db_place *p,
                                    bool is_last, struct fault *fault) MUST_CHECK;
-enum fail managed_db_cluster_drop_role(struct managed_db_link *link, const char *role,
+// In the database itself; it owns nothing there any more.
+enum fail managed_db_cluster_drop_role(struct managed_db_link *link,
+                                       const struct managed_db_place *p,
                                        struct fault *fault) MUST_CHECK;
+enum fail managed_db_cluster_drop_database(struct managed_db_link *link, const char *database,
+                                           struct fault *fault) MUST_CHECK;
 // Ends all sessions of the role.
 enum fail managed_db_cluster_end_sessions(const char *role, struct fault *fault) MUST_CHECK;
-
-// --- queries_tables.c: as the plugin's own role, in its schema ---
-
-struct managed_db_column_seen {
-    char *name, *type; // as format_type writes it
-};
-enum fail managed_db_tables_columns(struct managed_db_link *link, const char *table,
-                                    struct managed_db_column_seen **ret, size_t *ret_count,
-                                    bool *ret_exists, struct fault *fault) MUST_CHECK;
 #endif

@@ -234,6 +234,31 @@ enum fail managed_db_query_dropped(struct db *db, const char *role, struct fault
     return db_query(db, fault, NULL, "delete from managed_drops where name = $1", db_text(role));
 }
 
+enum fail managed_db_query_owner(struct db *db, const char *project_id, char ret[static 37],
+                                 struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail fail = db_query(db, fault, &rows, "select owner_user_id from projects where id = $1",
+                              db_text(project_id));
+    if (fail == FAIL_NONE)
+        copy(ret, 37, db_count(rows) != 0 ? db_get(rows, 0, 0) : STR(""));
+    return fail;
+}
+
+enum fail managed_db_query_leave(struct db *db, const char *project_id, bool *ret_is_empty,
+                                 struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail fail = db_query(db, fault, &rows,
+                              "delete from managed_databases d where project_id = $1 and not exists"
+                              " (select from managed_roles r where r.project_id = d.project_id)"
+                              " and not exists (select from managed_drops w where w.database ="
+                              " d.name)",
+                              db_text(project_id));
+    *ret_is_empty = fail == FAIL_NONE && db_affected(rows) == 1;
+    return fail;
+}
+
 enum fail managed_db_query_system(struct db *db, char *ret, size_t room, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;

@@ -6,6 +6,7 @@
 #include "public-actions/managed_db/provision.h"
 
 enum { SQL_MAX = 64 << 10, SCRAM_ITERATIONS = 4096 };
+#define DEPENDENT_OBJECTS "2BP01" // dependent_objects_still_exist
 
 // Runs the format with the names quoted: at most two %s.
 static enum fail run_named(struct managed_db_link *link, struct fault *fault, const char *format,
@@ -135,10 +136,21 @@ enum fail managed_db_cluster_reset(struct managed_db_link *link, const struct ma
     return explain(link, fail, fault);
 }
 
-enum fail managed_db_cluster_drop_role(struct managed_db_link *link, const char *role,
-                                       struct fault *fault)
+// In the project's database, where the role owns nothing any more. What another plugin granted it
+// only that one can take back: then the role stays, as a name that opens nothing.
+enum fail managed_db_cluster_drop_role(struct managed_db_link *link,
+                                       const struct managed_db_place *p, struct fault *fault)
 {
-    return explain(link, run_named(link, fault, "DROP ROLE IF EXISTS %s", role, role), fault);
+    enum fail fail =
+        run_named(link, fault, "REVOKE ALL ON DATABASE %s FROM %s", p->database, p->role);
+    if (fail == FAIL_NONE)
+        fail = run_named(link, fault, "REVOKE USAGE ON LANGUAGE plpgsql, sql FROM %s", p->role,
+                         p->role);
+    if (fail == FAIL_NONE || fail == FAIL_REFUSED) // languages need not be ours to give
+        fail = run_named(link, fault, "DROP ROLE IF EXISTS %s", p->role, p->role);
+    if (fail == FAIL_REFUSED && strcmp(link->state, DEPENDENT_OBJECTS) == 0)
+        fail = run_named(link, fault, "ALTER ROLE %s NOLOGIN PASSWORD NULL", p->role, p->role);
+    return explain(link, fail, fault);
 }
 
 enum fail managed_db_cluster_end_sessions(const char *role, struct fault *fault)
@@ -180,14 +192,22 @@ enum fail managed_db_cluster_database(struct managed_db_link *link,
         fail = run_named(link, fault, "REVOKE ALL ON DATABASE %s FROM PUBLIC", p->database,
                          p->database);
     if (fail == FAIL_NONE) // the schema bears the role's name
-        fail = run_named(link, fault, "ALTER DATABASE %s SET search_path = \"$user\"",
-                         p->database, p->database);
+        fail = run_named(link, fault, "ALTER DATABASE %s SET search_path = \"$user\"", p->database,
+                         p->database);
     if (fail == FAIL_NONE)
         fail = run_named(link, fault, "ALTER DATABASE %s WITH ALLOW_CONNECTIONS true", p->database,
                          p->database);
     if (fail == FAIL_NONE)
         fail = run_named(link, fault, "GRANT CONNECT ON DATABASE %s TO %s", p->database, p->role);
     return explain(link, fail, fault);
+}
+
+enum fail managed_db_cluster_drop_database(struct managed_db_link *link, const char *database,
+                                           struct fault *fault)
+{
+    return explain(
+        link, run_named(link, fault, "DROP DATABASE IF EXISTS %s WITH (FORCE)", database, database),
+        fault);
 }
 
 // --- in a database ---
