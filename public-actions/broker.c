@@ -238,7 +238,7 @@ static void find(struct action *a, str ref, str deployment_id,
 {
     struct target *t = NULL;
     enum fail fail;
-    if (target_find(ref, deployment_id, &t, &fail)) {
+    if (target_get(ref, deployment_id, &t, &fail)) {
         a->request->cache = "hit";
         then(a, t, fail);
         return;
@@ -421,7 +421,7 @@ static void self_on_request(struct request *r)
         deployment_id = r->site == SITE_PREVIEW ? r->site_name : STR("");
     struct target *t = NULL;
     enum fail fail;
-    if (target_find(ref, deployment_id, &t, &fail)) {
+    if (target_get(ref, deployment_id, &t, &fail)) {
         reply_self(r, t, fail);
         return;
     }

@@ -277,7 +277,7 @@ static struct target *referenced(struct target *t)
     return t;
 }
 
-bool target_find(str ref, str deployment_id, struct target **ret, enum fail *ret_fail)
+bool target_get(str ref, str deployment_id, struct target **ret, enum fail *ret_fail)
 {
     pthread_mutex_lock(&table.lock);
     struct entry *e = find(ref, deployment_id);

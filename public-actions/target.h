@@ -40,7 +40,7 @@ struct target_want {
     struct target_want *_next;
 };
 // The answer at once when it is held: true, with *ret (a reference) or FAIL_NOT_FOUND in *ret_fail.
-bool target_find(str ref, str deployment_id, struct target **ret, enum fail *ret_fail);
+bool target_get(str ref, str deployment_id, struct target **ret, enum fail *ret_fail);
 void target_want(struct target_want *w);
 
 void target_forget_plugin(str plugin_id);

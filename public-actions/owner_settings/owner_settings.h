@@ -46,6 +46,9 @@ void owner_settings_warn(struct db *db, const char *plugin_id, const struct inst
 // Seals again what was sealed under an older master key (edge/base/seal.h); logs what it did.
 enum fail owner_settings_reseal(struct db *db, struct fault *fault) MUST_CHECK;
 
+// The same on a pool thread, soon; for the scheduler.
+void owner_settings_tend(void);
+
 struct owner_settings_options {
     const char *apps_origin; // for messages
 };

@@ -3,25 +3,18 @@
 // limits that protect anybody are the server's. The rules for what may be called are in format.js.
 (function (own) {
   'use strict';
-  const { uncurry, ask, sendCall, isOver } = own;
+  const { uncurry, ask, sendCall, isOver, bytesOf } = own;
   const { bytesToBase64 } = own.host;
   const { stringify } = JSON;
   const { isArray } = Array;
-  const { freeze, getPrototypeOf, is } = Object;
-  const { ownKeys, getOwnPropertyDescriptor } = Reflect;
+  const { freeze, is } = Object;
+  const { ownKeys } = Reflect;
   const Error_ = Error, TypeError_ = TypeError, RangeError_ = RangeError;
   const toText = String, isInteger = Number.isInteger, isFinite = Number.isFinite;
   const isPrototypeOf = uncurry(Object.prototype.isPrototypeOf);
   const dateText = uncurry(Date.prototype.toISOString), datePrototype = Date.prototype;
   const dateTime = uncurry(Date.prototype.getTime);
-  const { ArrayBuffer: ArrayBuffer_, Uint8Array: Uint8Array_, Map: Map_ } = globalThis;
-  const isView = ArrayBuffer.isView;
-  const viewPrototype = getPrototypeOf(Uint8Array.prototype);
-  const getter = (object, key) => uncurry(getOwnPropertyDescriptor(object, key).get);
-  const viewBuffer = getter(viewPrototype, 'buffer'), viewSize = getter(viewPrototype, 'byteLength');
-  const viewOffset = getter(viewPrototype, 'byteOffset');
-  const dataBuffer = getter(DataView.prototype, 'buffer'), dataSize = getter(DataView.prototype, 'byteLength');
-  const dataOffset = getter(DataView.prototype, 'byteOffset');
+  const { Map: Map_ } = globalThis;
   const mapForEach = uncurry(Map.prototype.forEach);
 
   const NOTICES_MOST = 20, TYPE_MOST = 100, WIDGET_MOST = 192 * 1024, ARRAY_DEPTH_MOST = 6;
@@ -41,14 +34,6 @@
   }
 
   // --- managedDb ---
-  function base64Of(bytes) {
-    if (!isView(bytes))
-      return bytesToBase64(new Uint8Array_(bytes));
-    if (isPrototypeOf(viewPrototype, bytes))
-      return bytesToBase64(new Uint8Array_(viewBuffer(bytes), viewOffset(bytes), viewSize(bytes)));
-    return bytesToBase64(new Uint8Array_(dataBuffer(bytes), dataOffset(bytes), dataSize(bytes)));
-  }
-
   function encodeObject(value, name, depth) {
     if (isArray(value))
       return encodeArray(value, name, depth);
@@ -57,8 +42,9 @@
         throw new TypeError_(`${name} is an invalid Date`);
       return `{"t":"date","v":"${dateText(value)}"}`;
     }
-    if (isView(value) || isPrototypeOf(ArrayBuffer_.prototype, value))
-      return `{"t":"bytes","v":"${base64Of(value)}"}`;
+    const bytes = bytesOf(value);
+    if (bytes !== null)
+      return `{"t":"bytes","v":"${bytesToBase64(bytes)}"}`;
     return `{"t":"json","v":${stringify(jsonOf(value, name))}}`;
   }
 
@@ -162,8 +148,8 @@
   function filesOf(run) {
     return {
       upload: (filename, mimeType, data) => promise(() => {
-        const content = typeof data === 'object' && data !== null &&
-          (isView(data) || isPrototypeOf(ArrayBuffer_.prototype, data)) ? base64Of(data) : data;
+        const bytes = bytesOf(data);
+        const content = bytes !== null ? bytesToBase64(bytes) : data;
         return ask(run, 'files.upload', `,${text(filename, 'upload: the filename')},${text(mimeType, 'upload: the type')},${text(content, 'upload: the data (base64)')}`);
       }),
       list: (filter) => promise(() => ask(run, 'files.list', filter === undefined || filter === null ? '' : `,${text(filter, 'list: the filter')}`)),

@@ -416,21 +416,24 @@ bool engine_start(engine_send send)
     bool is_obeyed = warm_up(r, "typeof WebAssembly === 'undefined' &&"
                                 "typeof SharedArrayBuffer === 'undefined'");
     bool is_warm = warm_up(
-        r, "new Date(2024, 1, 29).toString(); new Date().toLocaleString();"
-           "new Intl.DateTimeFormat('en-GB', {timeZone: 'Europe/Paris'}).format(0);"
-           "new Date(0).toLocaleDateString('de', {timeZone: 'America/New_York', weekday: 'long'});"
-           "new Intl.NumberFormat('en', {style: 'currency', currency: 'EUR'}).format(1);"
-           "new Intl.PluralRules('en').select(1); new Intl.Collator('sv').compare('a', 'b');"
-           "new Intl.RelativeTimeFormat('en').format(1, 'day'); new Intl.ListFormat('en');"
-           "new Intl.Segmenter('en').segment('a b'); new Intl.DisplayNames('en', {type: 'region'});"
-           "'A\\u0300'.normalize('NFC'); 'A'.normalize('NFKD'); 'a'.localeCompare('b');"
-           "'I'.toLocaleLowerCase('tr'); 'x'.toUpperCase(); (1.5).toLocaleString('de');"
-           "/(a+)+b/iu.test('aaaa'); /\\p{L}/u.test('a'); /(?<=a)b/.test('ab'); Math.random();"
-           "BigInt('12345678901234567890').toString(); new WeakRef({}); new "
-           "FinalizationRegistry(() => 1);"
-           "JSON.parse('{}'); (async () => { await 0; })(); try { null.x; } catch (e) { e.stack; }"
-           "(function f(n) { try { f(n + 1); } catch (e) { e.message; } })(0);"
-           "true");
+        r,
+        "new Date(2024, 1, 29).toString(); new Date().toLocaleString();"
+        "new Intl.DateTimeFormat('en-GB', {timeZone: 'Europe/Paris'}).format(0);"
+        "new Date(0).toLocaleDateString('de', {timeZone: 'America/New_York', weekday: 'long'});"
+        "new Intl.NumberFormat('en', {style: 'currency', currency: 'EUR'}).format(1);"
+        "new Intl.PluralRules('en').select(1); new Intl.Collator('sv').compare('a', 'b');"
+        "new Intl.RelativeTimeFormat('en').format(1, 'day'); new Intl.ListFormat('en');"
+        "new Intl.Segmenter('en').segment('a b'); new Intl.DisplayNames('en', {type: 'region'});"
+        "'A\\u0300'.normalize('NFC'); 'A'.normalize('NFKD'); 'a'.localeCompare('b');"
+        "'I'.toLocaleLowerCase('tr'); 'x'.toUpperCase(); (1.5).toLocaleString('de');"
+        "/(a+)+b/iu.test('aaaa'); /\\p{L}/u.test('a'); /(?<=a)b/.test('ab'); Math.random();"
+        "BigInt('12345678901234567890').toString(); new WeakRef({}); new "
+        "FinalizationRegistry(() => 1);"
+        "JSON.parse('{}'); (async () => { await 0; })(); try { null.x; } catch (e) { e.stack; }"
+        "(function f(n) { try { f(n + 1); } catch (e) { e.message; } })(0);"
+        "structuredClone({a: [1]}); crypto.randomUUID(); new URL('https://b\\u00fccher.de/?a=b');"
+        "new TextDecoder().decode(new TextEncoder().encode('a')); btoa('a'); console.assert(1);"
+        "crypto.subtle.digest('SHA-256', new Uint8Array(1)); true");
     JSSynchronousGarbageCollectForDebugging(r->ctx);
     realm_destroy(r);
     return is_obeyed && is_warm;
