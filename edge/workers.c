@@ -69,6 +69,7 @@ enum fail workers_start(struct workers *w, int control, const struct control_mes
         .type = CONTROL_STARTED, .kind = request->kind, .ticket = request->ticket};
     answer.status = start(w, (enum cage_kind)request->kind, &worker, &fd);
     answer.number = worker != NULL ? worker->number : 0;
+    answer.pid = worker != NULL ? worker->pid : 0;
     enum fail fail = control_send(control, &answer, fd);
     if (fd >= 0)
         close(fd);

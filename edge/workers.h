@@ -4,7 +4,9 @@
 #include <sys/types.h>
 #include "edge/cage/cage.h"
 
-enum { WORKERS_MAX = 256 }; // more at once are refused: no server needs them, a hostile one would
+// At once: 200 plugins at work, each with a second worker for some time, and spares and inspectors.
+// More are refused: no server needs them, a hostile one would.
+enum { WORKERS_MAX = 512 };
 
 struct workers {
     struct worker {

@@ -45,7 +45,7 @@ static void on_started(const struct control_message *m, int fd)
     struct waiting *w = *find_waiting(m->ticket);
     if (w != NULL) {
         w->is_answered = true;
-        w->worker = (struct cage_worker){.number = m->number, .fd = fd};
+        w->worker = (struct cage_worker){.number = m->number, .pid = m->pid, .fd = fd};
         w->status = fd >= 0 ? m->status : m->status != 0 ? m->status : EPROTO;
         pthread_cond_broadcast(&cage.answered);
     }

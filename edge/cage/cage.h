@@ -10,7 +10,8 @@
 // --- the server's half ---
 struct cage_worker {
     uint32_t number;
-    int fd; // our end of the socketpair (SOCK_STREAM, close-on-exec); the owner closes it
+    pid_t pid; // as the supervisor sees it; for /proc only
+    int fd;    // our end of the socketpair (SOCK_STREAM, close-on-exec); the owner closes it
 };
 
 // Takes over the server's end of the control socket; a thread of its own then reads it. `on_ended`

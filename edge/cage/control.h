@@ -34,6 +34,7 @@ struct control_message {
     uint32_t number; // of the worker: given by the supervisor, never used twice in a server's life
     uint32_t ticket;
     int32_t status;
+    int32_t pid; // CONTROL_STARTED: of the worker, to look up its memory by; it names nothing here
 };
 
 enum {

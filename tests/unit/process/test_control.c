@@ -139,8 +139,11 @@ static void wait_for(_Atomic int *value, int wanted)
 
 static void answer(int socket, const struct control_message *m, uint32_t number, int status, int fd)
 {
-    struct control_message a = {
-        .type = CONTROL_STARTED, .ticket = m->ticket, .number = number, .status = status};
+    struct control_message a = {.type = CONTROL_STARTED,
+                                .ticket = m->ticket,
+                                .number = number,
+                                .status = status,
+                                .pid = (int32_t)number + 1000};
     assert_int_equal(control_send(socket, &a, fd), FAIL_NONE);
 }
 
@@ -191,6 +194,7 @@ static void test_starts_are_answered_by_ticket(void **state)
     for (int i = 0; i != 2; ++i)
         pthread_join(starters[i], NULL);
     assert_int_equal(workers[0].number + workers[1].number, 203);
+    assert_int_equal(workers[0].pid, workers[0].number + 1000);
     for (int i = 0; i != 2; ++i)
         close(workers[i].fd);
     struct fault fault;
