@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
 #include "edge/http/urlencoded.h"
+#include "edge/loop/watch.h"
 #include "public-actions/envelope.h"
 #include "public-actions/hooks.h"
 #include "public-actions/managed_db/managed_db.h"
@@ -450,6 +451,7 @@ static void on_metrics(struct buf *to)
 
 static void on_loop_start(struct loop *loop)
 {
+    loop_watch_prepare();
     plugin_on_loop_start(loop);
     managed_db_on_loop_start(loop);
 }

@@ -198,12 +198,21 @@ static const char *outcome_name(const struct action_run *run)
     return names[run->outcome];
 }
 
+// The engine's way to say that there is no memory for one large thing more.
+static bool is_out_of_memory(const json_t *error)
+{
+    return str_eq(jsonx_str(error, "name"), STR("RangeError")) &&
+           str_eq(jsonx_str(error, "message"), STR("Out of memory"));
+}
+
 static void take_answer(struct action_run *run, const struct plugin_answer *a)
 {
     run->outcome = a->outcome;
     run->meta = a->meta.n != 0 ? jsonx_parse(a->meta, NULL) : NULL;
     if (run->meta == NULL)
         run->meta = json_object();
+    if (run->outcome == PLUGIN_THREW && is_out_of_memory(json_object_get(run->meta, "error")))
+        run->outcome = PLUGIN_OUT_OF_MEMORY;
     run->data = str_dup(a->data.n != 0 ? a->data : STR("null"));
     run->data_size = a->data.n != 0 ? a->data.n : 4;
     run->reported_error = json_is_true(json_object_get(run->meta, "dataError")) ||

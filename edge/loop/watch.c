@@ -100,3 +100,8 @@ void loop_watch_stop(struct loop_watch *w)
         if (r->events[i].data.ptr == w)
             r->events[i].data.ptr = NULL;
 }
+
+void loop_watch_prepare(void)
+{
+    watcher_self();
+}

@@ -20,4 +20,6 @@ void loop_watch_start(struct loop_watch *w, int fd, bool readable, bool writable
 // From inside a callback too; the watch's memory is then its owner's at once. May be called on a
 // stopped one.
 void loop_watch_stop(struct loop_watch *w);
+// Makes what this loop needs for watching, so that its first watch finds it. Loop thread.
+void loop_watch_prepare(void);
 #endif
