@@ -148,7 +148,7 @@ static void make_client(struct cli *cli)
     // A deploy of the largest archive keeps the server silent while it compresses.
     struct http_client_options options = {.user_agent = "stoa/" STOA_VERSION,
                                           .ca_file = cli->options.value[OPT_CA],
-                                          .stall_timeout_s = 180};
+                                          .stall_timeout_s = cli->is_patient ? 660 : 180};
     if (cli->http == NULL)
         cli->http = http_client_create(&options);
 }
@@ -172,10 +172,11 @@ static enum fail exchange(struct cli *cli, const struct api_request *request,
     struct buf url;
     struct running running = {.cli = cli};
     buf_init(&url, 65536);
-    buf_addf(&url, "%s%s", cli->target.origin.text, request->path);
+    bool is_console = request->origin == NULL;
+    buf_addf(&url, "%s%s", is_console ? cli->target.origin.text : request->origin, request->path);
     AUTOFREE char *text = buf_take(&url);
     struct http_request http = HTTP_REQUEST(request->method, text);
-    http.token = cli->target.token;
+    http.token = is_console ? cli->target.token : NULL;
     http.content_type = json != NULL ? "application/json" : request->content_type;
     http.accept = request->response_fd >= 0  ? "*/*"
                   : request->on_body != NULL ? "text/event-stream"

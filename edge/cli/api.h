@@ -12,8 +12,9 @@ struct api_request {
     str body;
     int body_fd; // not negative: body_length bytes from its offset 0
     uint64_t body_length;
-    int response_fd;   // not negative: a 2xx answer's bytes go there
-    const char *label; // of the progress line
+    int response_fd;    // not negative: a 2xx answer's bytes go there
+    const char *label;  // of the progress line
+    const char *origin; // another than the console's: sent without a token; NULL = the console's
     // A stream: a 2xx answer's bytes as they come; false ends it. Last-Event-ID may be NULL.
     bool (*on_body)(void *arg, str piece);
     void *body_arg;

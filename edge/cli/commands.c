@@ -50,6 +50,29 @@ const struct command commands[] = {
      "happen,\n"
      "oldest first, until Ctrl-C.\n",
      OPTS_SERVER | OPT_BIT(OPT_FOLLOW), 1, 1, command_events},
+    {"invoke", "APP ACTION [JSON]", "run an action of an app once, and print what came out",
+     "As a visitor, unless --widget or --tool says otherwise: then as the app's owner, with what\n"
+     "the widget was told and the run's id. JSON is the payload (with --tool, the input), {}\n"
+     "unless given; - reads it from stdin. An error that the handler reported or threw ends with\n"
+     "1. APP may be an instance's id or slug, too.\n",
+     OPTS_SERVER | OPT_BIT(OPT_WIDGET) | OPT_BIT(OPT_TOOL), 2, 3, command_invoke},
+    {"secrets", "APP [set|rm NAME]", "list an app's secrets, set one, or delete one",
+     "Names and times only: a value never comes out again. set asks for the value on the\n"
+     "terminal, or reads it from --file, or from stdin when that is no terminal; one line end at\n"
+     "its end is left out. The manifest declares the names: developerSecrets are the app's,\n"
+     "userSecrets an instance's, which stand over the app's. With --instance, that one's.\n",
+     OPTS_SERVER | OPT_BIT(OPT_INSTANCE) | OPT_BIT(OPT_FILE), 1, 3, command_secrets},
+    {"config", "APP [FIELD=VALUE]...", "show or set the values that an app's manifest asks for",
+     "FIELD= puts a field back to its default. Tags are words with commas between.\n",
+     OPTS_SERVER | OPT_BIT(OPT_INSTANCE), 1, 24, command_config},
+    {"instance settings", "APP [NAME=VALUE]...", "show or change who may call, and how often",
+     "origins=https://a.example,...  other origins whose pages may call the actions\n"
+     "visitor-action=60/30           a visitor may call one action 60 times a minute, 30 at once\n"
+     "visitor=, instance=            the same for all actions of a visitor, and of all visitors\n"
+     "action:NAME=5/2                a visitor, for the action NAME\n"
+     "keep-runs=30                   days that runs are kept\n"
+     "Nothing behind the = is the server's default. APP may be an instance's id or slug, too.\n",
+     OPTS_SERVER, 1, 24, command_instance_settings},
     {"token create", "NAME", "make an API token; it is shown once",
      "The token can do no more than the one used to make it, and ends with it.\n",
      OPTS_SERVER | OPT_BIT(OPT_SCOPE) | OPT_BIT(OPT_EXPIRES), 1, 1, command_token_create},

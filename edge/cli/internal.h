@@ -26,6 +26,7 @@ struct cli {
     struct target target; // found by the first request
     bool has_target;
     struct http_client *http;  // made by the first request
+    bool is_patient;           // for a handler, which may take ten minutes
     bool is_waiting;           // for a server that was said to be away: not said again
     bool (*stop_wanted)(void); // asked while a request runs; NULL = never
 };
@@ -56,19 +57,23 @@ void help_overview(FILE *to, const struct output *o);
 void help_command(FILE *to, const struct output *o, const struct command *command);
 
 enum cli_exit command_apps(struct cli *cli);
+enum cli_exit command_config(struct cli *cli);
 enum cli_exit command_delete(struct cli *cli);
 enum cli_exit command_deploy(struct cli *cli);
 enum cli_exit command_deployments(struct cli *cli);
 enum cli_exit command_events(struct cli *cli);
 enum cli_exit command_export(struct cli *cli);
 enum cli_exit command_help(struct cli *cli);
+enum cli_exit command_instance_settings(struct cli *cli);
 enum cli_exit command_instances(struct cli *cli);
+enum cli_exit command_invoke(struct cli *cli);
 enum cli_exit command_login(struct cli *cli);
 enum cli_exit command_logout(struct cli *cli);
 enum cli_exit command_open(struct cli *cli);
 enum cli_exit command_project_create(struct cli *cli);
 enum cli_exit command_rollback(struct cli *cli);
 enum cli_exit command_runs(struct cli *cli);
+enum cli_exit command_secrets(struct cli *cli);
 enum cli_exit command_token_create(struct cli *cli);
 enum cli_exit command_token_list(struct cli *cli);
 enum cli_exit command_token_revoke(struct cli *cli);

@@ -1,40 +1,20 @@
 // Keeping a server's address and a token for it.
 #include "edge/cli/api.h"
 #include "edge/cli/credentials.h"
-#include <signal.h>
+#include "edge/cli/prompt.h"
 #include <stdlib.h>
-#include <termios.h>
 #include <unistd.h>
-
-static struct termios terminal_before;
-
-static void on_stop(int number)
-{
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
-    signal(number, SIG_DFL);
-    raise(number);
-}
 
 static char *ask_token(const struct origin *origin)
 {
-    char line[512];
-    fprintf(stderr, "Token for %s: ", origin->text);
-    fflush(stderr);
-    if (tcgetattr(STDIN_FILENO, &terminal_before) < 0)
+    char question[ORIGIN_ROOM + 16];
+    snprintf(question, sizeof question, "Token for %s: ", origin->text);
+    char *line = prompt_line(question);
+    if (line == NULL)
         return NULL;
-    struct termios silent = terminal_before;
-    silent.c_lflag &= ~(tcflag_t)ECHO;
-    // However this ends, the terminal echoes again.
-    void (*on_int)(int) = signal(SIGINT, on_stop);
-    void (*on_term)(int) = signal(SIGTERM, on_stop);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-    char *got = fgets(line, sizeof line, stdin);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
-    signal(SIGINT, on_int);
-    signal(SIGTERM, on_term);
-    fputc('\n', stderr);
-    char *token = got != NULL ? str_dup(str_trim(str_of(line, strcspn(line, "\r\n")))) : NULL;
-    explicit_bzero(line, sizeof line);
+    char *token = str_dup(str_trim(str_from(line)));
+    explicit_bzero(line, strlen(line));
+    free(line);
     return token;
 }
 

@@ -30,6 +30,10 @@ const struct option_row option_rows[OPT_COUNT] = {
     [OPT_FOLLOW] = {"follow", 0, NULL, "go on, and print what comes as it comes"},
     [OPT_ACTION] = {"action", 0, "ACTION", "only runs of this action"},
     [OPT_OUTCOME] = {"outcome", 0, "OUTCOME", "only runs that ended so: ok, handler_error, ..."},
+    [OPT_INSTANCE] = {"instance", 0, "INSTANCE", "this instance, not the app's first"},
+    [OPT_FILE] = {"file", 0, "FILE", "read the value from FILE (- is stdin)"},
+    [OPT_WIDGET] = {"widget", 0, NULL, "as a widget's action, as the owner"},
+    [OPT_TOOL] = {"tool", 0, NULL, "as a tool run, as the owner"},
     [OPT_ID] = {"id", 0, "RUN", "one run, with its log and its error"},
 };
 

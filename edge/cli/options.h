@@ -35,6 +35,10 @@ enum option {
     OPT_ACTION,
     OPT_OUTCOME,
     OPT_ID,
+    OPT_INSTANCE,
+    OPT_FILE,
+    OPT_WIDGET,
+    OPT_TOOL,
     OPT_COUNT
 };
 #define OPT_BIT(option) (UINT64_C(1) << (option))
@@ -51,7 +55,7 @@ struct option_row {
 };
 extern const struct option_row option_rows[OPT_COUNT];
 
-enum { OPTIONS_ARGS_MAX = 8 };
+enum { OPTIONS_ARGS_MAX = 24 };
 struct options {
     const char *value[OPT_COUNT]; // NULL = not given; "" for a flag. Borrows argv.
     const char *args[OPTIONS_ARGS_MAX];

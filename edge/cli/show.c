@@ -36,6 +36,17 @@ void show_add_bytes(struct listing *t, const json_t *object, const char *key)
                       known ? str_from(units_bytes(number(object, key), text)) : STR(""));
 }
 
+void show_field_problem(const struct cli *cli, const char *field, const char *why)
+{
+    if (cli->output.json)
+        return;
+    fputs("  ", stderr);
+    output_text(&cli->output, stderr, STYLE_STRONG, str_from(field));
+    fputs(": ", stderr);
+    escape_print(stderr, str_from(why));
+    fputc('\n', stderr);
+}
+
 void show_link(const struct cli *cli, str link)
 {
     output_text(&cli->output, stdout, STYLE_LINK, link);

@@ -11,6 +11,8 @@ void show_add_bytes(struct listing *t, const json_t *object, const char *key);
 // The answer of a deploy, a dry run or an activation: what changed, warnings, the link last.
 void show_deployed(struct cli *cli, const json_t *answer, bool is_dry_run);
 void show_warnings(struct cli *cli, const json_t *answer);
+// "limit: why", a line of stderr, unless --json.
+void show_field_problem(const struct cli *cli, const char *field, const char *why);
 // A link on a line of its own on stdout.
 void show_link(const struct cli *cli, str link);
 #endif
