@@ -281,6 +281,13 @@ static void server_hung_up(struct supervisor *sv)
     kill(sv->server, SIGKILL);
 }
 
+// It may do so between two messages that are read in one turn.
+static bool has_hung_up_now(int control)
+{
+    struct pollfd p = {.fd = control};
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) != 0;
+}
+
 static void on_control(struct supervisor *sv, bool has_hung_up)
 {
     for (int i = 0; i != MESSAGES_PER_TURN; ++i) {
@@ -295,7 +302,7 @@ static void on_control(struct supervisor *sv, bool has_hung_up)
         }
         if (fail == FAIL_NONE)
             fail = on_message(sv, &m);
-        if (fail != FAIL_NONE && has_hung_up)
+        if (fail != FAIL_NONE && (has_hung_up || has_hung_up_now(sv->control)))
             server_hung_up(sv);
         else if (fail != FAIL_NONE)
             server_abandon(sv, "its control socket brings nonsense");
