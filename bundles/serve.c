@@ -225,7 +225,8 @@ static void reply_one_range(struct visit *v, struct variant *variant, const stru
     size_t n = range_content_range(range, variant->body->size, text);
     reply_add(v->r, "content-range", str_of(text, n));
     str part = str_of(variant->body->bytes + range->first, range->last - range->first + 1);
-    reply_bytes(v->r, 206, variant->whole, part, &variant->shared);
+    reply_bytes_of(v->r, 206, variant->whole, part, variant_file(variant, range->first),
+                   &variant->shared);
 }
 
 // The parts say their own type; the whole has a type of its own, so it cannot use the prebuilt
@@ -318,7 +319,8 @@ static void reply_file(struct visit *v, struct variant *variant)
     case RANGE_WHOLE:
         break;
     }
-    reply_bytes(r, 200, variant->whole, variant_bytes(variant), &variant->shared);
+    reply_bytes_of(r, 200, variant->whole, variant_bytes(variant), variant_file(variant, 0),
+                   &variant->shared);
 }
 
 static void reply_variant(struct visit *v, struct variant *variant)

@@ -1,12 +1,58 @@
 #include "bundles/variant.h"
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
-enum { ETAG_DIGEST_CHARACTERS = 24 }; // 144 bits of the digest of the very bytes
+enum {
+    ETAG_DIGEST_CHARACTERS = 24, // 144 bits of the digest of the very bytes
+    FILE_LEAST = 48 * 1024,      // below it one write of memory costs less than two calls
+    FILES_MAX = 1024,
+    FILES_SHARE = 8, // at most that part of the descriptors
+};
+
+static _Atomic unsigned files; // bodies that have one
+
+static unsigned files_most(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    rlim_t share = limit.rlim_cur / FILES_SHARE;
+    return share < FILES_MAX ? (unsigned)share : FILES_MAX;
+}
+
+// The bytes as a file nobody can change any more, mapped; NULL when the system gives none.
+static const char *move_to_file(const char *bytes, size_t size, int *ret_fd)
+{
+    enum { SEALS = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL };
+    int fd = memfd_create("stoa-body", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    size_t done = 0;
+    for (ssize_t n = 1; fd >= 0 && n > 0 && done != size; done += n > 0 ? (size_t)n : 0)
+        n = write(fd, bytes + done, size - done);
+    void *mapped = MAP_FAILED;
+    if (fd >= 0 && done == size && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+        mapped = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+    if (mapped == MAP_FAILED) {
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    *ret_fd = fd;
+    return mapped;
+}
 
 static void on_body_free(struct shared *s)
 {
     struct body *b = (struct body *)s;
-    free(b->bytes);
+    if (b->fd != -1) {
+        munmap((void *)b->bytes, b->size);
+        close(b->fd);
+        atomic_fetch_sub(&files, 1);
+    } else {
+        free((void *)b->bytes);
+    }
     free(b);
 }
 
@@ -15,8 +61,18 @@ struct body *body_create(const struct digest *digest, char *bytes, uint64_t size
     struct body *b = malloc(sizeof *b);
     if (b == NULL)
         abort();
-    *b = (struct body){.digest = *digest, .size = size, .bytes = bytes};
+    *b = (struct body){.digest = *digest, .size = size, .bytes = bytes, .fd = -1};
     shared_init(&b->shared, on_body_free);
+    if (size < FILE_LEAST)
+        return b;
+    const char *mapped =
+        atomic_fetch_add(&files, 1) < files_most() ? move_to_file(bytes, size, &b->fd) : NULL;
+    if (mapped == NULL) {
+        atomic_fetch_sub(&files, 1);
+        return b;
+    }
+    b->bytes = mapped;
+    free(bytes);
     return b;
 }
 

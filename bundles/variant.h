@@ -10,9 +10,11 @@ struct body {
     struct shared shared;
     struct digest digest;
     uint64_t size;
-    char *bytes;
+    const char *bytes;
+    int fd; // a sealed file in memory whose pages are `bytes`; -1: they are plain memory
 };
-// Takes `bytes` (malloc'ed).
+// Takes `bytes` (malloc'ed). Large ones move to a file in memory, which sendfile can read: while there are few enough that descriptors
+// remain for connections. Any thread; may take a millisecond.
 struct body *body_create(const struct digest *digest, char *bytes, uint64_t size);
 
 enum { VARIANT_ETAG_ROOM = 32 };
@@ -39,6 +41,10 @@ static inline str variant_etag(const struct variant *v)
 static inline str variant_bytes(const struct variant *v)
 {
     return (str){v->body->bytes, v->body->size};
+}
+static inline struct reply_file variant_file(const struct variant *v, uint64_t first)
+{
+    return (struct reply_file){v->body->fd, first};
 }
 // The strong entity tag of an encoding, with its quotes, without loading it; returns its length.
 size_t variant_etag_of(const struct site_variant *v, enum encoding e,

@@ -123,6 +123,19 @@ void h2o_socket_write(h2o_socket_t *sock, h2o_iovec_t *bufs, size_t count, h2o_s
     guard_real.h2o_socket_write(sock, bufs, count, cb);
 }
 
+// libh2o's HTTP/2, and those who send a file on a connection of HTTP/1: what they do when there is
+// room may end with the next request's bytes being parsed.
+void h2o_socket_notify_write(h2o_socket_t *sock, h2o_socket_cb cb)
+{
+    struct guard_conn *c = guard_conn_of(sock);
+    GUARD_SEES(h2o_socket_notify_write);
+    if (c != NULL) {
+        c->write = cb;
+        cb = on_write;
+    }
+    guard_real.h2o_socket_notify_write(sock, cb);
+}
+
 // Both may find bytes that came with the end of the TLS handshake, and then read them at once,
 // outside of any read callback.
 void h2o_http1_accept(h2o_accept_ctx_t *ctx, h2o_socket_t *sock, struct timeval connected_at)

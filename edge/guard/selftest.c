@@ -120,6 +120,30 @@ static bool run(struct bench *b, const struct exchange *x)
     return come && guard_loop_connections(&b->loop) == 0;
 }
 
+static void on_room(h2o_socket_t *sock, const char *err)
+{
+    *(bool *)sock->data = err == NULL && guard_current != NULL;
+    h2o_socket_close(sock);
+}
+
+// A connection that waits until it may write is told so, and as the guard's.
+static bool waits_for_room(struct bench *b)
+{
+    int fds[2];
+    bool has_room = false;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
+        return false;
+    h2o_socket_t *sock =
+        h2o_evloop_socket_create(b->ctx.loop, fds[0], H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
+    guard_on_accept(&b->loop, sock, NULL, NULL);
+    sock->data = &has_room;
+    h2o_socket_notify_write(sock, on_room);
+    for (int i = 0; guard_loop_connections(&b->loop) != 0 && i < TURNS_MAX; ++i)
+        h2o_evloop_run(b->ctx.loop, TURN_MS);
+    close(fds[1]);
+    return has_room;
+}
+
 static size_t body_most(void *ctx, str method, str authority, str path)
 {
     return BODY_MOST;
@@ -166,6 +190,8 @@ static enum fail run_all(struct fault *fault)
     for (size_t i = 0; i < sizeof(exchanges) / sizeof(exchanges[0]); ++i)
         if (!run(b, &exchanges[i]))
             return not_safe(fault, exchanges[i].what);
+    if (!waits_for_room(b))
+        return not_safe(fault, "a connection that waits for room");
     return check_hooks(fault);
 }
 

@@ -6,19 +6,24 @@
 #include "edge/http/reply.h"
 #include "edge/http/request.h"
 
+// The fields twice: as HTTP/2's encoder wants them, and as lines of an HTTP/1 head.
 struct reply_headers {
     h2o_header_t *list;
     size_t count, room;
+    char *text;
+    size_t text_n, text_room;
 };
 
 // Bodies go out of here: libh2o asks for more when the last piece is written. HTTP/1 over TLS gets
 // slices, since libh2o encrypts all that one h2o_send hands over before it writes the first byte
-// (libh2o.md §2.12).
+// (libh2o.md §2.12). HTTP/1 in clear text gets large bodies straight from their file (sendfile.c).
 struct reply_body {
     h2o_generator_t super;
     const str *pieces;
     size_t count, next, offset;
     bool sliced;
+    struct reply_file file; // the one piece stands there, too; fd -1: it does not
+    void *socket_data;      // libh2o's, while ours is in its place
 };
 
 // Our request begins with its feature-facing half; libh2o's pool owns it.
@@ -40,6 +45,10 @@ static inline h2o_iovec_t iovec(str s)
 {
     return h2o_iovec_init(s.p, s.n);
 }
+// Before the head is written, and when it is: the one piece, from its file. The second ends the
+// answer and is the caller's last use of the request.
+void sendfile_begin(struct http_request *own);
+void sendfile_rest(struct http_request *own);
 // Begins every answer. Once the server is to end, an HTTP/1 client is told that it is its
 // connection's last (RFC 9112 §9.6).
 static inline void start_response(h2o_req_t *req, h2o_generator_t *generator)

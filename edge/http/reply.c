@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
 #include "edge/base/log.h"
-#include "edge/http/internal.h"
+#include "edge/http/head.h"
 
 enum { TLS_SLICE = 64 * 1024 };
 
@@ -110,6 +110,23 @@ static h2o_iovec_t *intern(const char *name)
     return NULL;
 }
 
+static void add_line(struct reply_headers *h, const h2o_iovec_t *name, str value)
+{
+    size_t n = name->len + value.n + 4;
+    if (h->text_n + n > h->text_room) {
+        h->text_room = h->text_n + n + 64;
+        h->text = realloc(h->text, h->text_room);
+        if (h->text == NULL)
+            abort();
+    }
+    char *to = h->text + h->text_n;
+    memcpy(to, name->base, name->len);
+    memcpy(to + name->len, ": ", 2);
+    memcpy(to + name->len + 2, value.p, value.n);
+    memcpy(to + name->len + 2 + value.n, "\r\n", 2);
+    h->text_n += n;
+}
+
 void reply_headers_add(struct reply_headers *h, const char *name, str value)
 {
     assert(is_field_value(value));
@@ -122,6 +139,7 @@ void reply_headers_add(struct reply_headers *h, const char *name, str value)
     h2o_iovec_t *known = intern(name);
     assert(known != NULL); // add the name to the table above
     h->list[h->count++] = (h2o_header_t){.name = known, .value = iovec(value)};
+    add_line(h, known, value);
 }
 
 void reply_headers_destroy(struct reply_headers *h)
@@ -129,6 +147,7 @@ void reply_headers_destroy(struct reply_headers *h)
     if (h == NULL)
         return;
     free(h->list);
+    free(h->text);
     free(h);
 }
 
@@ -169,13 +188,12 @@ static void add_request_id(h2o_req_t *req, const struct request *r)
 
 // --- bodies ---
 
-enum { PIECES_AT_ONCE = 32 };
+enum { PIECES_AT_ONCE = 32, FILE_LEAST = 48 * 1024 };
 
-static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
+// The next pieces, at most `room` bytes; returns how many buffers they are.
+static size_t gather(struct reply_body *b, size_t room, h2o_iovec_t bufs[PIECES_AT_ONCE])
 {
-    struct reply_body *b = (struct reply_body *)generator;
-    h2o_iovec_t bufs[PIECES_AT_ONCE];
-    size_t n = 0, room = b->sliced ? TLS_SLICE : SIZE_MAX;
+    size_t n = 0;
     while (b->next != b->count && n != PIECES_AT_ONCE && room != 0) {
         str rest = str_skip(b->pieces[b->next], b->offset);
         size_t take = rest.n < room ? rest.n : room;
@@ -188,20 +206,41 @@ static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
             b->offset = 0;
         }
     }
-    h2o_send(req, bufs, n, b->next == b->count ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+    return n;
 }
 
-void reply_pieces(struct request *r, int status, const struct reply_headers *h, const str *pieces,
-                  size_t count, struct shared *owner)
+static h2o_send_state_t state_of(const struct reply_body *b)
 {
-    struct http_request *own = (struct http_request *)r;
-    h2o_req_t *req = h2o_of(r);
-    assert(!r->_started);
-    r->_started = true;
-    if (owner != NULL) {
-        shared_ref(owner);
-        own->owner = owner;
+    return b->next == b->count ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS;
+}
+
+static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
+{
+    struct reply_body *b = (struct reply_body *)generator;
+    h2o_iovec_t bufs[PIECES_AT_ONCE];
+    if (b->file.fd != -1) {
+        sendfile_rest(H2O_STRUCT_FROM_MEMBER(struct http_request, body, b));
+        return;
     }
+    size_t n = gather(b, b->sliced ? TLS_SLICE : SIZE_MAX, bufs);
+    h2o_send(req, bufs, n, state_of(b));
+}
+
+// HTTP/1: the head, and as much of the body as goes with it.
+static void send_with_head(struct http_request *own, const struct reply_headers *h)
+{
+    struct reply_body *b = &own->body;
+    h2o_iovec_t bufs[1 + PIECES_AT_ONCE];
+    bufs[0] = head_make(own, h, b->count != 0 ? b->pieces[0] : (str){0}, &b->offset);
+    if (b->file.fd != -1)
+        sendfile_begin(own);
+    size_t room = b->file.fd != -1 ? 0 : b->sliced ? TLS_SLICE - b->offset : SIZE_MAX;
+    size_t n = 1 + gather(b, room, bufs + 1);
+    h2o_send(h2o_of(&own->super), bufs, n, state_of(b));
+}
+
+static void add_block(h2o_req_t *req, const struct request *r, const struct reply_headers *h)
+{
     if (h != NULL) {
         h2o_vector_reserve(&req->pool, &req->res.headers, req->res.headers.size + h->count + 2);
         memcpy(req->res.headers.entries + req->res.headers.size, h->list,
@@ -209,27 +248,63 @@ void reply_pieces(struct request *r, int status, const struct reply_headers *h, 
         req->res.headers.size += h->count;
     }
     add_request_id(req, r);
-    size_t total = 0;
-    for (size_t i = 0; i != count; ++i)
-        total += pieces[i].n;
-    bool has_body = status != 304 && status != 204;
+}
+
+// With own->body made.
+static void send_all(struct http_request *own, int status, const struct reply_headers *h,
+                     size_t total, struct shared *owner)
+{
+    struct request *r = &own->super;
+    h2o_req_t *req = h2o_of(r);
+    assert(!r->_started);
+    r->_started = true;
+    if (owner != NULL) {
+        shared_ref(owner);
+        own->owner = owner;
+    }
+    bool has_body = status != 304 && status != 204, is_h1 = r->version < 0x200;
     req->res.status = status;
     req->res.reason = reason_of(status);
     req->res.content_length = has_body ? total : SIZE_MAX;
-    own->body = (struct reply_body){.super = {on_proceed, NULL}, .pieces = pieces, .count = count};
-    own->body.sliced = r->is_tls && r->version < 0x200 && total > TLS_SLICE;
+    own->body.super.proceed = on_proceed;
+    own->body.sliced = r->is_tls && is_h1 && total > TLS_SLICE;
+    if (r->is_tls || !is_h1 || total < FILE_LEAST)
+        own->body.file.fd = -1;
     if (!has_body || r->method == METHOD_HEAD)
         own->body.count = 0;
+    if (!is_h1)
+        add_block(req, r, h);
     start_response(req, &own->body.super);
-    on_proceed(&own->body.super, req);
+    if (head_is_ours(req))
+        send_with_head(own, h);
+    else
+        on_proceed(&own->body.super, req);
+}
+
+void reply_pieces(struct request *r, int status, const struct reply_headers *h, const str *pieces,
+                  size_t count, struct shared *owner)
+{
+    struct http_request *own = (struct http_request *)r;
+    size_t total = 0;
+    for (size_t i = 0; i != count; ++i)
+        total += pieces[i].n;
+    own->body = (struct reply_body){.pieces = pieces, .count = count, .file = {.fd = -1}};
+    send_all(own, status, h, total, owner);
+}
+
+void reply_bytes_of(struct request *r, int status, const struct reply_headers *h, str body,
+                    struct reply_file file, struct shared *owner)
+{
+    struct http_request *own = (struct http_request *)r;
+    own->single = body;
+    own->body = (struct reply_body){.pieces = &own->single, .count = 1, .file = file};
+    send_all(own, status, h, body.n, owner);
 }
 
 void reply_bytes(struct request *r, int status, const struct reply_headers *h, str body,
                  struct shared *owner)
 {
-    struct http_request *own = (struct http_request *)r;
-    own->single = body;
-    reply_pieces(r, status, h, &own->single, 1, owner);
+    reply_bytes_of(r, status, h, body, (struct reply_file){.fd = -1}, owner);
 }
 
 void reply_json(struct request *r, int status, json_t *value)

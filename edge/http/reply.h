@@ -28,6 +28,14 @@ void reply_add_named(struct request *r, str name, str value);
 // content-length is set from the pieces' sum, also for HEAD. 304 and 204: no length, no body.
 void reply_bytes(struct request *r, int status, const struct reply_headers *h, str body,
                  struct shared *owner);
+// The same for bytes that stand in a file, too, and never change there: what goes out in clear text is taken from it by the kernel. The owner
+// keeps the descriptor; -1: only in memory.
+struct reply_file {
+    int fd;
+    uint64_t offset; // of the body's first byte
+};
+void reply_bytes_of(struct request *r, int status, const struct reply_headers *h, str body,
+                    struct reply_file file, struct shared *owner);
 // Several pieces, sent one after the other; the array is request memory or lives with the owner.
 void reply_pieces(struct request *r, int status, const struct reply_headers *h, const str *pieces,
                   size_t count, struct shared *owner);

@@ -1,5 +1,6 @@
 // Visitors: contract §2 line by line, against the built server.
 import assert from 'node:assert/strict';
+import crypto from 'node:crypto';
 import fs from 'node:fs';
 import http2 from 'node:http2';
 import net from 'node:net';
@@ -280,6 +281,58 @@ test('ranges', async () => {
     assert.equal(rest.headers['content-encoding'], 'br');
     assert.deepEqual(rest.body, brotli.body.subarray(10));
     assert.equal((await get(site, '/nothing', { range: 'bytes=0-1' })).status, 404);
+});
+
+// Large bodies in clear text come straight from their file: a way of their own, with its own borders.
+test('large files in clear text', async () => {
+    const text = crypto.randomBytes(250_000).toString('hex').slice(0, 499_999);
+    const app = await deploy(pie('large', { 'index.html': page('large'), 'big.txt': text, 'edge.txt': text.slice(0, 48 * 1024), 'below.txt': text.slice(0, 48 * 1024 - 1) }));
+    const plain = { 'accept-encoding': 'identity' };
+    for (const name of ['/big.txt', '/edge.txt', '/below.txt']) {
+        const got = await get(app, name, plain);
+        assert.equal(got.status, 200);
+        assert.equal(got.text.length, Number(got.headers['content-length']));
+        assert.ok(text.startsWith(got.text), name);
+    }
+    const head = await get(app, '/big.txt', plain, { method: 'HEAD' });
+    assert.equal(Number(head.headers['content-length']), text.length);
+    for (const [range, first, last] of [['bytes=1-100', 1, 100], ['bytes=4097-450000', 4097, 450000], ['bytes=-60001', text.length - 60001, text.length - 1]]) {
+        const got = await get(app, '/big.txt', { ...plain, range });
+        assert.equal(got.status, 206);
+        assert.ok(got.text === text.slice(first, last + 1), range);
+    }
+
+    // one behind the other on one connection, read slowly, so that the socket is full in the middle of each
+    const { hostname, port, host } = new URL(app.origin);
+    const ask = (where, more = '') => `GET ${app.base}${where} HTTP/1.1\r\nHost: ${host}\r\nAccept-Encoding: identity\r\n${more}\r\n`;
+    const socket = net.connect({ host: hostname, port });
+    const parts = [];
+    const ahead = 40; // more than the kernel buffers
+    socket.write(ask('/big.txt').repeat(ahead) + ask('/big.txt', 'Range: bytes=7-400000\r\n') + ask('/small-not-there') + ask('/edge.txt', 'Connection: close\r\n'));
+    await new Promise((done) => { setTimeout(done, 300); });
+    for await (const part of socket) {
+        parts.push(part);
+        if (parts.length % 40 === 0) await new Promise((done) => { setTimeout(done, 5); });
+    }
+    let all = Buffer.concat(parts).toString('latin1');
+    for (const [status, body] of [...Array(ahead).fill([200, text]), [206, text.slice(7, 400001)], [404, undefined], [200, text.slice(0, 48 * 1024)]]) {
+        const [, got, length] = /^HTTP\/1\.1 (\d+) [^]*?\r\ncontent-length: (\d+)\r\n[^]*?\r\n\r\n/i.exec(all);
+        const begin = all.indexOf('\r\n\r\n') + 4;
+        assert.equal(Number(got), status);
+        if (body !== undefined) assert.ok(all.slice(begin, begin + Number(length)) === body, `status ${status}`);
+        all = all.slice(begin + Number(length));
+    }
+    assert.equal(all, '');
+
+    // a client that leaves in the middle ends its own connection and nothing else
+    for (let i = 0; i < 20; ++i) {
+        const leaver = net.connect({ host: hostname, port });
+        leaver.on('error', () => {});
+        leaver.write(ask('/big.txt') + ask('/big.txt'));
+        await new Promise((done) => { leaver.once('data', done); });
+        leaver.resetAndDestroy();
+    }
+    assert.equal((await get(app, '/big.txt', plain)).text.length, text.length);
 });
 
 test('several ranges are a multipart body', async () => {

@@ -68,6 +68,7 @@ export function openDescriptors(pid) {
         } catch {
             continue;
         }
+        if (target.startsWith('/memfd:stoa-body')) continue; // what the serving cache holds, bounded by its budget
         const socket = /^socket:\[(\d+)\]$/.exec(target);
         if (socket) ++count[tcp.has(socket[1]) ? 'tcp' : 'unix'];
         else if (target.startsWith('/') && !target.startsWith('/dev/') && !target.startsWith('/memfd:')) ++count.file;
