@@ -19,8 +19,16 @@
 
   const NOTICES_MOST = 20, TYPE_MOST = 100, WIDGET_MOST = 192 * 1024, ARRAY_DEPTH_MOST = 6;
 
-  // An async function's promise for what is done at once: it rejects with what f throws.
-  const promise = async (f) => f();
+  const resolved = Promise.resolve.bind(Promise), rejected = Promise.reject.bind(Promise);
+  // A promise of what f returns, be it one already; it rejects with what f throws. An async function
+  // would look for "then".
+  const promise = (f) => {
+    try {
+      return resolved(f());
+    } catch (error) {
+      return rejected(error);
+    }
+  };
   const refuse = (name) => async () => {
     throw new Error_(`context.${name} is not offered here`);
   };

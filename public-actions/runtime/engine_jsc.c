@@ -181,12 +181,14 @@ static void send_loaded(JSContextRef ctx, uint8_t flags, JSValueRef json)
 
 static void send_not_loaded(struct realm *r, JSValueRef exception, const struct engine_place *place)
 {
+    JSStringRef message = engine_jsc_literal(place->message != NULL ? place->message : "");
     JSValueRef arguments[] = {
         exception,
         JSValueMakeNumber(r->ctx, place->line),
         JSValueMakeNumber(r->ctx, place->column),
-        JSValueMakeBoolean(r->ctx, place->is_at_end),
+        JSValueMakeString(r->ctx, message),
     };
+    JSStringRelease(message);
     JSValueRef ignored;
     JSValueRef json = enter(r, r->describe, 4, arguments, &ignored);
     if (json != NULL)

@@ -41,11 +41,10 @@ JSValueRef engine_jsc_property(JSContextRef ctx, JSObjectRef o, const char *name
 // The functions that the prelude is given: what JavaScript alone cannot do.
 JSObjectRef engine_jsc_host(JSContextRef ctx, engine_send send);
 
-// Where in `code` its syntax error is: the engine tells the line only. The column is 0 when it
-// cannot be told; *is_at_end: the code ends too early.
+// Where in `code` its syntax error is: the engine tells the line only. What cannot be told is 0.
 struct engine_place {
     unsigned line, column;
-    bool is_at_end;
+    const char *message; // better than the engine's; or NULL
 };
 struct engine_place engine_jsc_find_error(JSContextRef ctx, str code, unsigned line);
 #endif

@@ -24,15 +24,28 @@ static bool is_border(str line, size_t at)
     return !(is_word(before) && is_word(behind)) && !(is_operator(before) && is_operator(behind));
 }
 
-enum verdict { RIGHT_SO_FAR, WRONG };
+// In order: what is found at the end of a line stays so behind it.
+enum verdict { RIGHT_SO_FAR, OPEN_TEXT, WRONG };
 
-// Parses the first n bytes of the code, as the body of a function that is never closed.
-static enum verdict judge(JSContextRef ctx, str code, size_t n)
+static enum verdict verdict_of(str said)
+{
+    static const char *const ends[] = {"Unexpected end of script", "Unterminated regular",
+                                       "comment was not closed", "newline after 'throw'"};
+    for (size_t i = 0; i != sizeof ends / sizeof *ends; ++i)
+        if (str_find_str(said, str_from(ends[i])) != SIZE_MAX)
+            return RIGHT_SO_FAR;
+    return str_find_str(said, STR("Unexpected EOF")) != SIZE_MAX ? OPEN_TEXT : WRONG;
+}
+
+// Parses the first n bytes of the code, as the body of a function that is not closed but by
+// `behind`.
+static enum verdict judge_with(JSContextRef ctx, str code, size_t n, str behind)
 {
     struct buf b;
-    buf_init(&b, n + sizeof ENGINE_BEFORE);
+    buf_init(&b, n + sizeof ENGINE_BEFORE + behind.n);
     buf_add(&b, STR(ENGINE_BEFORE));
     buf_add(&b, str_of(code.p, n));
+    buf_add(&b, behind);
     char *text = buf_take(&b);
     JSStringRef source = JSStringCreateWithUTF8CString(text);
     str_autofree(&text);
@@ -41,12 +54,15 @@ static enum verdict judge(JSContextRef ctx, str code, size_t n)
     JSStringRelease(source);
     JSStringRef message = exception != NULL ? JSValueToStringCopy(ctx, exception, NULL) : NULL;
     if (message == NULL)
-        return WRONG; // it was closed, by what is the code's own
-    str said = engine_jsc_utf8(ENGINE_SLOT_A, message, 4096);
+        return RIGHT_SO_FAR;
+    enum verdict verdict = verdict_of(engine_jsc_utf8(ENGINE_SLOT_A, message, 4096));
     JSStringRelease(message);
-    bool is_end = str_find_str(said, STR("Unexpected EOF")) != SIZE_MAX ||
-                  str_find_str(said, STR("missing /")) != SIZE_MAX;
-    return is_end ? RIGHT_SO_FAR : WRONG;
+    return verdict;
+}
+
+static enum verdict judge(JSContextRef ctx, str code, size_t n)
+{
+    return judge_with(ctx, code, n, (str){0});
 }
 
 // The offset of a line counted from 1, or SIZE_MAX.
@@ -70,7 +86,7 @@ static str line_at(str code, size_t start)
 
 static struct engine_place end_of(str code)
 {
-    struct engine_place place = {.line = 1, .is_at_end = true};
+    struct engine_place place = {.line = 1, .message = "Unexpected end of the code"};
     while (code.n != 0 && isspace((unsigned char)code.p[code.n - 1]))
         --code.n;
     for (size_t i = 0; i != code.n; ++i)
@@ -83,45 +99,74 @@ static struct engine_place end_of(str code)
 static size_t token_start(str line, size_t end)
 {
     size_t at = end;
-    do
+    while (at != 0 && line.p[at - 1] == ' ')
         --at;
-    while (at != 0 && !is_border(line, at));
+    while (at != 0 && !is_border(line, --at))
+        ;
     return at;
 }
 
-// The first border of the line behind which the code is wrong.
-static size_t find_border(JSContextRef ctx, str code, size_t start, str line)
+// A border between the two, near the middle; `low` when there is none.
+static size_t border_between(str line, size_t low, size_t high)
+{
+    size_t middle = low + (high - low) / 2, at = middle;
+    while (at < high && (at == low || !is_border(line, at)))
+        ++at;
+    if (at < high)
+        return at;
+    for (at = middle; at > low && !is_border(line, at);)
+        --at;
+    return at;
+}
+
+// The first border of the line behind which the verdict is `found`.
+static size_t find_border(JSContextRef ctx, str code, size_t start, str line, enum verdict found)
 {
     size_t right = 0, wrong = line.n;
-    while (right != wrong) {
-        size_t middle = right + (wrong - right) / 2;
-        while (middle != wrong && !is_border(line, middle))
-            ++middle;
-        if (middle == wrong) { // one token is left, or its border is before the middle
-            middle = right + (wrong - right) / 2;
-            while (middle != right && !is_border(line, middle))
-                --middle;
-            if (middle == right)
-                return wrong;
-        }
-        if (judge(ctx, code, start + middle) == WRONG)
-            wrong = middle;
+    for (size_t at; (at = border_between(line, right, wrong)) != right;) {
+        if (judge(ctx, code, start + at) >= found)
+            wrong = at;
         else
-            right = middle;
+            right = at;
     }
     return wrong;
 }
 
+// Whether it is the code's own brace that closed the function, and where that is.
+static bool is_closed_early(JSContextRef ctx, str code, size_t *at)
+{
+    while (*at != 0 && code.p[*at - 1] != '}')
+        --*at;
+    return *at != 0 && judge_with(ctx, code, *at, STR(")")) == RIGHT_SO_FAR &&
+           judge_with(ctx, code, --*at, STR("})")) == RIGHT_SO_FAR;
+}
+
+static struct engine_place place_at(str code, size_t at, const char *message)
+{
+    struct engine_place place = {.line = 1, .column = 1, .message = message};
+    for (size_t i = 0; i != at; ++i) {
+        place.column = code.p[i] == '\n' ? 1 : place.column + 1;
+        place.line += code.p[i] == '\n';
+    }
+    return place;
+}
+
 struct engine_place engine_jsc_find_error(JSContextRef ctx, str code, unsigned line)
 {
+    size_t start = line != 0 ? line_start(code, line) : SIZE_MAX;
     if (judge(ctx, code, code.n) == RIGHT_SO_FAR)
         return end_of(code);
-    struct engine_place place = {.line = line};
-    size_t start = line != 0 ? line_start(code, line) : SIZE_MAX;
     if (start == SIZE_MAX)
-        return place;
+        return (struct engine_place){.line = line};
     str text = line_at(code, start);
-    size_t border = text.n != 0 ? find_border(ctx, code, start, text) : 0;
-    place.column = border != 0 ? (unsigned)token_start(text, border) + 1 : 1;
-    return place;
+    enum verdict found = judge(ctx, code, start + text.n);
+    if (found == RIGHT_SO_FAR)
+        return (struct engine_place){.line = line, .column = 1};
+    size_t at = start + token_start(text, find_border(ctx, code, start, text, found));
+    if (found == OPEN_TEXT)
+        return place_at(code, at, "Unterminated string");
+    size_t brace = at;
+    if (is_closed_early(ctx, code, &brace))
+        return place_at(code, brace, "Unexpected token '}'");
+    return place_at(code, at, NULL);
 }

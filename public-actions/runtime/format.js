@@ -123,16 +123,16 @@
     return e.stack === '' ? head : `${head}\n${e.stack}`;
   }
 
-  // As JSON; line and column are given for what the engine's parser found. Never throws.
-  own.describe = function describe(thrown, line, column, isAtEnd) {
+  // As JSON; line, column and perhaps a better message are given for what the engine's parser found.
+  own.describe = function describe(thrown, line, column, message) {
     const e = explain(thrown);
     if (line > 0) {
       e.line = line;
       e.column = column;
       e.stack = '';
     }
-    if (isAtEnd)
-      e.message = 'Unexpected end of the code';
+    if (message)
+      e.message = message;
     return stringify(e);
   };
 

@@ -135,7 +135,7 @@
   // --- hosts ---
   const isIgnored = /[\u00ad\u034f\u180b-\u180d\u180f\u200b\u2060\u2064\ufe00-\ufe0f\ufeff]/;
   const isBadLabel = /^\p{M}|[\p{C}\p{Z}\ufffd]/u;
-  const forbiddenHost = /[\0\t\n\r #/:<>?@[\\\]^|]/, forbiddenDomain = /[\0-\x20"#%/:<>?@[\\\]^`{|}\x7f]/;
+  const forbiddenHost = /[\0\t\n\r #/:<>?@[\\\]^|]/, forbiddenDomain = /[\0-\x20#%/:<>?@[\\\]^|\x7f]/;
 
   function mapped(domain) {
     const folded = Array.from(domain.normalize('NFKC'), (c) => (isIgnored.test(c) ? '' : c.toLowerCase()));

@@ -1,0 +1,3 @@
+// data: {"list":[{"error":true}],"text":"\"error\":true"}
+// meta: {"dataError":false,"resultError":false}
+module.exports = { handler: () => ({ list: [{ error: true }], text: '"error":true' }) };

@@ -1,0 +1,3 @@
+// export: toString
+// error: TypeError: module.exports.toString is not a function
+module.exports = { handler() {} };

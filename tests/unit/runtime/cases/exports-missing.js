@@ -1,0 +1,3 @@
+// export: onWebhook
+// error: TypeError: module.exports.onWebhook is not a function
+module.exports = { handler() {} };

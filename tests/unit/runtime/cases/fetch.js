@@ -1,0 +1,13 @@
+// bridge: ["fetch","https://a.example/x",{"method":"GET","headers":{}}]
+// bridge: ["fetch","https://b.example/?a=1",{"method":"POST","headers":{"Content-Type":"application/json","X-N":"5"},"body":"{\"a\":1}"}]
+// bridge: ["fetch","https://c.example/",{"method":"PUT","headers":{"A":"b"},"body":"a=1&b=%C3%A9"}]
+// data: "fetch"
+async function handler(input, { fetch }) {
+  const answer = await fetch('https://a.example/x');
+  await fetch(new URL('https://b.example?a=1'), {
+    method: 'POST', headers: { 'Content-Type': 'application/json', 'X-N': 5, 'X-None': undefined }, body: JSON.stringify({ a: 1 }),
+  });
+  await fetch('https://c.example/', { method: 'PUT', headers: new Map([['A', 'b']]), body: new URLSearchParams({ a: 1, b: 'é' }) });
+  return answer[0];
+}
+module.exports = { handler };

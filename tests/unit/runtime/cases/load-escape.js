@@ -1,0 +1,2 @@
+// load-error: SyntaxError: The code closes more braces than it opens
+}); (4, {

@@ -1,0 +1,2 @@
+// error: Error: in a microtask
+module.exports = { handler: () => new Promise(() => queueMicrotask(() => { throw new Error('in a microtask'); })) };

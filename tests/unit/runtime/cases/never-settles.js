@@ -1,0 +1,2 @@
+// stuck
+module.exports = { handler: () => new Promise(() => {}) };

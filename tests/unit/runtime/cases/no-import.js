@@ -1,0 +1,2 @@
+// error: Error: Could not import
+module.exports = { handler: () => import('fs') };

@@ -1,0 +1,11 @@
+// data: ["RangeError","RangeError","ok"]
+module.exports = {
+  handler() {
+    const tried = (f) => { try { return f(); } catch (error) { return error.name; } };
+    const deep = (n) => deep(n + 1) + 1;
+    let nest = null;
+    for (let i = 0; i < 200000; ++i)
+      nest = { nest };
+    return [tried(() => deep(0)), tried(() => JSON.stringify(nest)), 'ok'];
+  },
+};

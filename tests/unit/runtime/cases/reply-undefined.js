@@ -1,0 +1,2 @@
+// data: true
+module.exports = { handler: async (input, c) => await c.files.get('nothing') === undefined };

@@ -1,0 +1,2 @@
+// error: TypeError: 
+module.exports = { handler: () => ({ n: 5n }) };

@@ -1,0 +1,2 @@
+// error: TypeError: 
+module.exports = { handler() { const a = {}; a.a = a; return a; } };

@@ -1,0 +1,2 @@
+// data: {"a":"\ufffd é 😀"}
+module.exports = { handler: () => ({ a: JSON.rawJSON('"\ud800 é 😀"') }) };

@@ -1,0 +1,3 @@
+// data: {"error":true}
+// meta: {"dataError":true,"resultError":true}
+module.exports = { handler: () => ({ toJSON: () => ({ error: true }) }) };

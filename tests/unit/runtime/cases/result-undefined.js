@@ -1,0 +1,2 @@
+// data: undefined
+module.exports = { async handler() {} };

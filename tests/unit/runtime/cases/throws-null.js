@@ -1,0 +1,2 @@
+// error: Error: null
+module.exports = { async handler() { throw null; } };
