@@ -2,6 +2,7 @@
 #include "public-actions/managed_db/connections.h"
 #include <assert.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
     LINE_MAX = 100,                     // queries waiting, a plugin
@@ -218,9 +219,8 @@ static void set_starving(struct managed_db_room *room, struct managed_db_role *r
 }
 
 // Each that starves gets one try; who still does goes to the end of the list.
-static void on_feed(struct loop_timer *t)
+static void feed(struct managed_db_room *room)
 {
-    struct managed_db_room *room = managed_db_room_self();
     struct managed_db_role *r, *last = TAILQ_LAST(&room->starving, managed_db_roles);
     do {
         if ((r = TAILQ_FIRST(&room->starving)) == NULL)
@@ -230,10 +230,23 @@ static void on_feed(struct loop_timer *t)
     } while (r != last);
 }
 
+static void on_feed(struct loop_timer *t)
+{
+    feed(managed_db_room_self());
+}
+
 static void feed_soon(struct managed_db_room *room)
 {
     if (!TAILQ_EMPTY(&room->starving))
         loop_timer_start(&room->feed, 0);
+}
+
+void managed_db_refill(struct managed_db_role *r)
+{
+    struct managed_db_room *room = managed_db_room_self();
+    if (r->line_count != 0)
+        set_starving(room, r, true); // behind those who wait already
+    feed(room);
 }
 
 // --- lines ---
@@ -380,7 +393,7 @@ void managed_db_connection_next(struct managed_db_connection *c)
     struct managed_db_role *r = c->role;
     if (c->is_spoiled || must_yield(managed_db_room_self(), c)) {
         managed_db_connection_close(c, false);
-        managed_db_serve(r);
+        managed_db_refill(r);
         return;
     }
     if (c->cancelling != NULL) // may still hit what runs then
@@ -405,6 +418,8 @@ void managed_db_connection_close(struct managed_db_connection *c, bool keep_room
     loop_timer_stop(&c->timer);
     loop_timer_stop(&c->go_on);
     PQfinish(c->pg);
+    if (c->fd > 0)
+        close(c->fd);
     --r->in_state[c->state];
     --r->connections;
     --r->project->connections;

@@ -71,6 +71,7 @@ struct managed_db_connection {
     struct managed_db_role *role;
     enum managed_db_connection_state state;
     PGconn *pg;
+    int fd; // a duplicate of its socket, which libpq may close by itself; 0: not yet
     struct loop_watch watch;
     struct loop_timer timer; // opening and cleaning have a time
     struct loop_timer go_on; // results are left for the next turn
@@ -111,6 +112,8 @@ struct managed_db_role *managed_db_line_up(const char *project_id, const char *p
 void managed_db_leave_line(struct managed_db_query *q);
 // Gives those in line what rests, and opens more.
 void managed_db_serve(struct managed_db_role *r);
+// The same when one of its connections has ended, in turn with all who wait for room.
+void managed_db_refill(struct managed_db_role *r);
 // All in line fail.
 void managed_db_fail_line(struct managed_db_role *r, enum managed_db_outcome outcome,
                           const char *code, const char *message);
@@ -134,6 +137,10 @@ void managed_db_run(struct managed_db_connection *c, struct managed_db_query *q)
 // Cleans it alone.
 void managed_db_clean(struct managed_db_connection *c);
 void managed_db_on_connected(struct managed_db_connection *c);
+
+// --- query_recv.c ---
+// PQconsumeInput of 256 KiB at most; *ret_taken is set to how much it was. False: the end.
+bool managed_db_consume(PGconn *pg, size_t *ret_taken);
 
 // --- connections_control.c: the other ways to a backend; pool threads do it ---
 // Asks the server to break off the running statement; until that has gone through, the connection

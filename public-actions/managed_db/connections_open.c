@@ -166,9 +166,9 @@ static void on_login_refused(struct managed_db_role *r, const char *words)
 static void on_refused(struct managed_db_connection *c, const char *reason)
 {
     struct managed_db_role *r = c->role;
-    char words[256];
+    char words[512];
     snprintf(words, sizeof words, "%s", reason);
-    str state = state_in(reason);
+    str state = state_in(words);
     managed_db_connection_close(c, false);
     if (str_eq(state, STR("28P01")) || str_eq(state, STR("28000")) || str_eq(state, STR("3D000")))
         on_login_refused(r, words);

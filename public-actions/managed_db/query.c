@@ -75,7 +75,7 @@ static void on_deadline(struct loop_timer *t)
     struct managed_db_role *r = c->role;
     c->query = NULL;
     managed_db_connection_kill(c);
-    managed_db_serve(r);
+    managed_db_refill(r);
     managed_db_answer_error(q, MANAGED_DB_TIMED_OUT, "57014",
                             "canceling statement due to statement timeout");
     managed_db_query_finish(q);

@@ -10,7 +10,7 @@
 // Nothing a statement can do is believed to be over: what leads libpq out of the protocol's usual
 // path (COPY), what does not fit, and what cannot be cleaned ends the connection.
 #include "public-actions/managed_db/connections.h"
-#include <sys/ioctl.h>
+#include <fcntl.h>
 #include "public-actions/managed_db/queries_session.h"
 
 enum {
@@ -35,7 +35,7 @@ static void lose(struct managed_db_connection *c)
     struct managed_db_query *q = c->query;
     c->query = NULL;
     managed_db_connection_close(c, false);
-    managed_db_serve(r);
+    managed_db_refill(r);
     if (q == NULL)
         return;
     managed_db_answer_error(q, MANAGED_DB_UNAVAILABLE, "managed_db_unavailable",
@@ -51,7 +51,7 @@ static void kill_and_answer(struct managed_db_connection *c)
     struct managed_db_query *q = c->query;
     c->query = NULL;
     managed_db_connection_kill(c);
-    managed_db_serve(r);
+    managed_db_refill(r);
     managed_db_query_finish(q);
 }
 
@@ -83,7 +83,7 @@ static void on_clean_timeout(struct loop_timer *t)
         (void *)((char *)t - offsetof(struct managed_db_connection, timer));
     struct managed_db_role *r = c->role;
     managed_db_connection_kill(c);
-    managed_db_serve(r);
+    managed_db_refill(r);
 }
 
 // --- sending ---
@@ -98,7 +98,7 @@ static void flush(struct managed_db_connection *c)
     if (wants == c->wants_write)
         return;
     c->wants_write = wants;
-    loop_watch_start(&c->watch, PQsocket(c->pg), true, wants);
+    loop_watch_start(&c->watch, c->fd, true, wants);
 }
 
 static void on_writable(struct loop_watch *w)
@@ -358,16 +358,15 @@ static void drop_notifications(PGconn *pg)
 static void on_readable(struct loop_watch *w)
 {
     struct managed_db_connection *c = connection_of(w);
-    int n = 0;
+    size_t n;
     if (loop_timer_is_running(&c->go_on)) // first what is there
         return;
-    if (ioctl(PQsocket(c->pg), FIONREAD, &n) == 0 && n > 0) {
-        c->unread += (size_t)n;
-        c->drained += c->query != NULL && c->query->is_cut ? (size_t)n : 0;
-    }
+    bool is_alive = managed_db_consume(c->pg, &n);
+    c->unread += n;
+    if (c->query != NULL && c->query->is_cut)
+        c->drained += n;
     if (c->unread > KEEP_MAX)
         c->is_spoiled = true;
-    bool is_alive = PQconsumeInput(c->pg) == 1;
     drop_notifications(c->pg);
     go_on(c, is_alive);
 }
@@ -383,14 +382,15 @@ void managed_db_on_connected(struct managed_db_connection *c)
 {
     struct managed_db_role *r = c->role;
     PQsetNoticeReceiver(c->pg, on_notice, NULL);
-    if (PQsetnonblocking(c->pg, 1) != 0 || PQenterPipelineMode(c->pg) != 1) {
+    c->fd = fcntl(PQsocket(c->pg), F_DUPFD_CLOEXEC, 3);
+    if (c->fd < 0 || PQsetnonblocking(c->pg, 1) != 0 || PQenterPipelineMode(c->pg) != 1) {
         managed_db_connection_close(c, false);
-        managed_db_serve(r);
+        managed_db_refill(r);
         return;
     }
     c->watch.on_readable = on_readable;
     c->watch.on_writable = on_writable;
-    loop_watch_start(&c->watch, PQsocket(c->pg), true, false);
+    loop_watch_start(&c->watch, c->fd, true, false);
     managed_db_connection_set_state(c, MANAGED_DB_RESTING);
     managed_db_serve(r);
 }

@@ -196,7 +196,7 @@ void ask_wait(struct asked *a)
 
 static void on_cancel(struct loop_message *m)
 {
-    struct asked *a = (struct asked *)m;
+    struct asked *a = (struct asked *)((char *)m - offsetof(struct asked, cancel));
     if (a->query != NULL)
         managed_db_query_cancel(a->query);
     a->query = NULL;
@@ -205,10 +205,9 @@ static void on_cancel(struct loop_message *m)
 
 void ask_cancel(struct asked *a)
 {
-    struct asked copy = {.message.run = on_cancel};
-    a->message = copy.message;
+    a->cancel.run = on_cancel;
     a->is_done = false;
-    loop_post(a->loop, &a->message);
+    loop_post(a->loop, &a->cancel);
     ask_wait(a);
 }
 

@@ -20,7 +20,7 @@ const char *played_superuser_url(void);
 const char *played_sql(const char *database, const char *sql);
 
 struct asked {
-    struct loop_message message;
+    struct loop_message message, cancel;
     struct loop *loop;
     const char *project, *plugin;
     char *args; // freed
@@ -41,11 +41,4 @@ void ask_forget(struct asked *a);
 const char *ask(const char *project, const char *plugin, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 extern bool ask_is_error;
-// 30 s for a condition.
-#define WAIT_UNTIL(condition)                                                                      \
-    do {                                                                                           \
-        for (unsigned _i = 0; _i != 3000 && !(condition); ++_i)                                    \
-            usleep(10000);                                                                         \
-        assert_true(condition);                                                                    \
-    } while (0)
 #endif
