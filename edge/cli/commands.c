@@ -65,6 +65,15 @@ const struct command commands[] = {
     {"config", "APP [FIELD=VALUE]...", "show or set the values that an app's manifest asks for",
      "FIELD= puts a field back to its default. Tags are words with commas between.\n",
      OPTS_SERVER | OPT_BIT(OPT_INSTANCE), 1, 24, command_config},
+    {"data", "APP [TABLE]", "list an app's tables, or print a table's rows",
+     "Rows are those the app's owner sees; the first 100, unless --csv or --json ask for all.\n"
+     "Cells over 64 Ki characters (divided by the number of columns) are cut.\n",
+     OPTS_SERVER | OPT_BIT(OPT_CSV), 1, 2, command_data},
+    {"db", "APP", "open psql in an app's database, as the app's own role",
+     "Rows are those the app's owner sees (app.user_id is set). Needs psql. Where the server has\n"
+     "its own PostgreSQL for apps' data, only on the server's machine, as root or the server's\n"
+     "user. Statements may come from standard input.\n",
+     OPTS_SERVER, 1, 1, command_db},
     {"instance settings", "APP [NAME=VALUE]...", "show or change who may call, and how often",
      "origins=https://a.example,...  other origins whose pages may call the actions\n"
      "visitor-action=60/30           a visitor may call one action 60 times a minute, 30 at once\n"

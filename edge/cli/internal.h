@@ -58,6 +58,8 @@ void help_command(FILE *to, const struct output *o, const struct command *comman
 
 enum cli_exit command_apps(struct cli *cli);
 enum cli_exit command_config(struct cli *cli);
+enum cli_exit command_data(struct cli *cli);
+enum cli_exit command_db(struct cli *cli);
 enum cli_exit command_delete(struct cli *cli);
 enum cli_exit command_deploy(struct cli *cli);
 enum cli_exit command_deployments(struct cli *cli);

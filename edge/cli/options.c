@@ -34,6 +34,7 @@ const struct option_row option_rows[OPT_COUNT] = {
     [OPT_FILE] = {"file", 0, "FILE", "read the value from FILE (- is stdin)"},
     [OPT_WIDGET] = {"widget", 0, NULL, "as a widget's action, as the owner"},
     [OPT_TOOL] = {"tool", 0, NULL, "as a tool run, as the owner"},
+    [OPT_CSV] = {"csv", 0, NULL, "all rows, as comma-separated values"},
     [OPT_ID] = {"id", 0, "RUN", "one run, with its log and its error"},
 };
 

@@ -39,6 +39,7 @@ enum option {
     OPT_FILE,
     OPT_WIDGET,
     OPT_TOOL,
+    OPT_CSV,
     OPT_COUNT
 };
 #define OPT_BIT(option) (UINT64_C(1) << (option))

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 #include <locale.h>
 #include <stdlib.h>
+#include "edge/cli/data.h"
 #include "edge/cli/escape.h"
 #include "edge/cli/options.h"
 #include "edge/cli/source.h"
@@ -205,6 +206,34 @@ static void slugs_follow_names(void **state)
                              "0.1.0\ntier: tool\n---\n");
 }
 
+static void csv_holds_no_formula(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"plain", "plain"},
+        {"", ""},
+        {"a,b", "\"a,b\""},
+        {"say \"x\"", "\"say \"\"x\"\"\""},
+        {"two\nlines", "\"two\nlines\""},
+        {"=cmd|'/c calc'!A1", "\"'=cmd|'/c calc'!A1\""},
+        {"+1+1", "\"'+1+1\""},
+        {"-1-1", "\"'-1-1\""},
+        {"@SUM(A1)", "\"'@SUM(A1)\""},
+        {"\t=1", "\"'\t=1\""},
+        {"-5", "-5"},
+        {"+5.25", "+5.25"},
+        {"-", "\"'-\""},
+        {"-1.2.3", "\"'-1.2.3\""},
+    };
+    for (size_t i = 0; i != sizeof pairs / sizeof pairs[0]; ++i) {
+        struct buf b;
+        buf_init(&b, 1000);
+        data_csv_cell(&b, str_from(pairs[i][0]));
+        if (!str_eq(buf_str(&b), str_from(pairs[i][1])))
+            fail_msg("%s became %.*s", pairs[i][0], STR_FMT(buf_str(&b)));
+        buf_fini(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +247,7 @@ int main(void)
         cmocka_unit_test(options_stand_anywhere),
         cmocka_unit_test(wrong_options_are_told),
         cmocka_unit_test(slugs_follow_names),
+        cmocka_unit_test(csv_holds_no_formula),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
