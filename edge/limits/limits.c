@@ -12,6 +12,7 @@
 enum { TIME_SET_BITS = 17, TIME_WAYS = 16, TIME_BITS = 42, TICK_US = 16 };
 // Counters: 40 bits of tag, 24 of count.
 enum { COUNT_SET_BITS = 15, COUNT_WAYS = 8, COUNT_BITS = 24 };
+#define YEAR_TICKS (UINT64_C(1) << 41)
 #define TIME_MASK ((UINT64_C(1) << TIME_BITS) - 1)
 #define COUNT_MASK ((UINT64_C(1) << COUNT_BITS) - 1)
 
@@ -183,14 +184,27 @@ bool limits_conforms(uint64_t key, uint64_t interval_us, uint32_t burst, uint64_
 
 // --- policies ---
 
+enum { TICKS_A_SECOND = 1000000 / TICK_US };
+
+// a × b × c / d; 128 bits only when it takes them, for their division is slow.
+static uint64_t scale(uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+    uint64_t ab, abc;
+    if (__builtin_mul_overflow(a, b, &ab) || __builtin_mul_overflow(ab, c, &abc))
+        return (uint64_t)((unsigned __int128)a * b * c / d);
+    return abc / d;
+}
+
+// At most a year's, so that no policy reaches into the tag.
 static uint64_t ticks_of(const struct limit_policy *p, uint64_t units)
 {
-    return (uint64_t)((unsigned __int128)units * p->window_s * (1000000 / TICK_US) / p->quota);
+    uint64_t ticks = scale(units, p->window_s, TICKS_A_SECOND, p->quota);
+    return ticks < YEAR_TICKS ? ticks : YEAR_TICKS;
 }
 
 static uint64_t units_of(const struct limit_policy *p, uint64_t ticks)
 {
-    return (uint64_t)((unsigned __int128)ticks * p->quota / p->window_s / (1000000 / TICK_US));
+    return scale(ticks, p->quota, 1, (uint64_t)p->window_s * TICKS_A_SECOND);
 }
 
 static uint32_t seconds_of(uint64_t ticks)

@@ -46,8 +46,8 @@ void limits_leave(uint64_t key);
 bool limits_conforms(uint64_t key, uint64_t interval_us, uint32_t burst, uint64_t *ret_wait_us);
 
 // `quota` units in `window_s` seconds, evenly, of which `burst` may come at once. Held within 10 %
-// up to 375,000 units a minute each charged alone; a charge of many units is exact. A burst may
-// take at most a year to drain.
+// up to 375,000 units a minute each charged alone; a charge of many units is exact. A burst that
+// takes more than a year to drain is cut to that.
 struct limit_policy {
     const char *name; // a literal of [a-z0-9-], for the headers
     uint64_t quota;   // not 0
