@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <libdeflate.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -184,6 +185,7 @@ static void *accept_all(void *arg)
         int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
             return NULL;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
         struct connection *c = calloc(1, sizeof *c);
         c->server = s;
         c->fd = fd;
