@@ -78,8 +78,23 @@ static void init_bundles(const struct settings *s)
     });
 }
 
+// "apps 127.0.0.1:1\nconsole [::1]:2\n" as "127.0.0.1:1,[::1]:2,".
+static char *listener_addresses(str listeners)
+{
+    struct buf b;
+    buf_init(&b, 64 << 10);
+    while (listeners.n != 0) {
+        str line = str_cut(&listeners, '\n');
+        str_cut(&line, ' ');
+        buf_add(&b, line);
+        buf_addc(&b, ',');
+    }
+    return buf_take(&b);
+}
+
 static void init_client(const struct settings *s)
 {
+    AUTOFREE char *own = listener_addresses(str_from(s->listeners));
     static char cdn_loop[128]; // ours among all Stoas': RFC 8586 wants a name of our own
     bool is_tls;
     str host = STR("localhost");
@@ -89,7 +104,7 @@ static void init_client(const struct settings *s)
                  host.p, port);
     http_set_cdn_loop(cdn_loop);
     fetch_init(&(struct fetch_options){
-        .cdn_loop = cdn_loop, .own_listeners = s->listeners, .allow = s->fetch_allow});
+        .cdn_loop = cdn_loop, .own_listeners = own, .allow = s->fetch_allow});
 }
 
 static void init_managed_db(const struct settings *s)
