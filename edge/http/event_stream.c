@@ -1,19 +1,22 @@
 // One piece is in flight at a time: libh2o calls back when it is written, as for every generator.
+// Over HTTP/1 it does not read while it answers, and so would not see the client leave before a
+// keep-alive could not be written: each stream looks at its socket once a second.
 #include "edge/http/event_stream.h"
 #include <assert.h>
-#include <stdlib.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include "edge/http/internal.h"
 
-enum { PIECE_MAX = 16 * 1024 * 1024 };
+enum { PIECE_MAX = 16 * 1024 * 1024, LOOK_MS = 1000 };
 
 struct event_stream {
     h2o_generator_t generator; // outlived by the request: this is its memory
     struct request *request;
     struct event_source *source;
-    struct loop_timer tick;
+    struct loop_timer look;
     struct event_stream *next, *previous; // of the loop
     struct buf piece;                     // in flight
-    uint64_t until;                       // loop_now
+    uint64_t tick_at, until;              // loop_now
     bool is_in_flight, must_end;
 };
 
@@ -59,24 +62,56 @@ static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
         s->source->on_ready(s->source);
 }
 
-static void on_tick(struct loop_timer *t)
+static int socket_of(const struct event_stream *s)
 {
-    struct event_stream *s =
-        (struct event_stream *)((char *)t - offsetof(struct event_stream, tick));
-    if (loop_now(s->request->loop) >= s->until) {
-        event_stream_end(s);
-        return;
+    h2o_conn_t *conn = h2o_of(s->request)->conn;
+    return h2o_socket_get_fd(conn->callbacks->get_socket(conn));
+}
+
+// Has closed its half at least: nobody who listens to a stream does that.
+static bool has_left(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+    return poll(&p, 1, 0) > 0;
+}
+
+static void close_it(struct event_stream *s, int fd)
+{
+    if (s->is_in_flight) {
+        shutdown(fd, SHUT_RDWR); // libh2o, which waits to write, sees it
+    } else {
+        s->is_in_flight = s->must_end = true;
+        h2o_send(h2o_of(s->request), NULL, 0, H2O_SEND_STATE_ERROR);
     }
-    loop_timer_start(t, EVENT_STREAM_TICK_MS);
+}
+
+static void tick(struct event_stream *s, uint64_t now)
+{
+    s->tick_at = now + EVENT_STREAM_TICK_MS;
     s->source->on_tick(s->source);
     if (event_stream_is_ready(s))
         event_stream_send(s, STR(": keep-alive\n\n"));
 }
 
+static void on_look(struct loop_timer *t)
+{
+    struct event_stream *s =
+        (struct event_stream *)((char *)t - offsetof(struct event_stream, look));
+    uint64_t now = loop_now(s->request->loop);
+    int fd = socket_of(s);
+    loop_timer_start(t, LOOK_MS);
+    if (has_left(fd))
+        close_it(s, fd);
+    else if (now >= s->until)
+        event_stream_end(s);
+    else if (now >= s->tick_at)
+        tick(s, now);
+}
+
 static void on_gone(void *p)
 {
     struct event_stream *s = p;
-    loop_timer_stop(&s->tick);
+    loop_timer_stop(&s->look);
     unlink_it(s);
     buf_fini(&s->piece);
     s->source->on_closed(s->source);
@@ -103,11 +138,12 @@ struct event_stream *event_stream_open(struct request *r, struct event_source *s
     s->request = r;
     s->source = source;
     s->generator.proceed = on_proceed;
-    s->tick.run = on_tick;
+    s->look.run = on_look;
+    s->tick_at = loop_now(r->loop) + EVENT_STREAM_TICK_MS;
     s->until = loop_now(r->loop) + EVENT_STREAM_AGE_MS;
     buf_init(&s->piece, PIECE_MAX);
     link_in(s);
-    loop_timer_start(&s->tick, EVENT_STREAM_TICK_MS);
+    loop_timer_start(&s->look, LOOK_MS);
     start(r, &s->generator);
     buf_add(&s->piece, STR("retry: 2000\n\n"));
     send_piece(s);

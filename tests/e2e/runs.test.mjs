@@ -1,0 +1,250 @@
+// The record of runs as its owner sees it: lists, one run, heartbeat events as a list, as a stream and as signed deliveries; from the API and
+// from a shell. The first half writes rows itself, the second has visitors make them.
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import crypto from 'node:crypto';
+import http from 'node:http';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { pie } from '../harness/pie.mjs';
+import { request, slowness, startServer, temporaryDirectory, until } from '../harness/server.mjs';
+
+const PAGE = { 'index.html': '<title>app</title>' };
+const quote = (text) => `'${String(text).replaceAll("'", "''").replaceAll(';', ',')}'`; // the harness splits statements at semicolons
+
+/** Writes an event of the instance, and tells every node, as the writer does. */
+function addEvent(server, app, type, data, { notice = app.instance.id, id = `evt_${crypto.randomBytes(14).toString('hex')}` } = {}) {
+    const project = `(select project_id from instances where id = ${quote(app.instance.id)})`;
+    server.database.query(`insert into run_events (id, project_id, plugin_id, instance_id, run_id, type, source, action, created_at, data)
+        values (${quote(id)}, ${project}, ${quote(app.plugin.id)}, ${quote(app.instance.id)}, 'run_x', ${quote(type)}, 'public', 'submit', now(),
+        ${quote(JSON.stringify(data))}); select pg_notify('stoa_runs', ${quote(notice)})`);
+    return id;
+}
+
+function addRun(server, app, { id = `run_${crypto.randomBytes(10).toString('hex')}`, action = 'submit', outcome = 'ok', log = '', error = '' } = {}) {
+    const project = `(select project_id from instances where id = ${quote(app.instance.id)})`;
+    server.database.query(`insert into runs values (${quote(id)}, ${project}, ${quote(app.plugin.id)}, ${quote(app.instance.id)}, 'dep', 'public',
+        ${quote(action)}, ${quote(outcome)}, false, 'req', '192.0.2.7', '', now(), now(), 1, 2, 3, 4, 5, 6, ${quote(log)}, ${quote(error)}, '')`);
+    return id;
+}
+
+const streams = new Set();
+
+/** Opens a stream; gives {status, headers, events: [{id, data}], comments, ended, close(), pause(), resume()}. */
+function openStream(server, app, { token = server.token, last, method = 'GET' } = {}) {
+    const url = new URL(`/api/public-apps/instances/${app.instance.slug}/events/stream`, server.console);
+    return new Promise((resolve, reject) => {
+        const call = http.request(url, { method, agent: false, headers: { authorization: `Bearer ${token}`, ...(last === undefined ? {} : { 'last-event-id': last }) } }, (answer) => {
+            const stream = { status: answer.statusCode, headers: answer.headers, events: [], comments: 0, ended: false, text: '' };
+            let rest = '';
+            answer.setEncoding('utf8').on('data', (part) => {
+                stream.text += part;
+                const frames = (rest + part).split('\n\n');
+                rest = frames.pop();
+                for (const frame of frames) {
+                    const fields = Object.fromEntries(frame.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]));
+                    if (fields.data) stream.events.push({ id: fields.id, data: JSON.parse(fields.data) });
+                    else stream.comments += frame.startsWith(':');
+                }
+            });
+            answer.on('end', () => { stream.ended = true; }).on('error', () => { stream.ended = true; });
+            stream.close = () => call.destroy();
+            streams.add(stream);
+            stream.pause = () => answer.pause();
+            stream.resume = () => answer.resume();
+            resolve(stream);
+        });
+        call.on('error', reject);
+        call.end();
+    });
+}
+
+/** The program, as a person uses it. */
+function stoa(server, args) {
+    const env = { PATH: process.env.PATH, HOME: temporaryDirectory('cli'), ASAN_OPTIONS: 'exitcode=99', STOA_URL: server.console, STOA_TOKEN: server.token };
+    return new Promise((resolve) => {
+        execFile(server.stoaBin, args, { env, cwd: env.HOME, maxBuffer: 64 << 20 }, (error, out, err) => resolve({ code: error ? error.code : 0, out, err }));
+    });
+}
+
+function follow(server, args) {
+    const env = { PATH: process.env.PATH, HOME: temporaryDirectory('cli'), ASAN_OPTIONS: 'exitcode=99', STOA_URL: server.console, STOA_TOKEN: server.token };
+    const child = spawn(server.stoaBin, args, { env, cwd: env.HOME });
+    const ran = { out: '', err: '', end: () => new Promise((resolve) => { child.on('close', resolve); child.kill('SIGINT'); }) };
+    child.stdout.setEncoding('utf8').on('data', (part) => { ran.out += part; });
+    child.stderr.setEncoding('utf8').on('data', (part) => { ran.err += part; });
+    return ran;
+}
+
+describe('rows that are there', () => {
+    let server;
+    let app;
+    let other;
+    let foreign;
+    before(async () => {
+        server = await startServer({ settings: { shared_origin: 'accepted', api_threads: 2 } });
+        app = (await server.api('POST', '/api/plugins/import', pie('rows', PAGE))).json;
+        other = (await server.api('POST', '/api/plugins/import', pie('beside', PAGE))).json;
+        foreign = (await server.api('POST', '/api/projects', { displayName: 'Other' })).json.token;
+    });
+    after(() => server?.stop());
+    // the server sees within a second that nobody listens any more
+    afterEach(async () => {
+        streams.forEach((s) => s.close());
+        streams.clear();
+        await until(async () => /^stoa_event_streams 0$/m.test((await request(`${server.admin}/metrics`)).text), 'no stream to be open');
+    });
+
+    test('a stream tells new events at once, and of its own instance only', async () => {
+        addEvent(server, app, 'before', {});
+        const stream = await openStream(server, app);
+        assert.equal(stream.status, 200);
+        assert.equal(stream.headers['content-type'], 'text/event-stream');
+        assert.equal(stream.headers['cache-control'], 'no-store');
+        const began = Date.now();
+        addEvent(server, other, 'not_mine', {});
+        const id = addEvent(server, app, 'received', { name: 'Ada\nLovelace', line: '\u2028' });
+        await until(() => stream.events.length, 'the event');
+        assert.ok(Date.now() - began < 1000 * slowness(), `${Date.now() - began} ms`);
+        assert.equal(stream.events.length, 1);
+        assert.deepEqual([stream.events[0].data.id, stream.events[0].data.type, stream.events[0].data.data.name], [id, 'received', 'Ada\nLovelace']);
+        assert.equal(stream.events[0].data.streamId, stream.events[0].id);
+        stream.close();
+    });
+
+    test('Last-Event-ID goes on from there; nonsense is refused', async () => {
+        const ids = [1, 2, 3].map((n) => addEvent(server, app, 'again', { n }));
+        const list = (await server.api('GET', `/api/public-apps/instances/${app.instance.id}/events`)).json;
+        const stream = await openStream(server, app, { last: list.data[2].streamId });
+        await until(() => stream.events.length === 2, 'two events');
+        assert.deepEqual(stream.events.map((e) => e.data.id), ids.slice(1));
+        stream.close();
+        const all = await openStream(server, app, { last: '0' });
+        await until(() => all.events.length >= 5, 'all events');
+        all.close();
+        for (const last of ['-1', 'x', '1;2', '99999999999999999999']) {
+            const refused = await openStream(server, app, { last });
+            assert.equal(refused.status, 422, last);
+        }
+        const head = await openStream(server, app, { method: 'HEAD' });
+        assert.equal(head.status, 200);
+        await until(() => head.ended, 'the end of a HEAD');
+    });
+
+    test('an hour\'s streams hold no thread, and have a number', async () => {
+        const open = await Promise.all(Array.from({ length: 20 }, () => openStream(server, app)));
+        assert.deepEqual(open.map((s) => s.status), Array(20).fill(200));
+        assert.equal((await server.api('GET', '/api/plugins')).status, 200); // with two threads for the API
+        const more = await server.api('GET', `/api/public-apps/instances/${app.instance.id}/events/stream`);
+        assert.equal(more.status, 429);
+        assert.equal(more.json.code, 'too_many_streams');
+        assert.ok(Number(more.headers['retry-after']) > 0);
+        addEvent(server, app, 'to_all', {}, { notice: '*' });
+        await until(() => open.every((s) => s.events.length === 1), 'the event in each');
+        open.forEach((s) => s.close());
+        await until(async () => {
+            const stream = await openStream(server, app);
+            stream.close();
+            return stream.status === 200;
+        }, 'room again');
+    });
+
+    test('who reads slowly gets all, in order, and keeps nobody waiting', async () => {
+        const stream = await openStream(server, app);
+        stream.pause();
+        const data = { filler: 'x'.repeat(100000) };
+        for (let n = 0; n < 100; ++n) addEvent(server, app, 'big', { n, ...data });
+        const quick = await openStream(server, app);
+        addEvent(server, app, 'small', {});
+        await until(() => quick.events.length === 1, 'the quick one');
+        stream.resume();
+        await until(() => stream.events.length === 101, 'the slow one', 10000 * slowness());
+        assert.deepEqual(stream.events.slice(0, 100).map((e) => e.data.data.n), Array.from({ length: 100 }, (_, n) => n));
+        stream.close();
+        quick.close();
+    });
+
+    test('a token that is revoked ends its streams', async () => {
+        const token = (await server.api('POST', '/api/tokens', { name: 's', scope: 'read' })).json;
+        const stream = await openStream(server, app, { token: token.token });
+        const stays = await openStream(server, app);
+        await server.api('DELETE', `/api/tokens/${token.id}`);
+        addEvent(server, app, 'after', {});
+        await until(() => stream.ended && stays.events.length === 1, 'the end');
+        assert.equal(stream.events.length, 0);
+        stays.close();
+    });
+
+    test('notices of nobody\'s wake nobody', async () => {
+        const stream = await openStream(server, app);
+        for (const payload of ['', 'nonsense', 'A B', '../..', 'x'.repeat(250), '\u202e']) server.database.query(`select pg_notify('stoa_runs', ${quote(payload)})`);
+        addEvent(server, app, 'real', {});
+        await until(() => stream.events.length === 1, 'the real one');
+        stream.close();
+    });
+
+    test('another project finds none of it', async () => {
+        const run = addRun(server, app);
+        const made = (await server.api('POST', '/api/event-subscriptions', { url: 'https://subscriber.example/', events: ['*'] })).json;
+        for (const [method, where] of [['GET', `/api/runs/${run}`], ['GET', `/api/public-apps/instances/${app.instance.id}/runs`],
+            ['GET', `/api/public-apps/instances/${app.instance.slug}/events`], ['GET', `/api/public-apps/instances/${app.instance.id}/events/stream`],
+            ['GET', `/api/event-subscriptions/${made.id}`], ['DELETE', `/api/event-subscriptions/${made.id}`]]) {
+            const answer = await server.api(method, where, undefined, { token: foreign });
+            assert.equal(answer.status, 404, `${method} ${where}: ${answer.text}`);
+        }
+        assert.deepEqual((await server.api('GET', '/api/event-subscriptions', undefined, { token: foreign })).json.data, []);
+        assert.equal((await server.api('DELETE', `/api/event-subscriptions/${made.id}`)).status, 200);
+        const read = (await server.api('POST', '/api/tokens', { name: 'r', scope: 'read' })).json;
+        assert.equal((await server.api('POST', '/api/event-subscriptions', { url: 'https://a.example/', events: ['*'] }, { token: read.token })).status, 403);
+    });
+
+    test('runs from a shell, with text that would drive the terminal', async () => {
+        const nasty = '\u001b]0_owned\u0007\u001b[2J\u202egnp.exe\r\nforged';
+        const id = addRun(server, app, { action: 'nasty', outcome: 'handler_error', log: `${JSON.stringify(['error', nasty])}\nnot json \u001b[31m\n`,
+            error: JSON.stringify({ name: 'Error', message: nasty, line: 7, column: 3, stack: `at x\nat ${nasty}` }) });
+        const list = await stoa(server, ['runs', 'rows', '--action', 'nasty']);
+        assert.equal(list.code, 0, list.err);
+        assert.match(list.out, new RegExp(`${id}.*nasty.*handler_error`));
+        const one = await stoa(server, ['runs', 'rows', '--id', id]);
+        assert.equal(one.code, 0, one.err);
+        assert.match(one.out, /line 7, column 3/);
+        for (const text of [list.out, one.out]) assert.ok(!/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/.test(text), JSON.stringify(text));
+        const json = JSON.parse((await stoa(server, ['runs', 'rows', '--id', id, '--json'])).out);
+        assert.equal(json.error.message, nasty);
+        assert.equal(json.log[0].text, nasty);
+        assert.equal((await stoa(server, ['runs', 'rows', '--outcome', 'ok', '--json'])).code, 0);
+        assert.equal((await stoa(server, ['runs', 'absent'])).code, 3);
+        assert.equal((await stoa(server, ['runs', app.instance.slug, '-q'])).code, 0);
+        assert.equal((await stoa(server, ['runs', 'rows', '--id', 'run_absent'])).code, 3);
+        assert.equal((await stoa(server, ['runs', 'rows', '--new'])).code, 2);
+        assert.match((await stoa(server, ['help', 'runs'])).out, /--follow/);
+    });
+
+    test('following prints what comes', async () => {
+        const events = follow(server, ['events', 'rows', '--follow', '--json']);
+        const runs = follow(server, ['runs', 'rows', '--follow']);
+        await until(() => events.out && runs.out, 'the context');
+        const event = addEvent(server, app, 'followed', { text: '\u001b[2J' });
+        const run = addRun(server, app, { action: 'followed' });
+        await until(() => events.out.includes(event) && runs.out.includes(run), 'the new ones', 15000 * slowness());
+        assert.equal(runs.out.split(run).length, 2);
+        assert.equal(JSON.parse(events.out.trim().split('\n').at(-1)).type, 'followed');
+        const list = await stoa(server, ['events', 'rows']);
+        assert.match(list.out, /followed/);
+        assert.ok(!list.out.includes('\u001b'));
+        await events.end();
+        await runs.end();
+    });
+
+    test('the end of the server ends its streams, at once', async () => {
+        const brief = await startServer();
+        const made = (await brief.api('POST', '/api/plugins/import', pie('brief', PAGE))).json;
+        const stream = await openStream(brief, made);
+        const began = Date.now();
+        process.kill(brief.pid, 'SIGTERM');
+        await brief.ended;
+        assert.ok(Date.now() - began < 4000 * slowness(), `${Date.now() - began} ms`);
+        await brief.stop();
+        assert.ok(stream.ended);
+        assert.match(stream.text, /^retry: 2000/);
+    });
+});
