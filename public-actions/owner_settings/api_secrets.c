@@ -85,23 +85,23 @@ static const struct owner_secret *stored_one(const struct owner_secret *list, si
     return NULL;
 }
 
-// What is declared, in the manifest's order, then what is set but no longer declared.
+// What is declared, then what is set but no longer declared.
 static enum fail list_secrets(struct call *call, enum owner_kind kind, struct answer *a,
                               struct fault *fault)
 {
     SUBJECT_AUTO s;
     struct owner_secret *list AUTOFREE = NULL;
     size_t n = 0;
-    const char *name;
-    json_t *declaration;
     enum fail fail = find_subject(call, kind, &s, fault);
     if (fail == FAIL_NONE)
         fail = owner_query_secrets(call->db, &s.holder, &list, &n, fault);
     if (fail != FAIL_NONE)
         return fail;
     json_t *data = json_array();
-    json_object_foreach((json_t *)s.declared, name, declaration)
-        json_array_append_new(data, describe(name, declaration, stored_one(list, n, name)));
+    const char **names AUTOFREE = owner_sorted(s.declared);
+    for (size_t i = 0; names[i] != NULL; ++i)
+        json_array_append_new(data, describe(names[i], json_object_get(s.declared, names[i]),
+                                             stored_one(list, n, names[i])));
     for (size_t i = 0; i != n; ++i)
         if (json_object_get(s.declared, list[i].name) == NULL)
             json_array_append_new(data, describe(list[i].name, NULL, &list[i]));
@@ -127,18 +127,18 @@ static enum fail get_secret(struct call *call, enum owner_kind kind, struct answ
 static enum fail check_name(const struct subject *s, str name, struct answer *a,
                             struct fault *fault)
 {
-    char names[160];
-    const char *key, *kind = s->holder.kind == OWNER_PLUGIN ? "developerSecrets" : "userSecrets";
-    json_t *value, *known;
+    char text[160];
+    const char *kind = s->holder.kind == OWNER_PLUGIN ? "developerSecrets" : "userSecrets";
     if (owner_declared_one(s->declared, name) != NULL)
         return FAIL_NONE;
-    known = json_array();
-    json_object_foreach((json_t *)s->declared, key, value)
-        json_array_append_new(known, json_string(key));
+    json_t *known = json_array();
+    const char **names AUTOFREE = owner_sorted(s->declared);
+    for (size_t i = 0; names[i] != NULL; ++i)
+        json_array_append_new(known, json_string(names[i]));
     a->details = json_pack("{s:o}", "declared", known);
     return fault_set(fault, FAIL_REFUSED, "unknown_secret",
                      "The manifest's %s do not declare a secret of this name. Declared: %s.", kind,
-                     owner_names(s->declared, names, sizeof names));
+                     owner_names(s->declared, text, sizeof text));
 }
 
 static enum fail check_value(str value, struct answer *a, struct fault *fault)

@@ -27,15 +27,17 @@ static enum fail find(struct call *call, struct instance *ret, struct fault *fau
 // fields have no value, and the manifest's fields.
 static json_t *config_json(const json_t *fields, const json_t *set)
 {
-    const char *name;
-    json_t *field, *missing = json_array(), *values = owner_config_effective(fields, set);
-    json_object_foreach((json_t *)fields, name, field)
-    {
-        if (owner_config_is_missing(name, field, values))
-            json_array_append_new(missing, json_string(name));
+    json_t *missing = json_array(), *about = json_object(),
+           *values = owner_config_effective(fields, set);
+    const char **names AUTOFREE = owner_sorted(fields);
+    for (size_t i = 0; names[i] != NULL; ++i) {
+        json_t *field = json_object_get(fields, names[i]);
+        json_object_set(about, names[i], field);
+        if (owner_config_is_missing(names[i], field, values))
+            json_array_append_new(missing, json_string(names[i]));
     }
     return json_pack("{s:o, s:O, s:o, s:o}", "values", values, "set", set, "missing", missing,
-                     "fields", fields != NULL ? json_deep_copy(fields) : json_object());
+                     "fields", about);
 }
 
 enum fail owner_api_get_config(struct call *call, struct answer *a, struct fault *fault)

@@ -1,6 +1,7 @@
 // What a manifest declares of secrets and fields. It was checked at deploy time; a member that is of
 // another type all the same declares nothing.
 #include <stdio.h>
+#include <stdlib.h>
 #include "public-actions/owner_settings/internal.h"
 
 const json_t *owner_declared(const json_t *front, const char *kind)
@@ -21,21 +22,35 @@ const json_t *owner_declared_one(const json_t *declared, str name)
     return NULL;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+const char **owner_sorted(const json_t *object)
+{
+    size_t n = 0;
+    const char *key, **names = calloc(json_object_size(object) + 1, sizeof *names);
+    json_t *value;
+    if (names == NULL)
+        abort();
+    json_object_foreach((json_t *)object, key, value) names[n++] = key;
+    qsort(names, n, sizeof *names, by_name);
+    return names;
+}
+
 const char *owner_names(const json_t *declared, char *to, size_t room)
 {
-    const char *key;
-    json_t *value;
+    const char **names AUTOFREE = owner_sorted(declared);
     size_t left = json_object_size(declared);
     int n = snprintf(to, room, "%s", left == 0 ? "none" : "");
-    json_object_foreach((json_t *)declared, key, value)
-    {
+    for (size_t i = 0; names[i] != NULL; ++i, --left) {
         const char *behind = left > 2 ? ", " : left == 2 ? " and " : "";
-        if ((size_t)n + strlen(key) + 8 >= room) {
+        if ((size_t)n + strlen(names[i]) + 8 >= room) {
             snprintf(to + n, room - (size_t)n, "…");
             break;
         }
-        n += snprintf(to + n, room - (size_t)n, "%s%s", key, behind);
-        --left;
+        n += snprintf(to + n, room - (size_t)n, "%s%s", names[i], behind);
     }
     return to;
 }

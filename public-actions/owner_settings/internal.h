@@ -23,6 +23,9 @@ enum {
 const json_t *owner_declared(const json_t *front, const char *kind);
 // Its declaration of `name`, or NULL. `name` may be any bytes.
 const json_t *owner_declared_one(const json_t *declared, str name);
+// The members' names in alphabetical order: the database keeps no other. Borrowed names; the list
+// ends with NULL and is free()d.
+const char **owner_sorted(const json_t *object);
 // "A, B and C", cut with "…" to fit; "none" when there are none. Returns `to`.
 const char *owner_names(const json_t *declared, char *to, size_t room);
 

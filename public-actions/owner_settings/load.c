@@ -68,22 +68,20 @@ static enum fail warn_secrets(struct db *db, const struct owner_holder *h, const
 {
     struct owner_secret *list AUTOFREE = NULL;
     size_t n = 0;
-    const char *name;
-    json_t *one;
     if (!has_required(declared))
         return FAIL_NONE;
     enum fail fail = owner_query_secrets(db, h, &list, &n, fault);
     if (fail != FAIL_NONE)
         return fail;
-    json_object_foreach((json_t *)declared, name, one)
-    {
+    const char **names AUTOFREE = owner_sorted(declared);
+    for (const char **name = names; *name != NULL; ++name) {
         size_t i = 0;
-        while (i != n && strcmp(list[i].name, name) != 0)
+        while (i != n && strcmp(list[i].name, *name) != 0)
             ++i;
-        if (i == n && is_required(one))
+        if (i == n && is_required(json_object_get(declared, *name)))
             problems_add(warnings, 0, 0, "manifest",
-                         "The secret %s is required and not set yet: stoa secrets %s set %s", name,
-                         app, name);
+                         "The secret %s is required and not set yet: stoa secrets %s set %s", *name,
+                         app, *name);
     }
     return FAIL_NONE;
 }
@@ -92,20 +90,18 @@ static enum fail warn_config(struct db *db, const char *instance_id, const json_
                              const char *app, struct problems *warnings, struct fault *fault)
 {
     const json_t *fields = owner_declared(front, "userFields");
-    json_t *effective = NULL, *field;
-    const char *name;
+    json_t *effective = NULL;
     if (!has_required(fields))
         return FAIL_NONE;
     enum fail fail = owner_config_load(db, instance_id, front, &effective, fault);
     if (fail != FAIL_NONE)
         return fail;
-    json_object_foreach((json_t *)fields, name, field)
-    {
-        if (owner_config_is_missing(name, field, effective))
+    const char **names AUTOFREE = owner_sorted(fields);
+    for (const char **name = names; *name != NULL; ++name)
+        if (owner_config_is_missing(*name, json_object_get(fields, *name), effective))
             problems_add(warnings, 0, 0, "manifest",
-                         "The field %s is required and not set yet: stoa config %s %s=VALUE", name,
-                         app, name);
-    }
+                         "The field %s is required and not set yet: stoa config %s %s=VALUE", *name,
+                         app, *name);
     json_decref(effective);
     return FAIL_NONE;
 }
