@@ -55,7 +55,6 @@ struct fetch_options {
     // default: each opens a hole. Both may be NULL.
     const char *own_listeners, *allow;
     const char *ca_file; // PEM, instead of the system's authorities; NULL = the system's
-    const char *resolve; // tests only: "name:port:address", comma-separated, instead of DNS
     unsigned concurrent, concurrent_per_project; // transfers at once (128, 16)
     unsigned queued, queued_per_project;         // waiting for their turn (4,096, 256)
     unsigned connect_timeout_ms;                 // each hop: name, connection and TLS (10,000)

@@ -60,7 +60,7 @@ struct fetch_transfer {
     struct fetch *fetch;
     struct fetch_order *order;
     struct fetch_project *project;
-    struct curl_slist *headers, *resolve;
+    struct curl_slist *headers;
     struct fetch_transfer *next;
     uint64_t deadline_ms, connect_by_ms; // the latter 0 once connected
     unsigned hops;

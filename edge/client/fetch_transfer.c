@@ -287,11 +287,6 @@ struct fetch_transfer *fetch_transfer_create(struct fetch *f, CURLSH *share)
     set_profile(t->easy);
     set_callbacks(t);
     curl_easy_setopt(t->easy, CURLOPT_SHARE, share);
-    for (str rest = str_from(fetch_settings.resolve); rest.n != 0;) {
-        AUTOFREE char *line = str_dup(str_cut(&rest, ','));
-        append(&t->resolve, line);
-    }
-    curl_easy_setopt(t->easy, CURLOPT_RESOLVE, t->resolve);
     set_hop(t);
     return t;
 }
@@ -301,7 +296,6 @@ void fetch_transfer_destroy(struct fetch_transfer *t)
     fetch_memory_give(t->project, t->held);
     curl_easy_cleanup(t->easy);
     curl_slist_free_all(t->headers);
-    curl_slist_free_all(t->resolve);
     fetch_order_destroy(t->order);
     free(t);
 }
