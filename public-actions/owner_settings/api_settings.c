@@ -1,4 +1,5 @@
 // An instance's config values and settings.
+#include <stdlib.h>
 #include "edge/auth/auth.h"
 #include "edge/base/jsonx.h"
 #include "edge/catalog/hooks.h"
@@ -57,7 +58,7 @@ enum fail owner_api_get_config(struct call *call, struct answer *a, struct fault
 static enum fail check_size(const json_t *values, struct fault *fault)
 {
     size_t n;
-    AUTOFREE char *text = jsonx_dump(values, &n);
+    free(jsonx_dump(values, &n));
     if (n <= CONFIG_BYTES_MAX)
         return FAIL_NONE;
     return fault_set(fault, FAIL_REFUSED, "invalid_config",
