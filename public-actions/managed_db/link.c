@@ -2,11 +2,19 @@
 #include "public-actions/managed_db/provision.h"
 #include <assert.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "edge/base/clock.h"
+#include "public-actions/managed_db/internal.h"
 
-enum { CONNECT_MS = 5000, STATEMENT_MS = 30000, GRACE_MS = 2000 };
+enum {
+    CONNECT_MS = 5000,
+    STATEMENT_MS = 30000,
+    GRACE_MS = 2000,
+    START_MS = 20000, // a private cluster takes seconds to be made, while pages are served already
+    AGAIN_MS = 100,
+};
 
 static enum fail unavailable(struct fault *fault, const char *why)
 {
@@ -52,6 +60,38 @@ static bool is_login_refusal(const PGconn *conn)
            strstr(PQerrorMessage(conn), "password authentication failed") != NULL;
 }
 
+// Once, soon after the start: whoever deploys then should find the tables made, not a warning.
+static bool is_still_starting(void)
+{
+    static _Atomic uint64_t until;
+    static _Atomic bool is_over;
+    uint64_t unset = 0, now = clock_monotonic_ms();
+    atomic_compare_exchange_strong(&until, &unset, now + START_MS);
+    if (now >= until)
+        is_over = true;
+    return !is_over && managed_db_options()->is_private;
+}
+
+// A socket that is not there yet, or a cluster that says it is starting.
+static bool is_not_there_yet(const PGconn *conn)
+{
+    const char *why = PQerrorMessage(conn);
+    return strstr(why, "No such file or directory") != NULL ||
+           strstr(why, "Connection refused") != NULL || strstr(why, "starting up") != NULL;
+}
+
+static PGconn *connect_to(const char *const *keys, const char *const *values)
+{
+    for (;;) {
+        PGconn *conn = PQconnectStartParams(keys, values, 1);
+        if ((PQstatus(conn) != CONNECTION_BAD && await_login(conn)) || !is_not_there_yet(conn) ||
+            !is_still_starting())
+            return conn;
+        PQfinish(conn);
+        poll(NULL, 0, AGAIN_MS);
+    }
+}
+
 enum fail managed_db_link_open(const char *url, const char *dbname, struct managed_db_link *ret,
                                struct fault *fault)
 {
@@ -61,9 +101,8 @@ enum fail managed_db_link_open(const char *url, const char *dbname, struct manag
     *ret = (struct managed_db_link){0};
     if (url[0] == '\0')
         return unavailable(fault, "there is none");
-    PGconn *conn = PQconnectStartParams(keys, values, 1);
-    bool is_in = PQstatus(conn) != CONNECTION_BAD && await_login(conn);
-    if (!is_in) {
+    PGconn *conn = connect_to(keys, values);
+    if (PQstatus(conn) != CONNECTION_OK) {
         enum fail fail =
             is_login_refusal(conn)
                 ? fault_set(fault, FAIL_DENIED, "managed_db_login",

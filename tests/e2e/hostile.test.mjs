@@ -74,7 +74,7 @@ async function anotherHostile() {
 }
 
 before(async () => {
-    server = await startServer({ managedDb: true, settings: { threads: 1, handler_busy: '2s' } });
+    server = await startServer({ managedDb: true, workers: 100, settings: { threads: 1, handler_busy: '2s' } });
     const deploy = async (name, code) => {
         const made = await server.api('POST', '/api/plugins/import', pie(name, { 'index.html': 'x' }, { code }));
         assert.equal(made.status, 201, made.text);

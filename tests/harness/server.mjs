@@ -113,8 +113,9 @@ export function request(url, { method = 'GET', headers = {}, body, timeout = 300
  *   dataDir        an existing data directory (to start again on it); `database` then names the one to use again
  *   database       a URL; default: a fresh database in the run's shared PostgreSQL, which outlives stop()
  *   privatePostgres  true: the server starts its own clusters
- *   managedDb      true: plugins' data in a cluster of the server's own; without it (and without privatePostgres) there is no use of it
+ *   managedDb      true: plugins' data in a cluster of the server's own, as in production; else (but for privatePostgres) in the run's
  *   tls            [names]: a TLS listener with a certificate of those names; its address is in `tls`
+ *   workers        how many handler workers may be alive at the end: each is a Unix socket (default 16)
  *   expectErrors   [RegExp]: error lines that this file provokes
  *   readyTimeout   milliseconds
  */
@@ -222,7 +223,7 @@ export async function startServer(options = {}) {
         const wrong = [];
         await closeFetchConnections();
         if (atStart && child.exitCode === null && server.serverPid === ready.serverPid) {
-            await until(() => fewEnough(openDescriptors(ready.serverPid), atStart), 'descriptors', 3000 * slowness())
+            await until(() => fewEnough(openDescriptors(ready.serverPid), atStart, options.workers ?? 16), 'descriptors', 3000 * slowness())
                 .catch(() => wrong.push(`descriptors: ${JSON.stringify(atStart)} at the start, ${JSON.stringify(openDescriptors(ready.serverPid))} at the end`));
         }
         const tree = child.exitCode === null && child.signalCode === null ? processTree(child.pid) : [];
@@ -250,8 +251,8 @@ export async function startServer(options = {}) {
 }
 
 // A pool thread opens its database connection when it first needs one, so Unix sockets may grow by one a thread.
-function fewEnough(now, start) {
-    return now === undefined || (now.tcp <= start.tcp && now.file <= start.file && now.other <= start.other && now.unix <= start.unix + 32);
+function fewEnough(now, start, workers) {
+    return now === undefined || (now.tcp <= start.tcp && now.file <= start.file && now.other <= start.other && now.unix <= start.unix + 32 + workers);
 }
 
 // fetch() keeps idle connections; a server that is asked to stop should not have to wait for our own.
