@@ -14,7 +14,13 @@
 #include "edge/base/log.h"
 #include "edge/http/internal.h"
 
-enum { BUFFER_SIZE = 128 * 1024, LINE_MAX_BYTES = 4096, FLUSH_MS = 200, QUEUE_MAX = 64 };
+enum {
+    BUFFER_SIZE = 128 * 1024,
+    LINE_MAX_BYTES = 4096,
+    FLUSH_MS = 200,
+    QUEUE_MAX = 64,
+    SPARES_MAX = 4,
+};
 
 struct log_buffer {
     struct log_buffer *next;
@@ -40,6 +46,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // guards the queue
 static pthread_cond_t has_work = PTHREAD_COND_INITIALIZER;
 static struct log_buffer *queue_first, **queue_last = &queue_first;
 static size_t queue_count;
+// Written out: to be filled again, since memory fresh from the kernel costs more than the lines.
+static struct log_buffer *spares;
+static size_t spare_count;
 static bool is_ending;
 static pthread_t writer;
 
@@ -69,6 +78,28 @@ static void write_out(const struct log_buffer *b)
     }
 }
 
+// Under the lock, as take_spare.
+static void put_spare(struct log_buffer *b)
+{
+    if (spare_count == SPARES_MAX) {
+        free(b);
+        return;
+    }
+    b->next = spares;
+    spares = b;
+    ++spare_count;
+}
+
+static struct log_buffer *take_spare(void)
+{
+    struct log_buffer *b = spares;
+    if (b != NULL) {
+        spares = b->next;
+        --spare_count;
+    }
+    return b;
+}
+
 static void *writer_main(void *arg)
 {
     pthread_setname_np(pthread_self(), "access-log");
@@ -84,8 +115,8 @@ static void *writer_main(void *arg)
         --queue_count;
         pthread_mutex_unlock(&lock);
         write_out(b);
-        free(b);
         pthread_mutex_lock(&lock);
+        put_spare(b);
     }
     pthread_mutex_unlock(&lock);
     return NULL;
@@ -181,6 +212,17 @@ struct http_counters http_counters(void)
     return sum;
 }
 
+static struct log_buffer *new_buffer(void)
+{
+    pthread_mutex_lock(&lock);
+    struct log_buffer *b = take_spare();
+    pthread_mutex_unlock(&lock);
+    if (b == NULL && (b = malloc(sizeof *b)) == NULL)
+        abort();
+    b->n = 0;
+    return b;
+}
+
 // --- one line ---
 
 static char *put(char *to, str s)
@@ -189,22 +231,55 @@ static char *put(char *to, str s)
     return to + s.n;
 }
 
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static uint64_t has_zero(uint64_t v) // a top bit where a byte is 0, and perhaps above one
+{
+    return (v - UINT64_C(0x0101010101010101)) & ~v & UINT64_C(0x8080808080808080);
+}
+
+// How many bytes at the front are plain; eight at a time, since paths are most of a line.
+static size_t plain_front(const char *p, size_t n)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    size_t i = 0;
+    for (uint64_t word; i + sizeof word <= n; i += sizeof word) {
+        memcpy(&word, p + i, sizeof word);
+        uint64_t odd = ((word - each * 0x20) & ~word) | word; // below a space, or above 0x7f
+        odd = (odd & each * 0x80) | has_zero(word ^ each * '"') | has_zero(word ^ each * '\\') |
+              has_zero(word ^ each * 0x7f);
+        if (odd != 0)
+            break;
+    }
+    while (i != n && is_plain((unsigned char)p[i]))
+        ++i;
+    return i;
+}
+
 // JSON string content, cut at `max` bytes of output; what is not printable ASCII is escaped, so
 // that a terminal shows text and nothing else.
 static char *put_escaped(char *to, str s, size_t max)
 {
     static const char hex[] = "0123456789abcdef";
-    for (const char *end = to + max; s.n != 0 && to + 6 <= end; s = str_skip(s, 1)) {
+    size_t plain = plain_front(s.p, s.n < max ? s.n : max);
+    if (plain != 0)
+        memcpy(to, s.p, plain);
+    const char *end = to + max;
+    to += plain;
+    for (s = str_skip(s, plain); s.n != 0 && to + 6 <= end; s = str_skip(s, 1)) {
         unsigned char c = (unsigned char)s.p[0];
-        if (c == '"' || c == '\\') {
+        if (is_plain(c)) {
+            *to++ = (char)c;
+        } else if (c == '"' || c == '\\') {
             *to++ = '\\';
             *to++ = (char)c;
-        } else if (c < 0x20 || c >= 0x7f) {
+        } else {
             to = put(to, STR("\\u00"));
             *to++ = hex[c >> 4];
             *to++ = hex[c & 15];
-        } else {
-            *to++ = (char)c;
         }
     }
     return to;
@@ -287,10 +362,7 @@ void access_log_request(const struct http_request *own)
     if (l->filling != NULL && l->filling->n > BUFFER_SIZE - LINE_MAX_BYTES)
         hand_over(l);
     if (l->filling == NULL) {
-        l->filling = malloc(sizeof *l->filling);
-        if (l->filling == NULL)
-            abort();
-        l->filling->n = 0;
+        l->filling = new_buffer();
     }
     char *start = l->filling->bytes + l->filling->n;
     l->filling->n += (size_t)(write_line(start, l, own, status, bytes) - start);

@@ -134,7 +134,7 @@ static str target_of(struct request *r, h2o_req_t *req)
 
 static void on_request_gone(void *p)
 {
-    struct http_request *r = p;
+    struct http_request *r = *(struct http_request **)p;
     access_log_request(r);
     shared_unref(r->owner);
 }
@@ -142,8 +142,12 @@ static void on_request_gone(void *p)
 static int on_h2o_request(h2o_handler_t *self, h2o_req_t *req)
 {
     struct listener_handler *handler = (struct listener_handler *)self;
-    struct http_request *r = h2o_mem_alloc_shared(&req->pool, sizeof *r, on_request_gone);
+    // its notice is an allocation of its own, so kept small: with many streams open malloc has no
+    // spare for a large one at hand, while the pool has a chunk open anyway
+    struct http_request *r = h2o_mem_alloc_pool(&req->pool, sizeof *r), **notice;
     memset(r, 0, sizeof *r);
+    notice = h2o_mem_alloc_shared(&req->pool, sizeof *notice, on_request_gone);
+    *notice = r;
     struct request *s = &r->super;
     s->_h2o = req;
     s->loop = loop_self();
