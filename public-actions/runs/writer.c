@@ -1,6 +1,7 @@
 // The writer: one thread, one connection, one transaction at a time. Whoever waits for a record is
-// served first and at once: while a transaction commits, the next ones gather, which is all the
-// grouping a busy server needs, and an idle one waits for nothing. Records nobody waits for go out
+// served first: while a transaction commits, the next ones gather, and an idle server waits for
+// nothing. Only when the last transaction had more of them than are here by now, one to two
+// milliseconds are given to the rest, which are likely on their way. Records nobody waits for go out
 // every fifth of a second.
 //
 // With the database away, waited-for records fail without being tried again, the others are kept up
@@ -14,6 +15,7 @@
 #include "edge/base/log.h"
 
 enum {
+    LINGER_MS = 1,
     OTHERS_MS = 200,
     AWAY_MS = 500,
     STUCK_MS = 3000, // a transaction that takes longer: nobody waits for it, nor behind it
@@ -39,8 +41,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // guards all below, an
 static pthread_cond_t changed;
 static struct queue waited, others;
 static size_t queued_bytes;
-static uint64_t others_since;  // monotonic ms: when the first of the others came
-static uint64_t writing_since; // 0: between transactions
+static uint64_t waited_since, others_since; // monotonic ms: when the first of them came
+static size_t last_waited;                  // how many the last transaction had
+static uint64_t writing_since;              // 0: between transactions
 static struct entry *batch[RUN_BATCH_MAX];
 static size_t batch_count;
 static uint64_t away_until, stop_by; // 0: not away, not stopping
@@ -108,7 +111,7 @@ static void fail_waited(void)
 
 static bool is_stuck(uint64_t now)
 {
-    return writing_since != 0 && now - writing_since > STUCK_MS;
+    return writing_since != 0 && now > writing_since + STUCK_MS; // `now` may be a moment older
 }
 
 static bool has_room(const struct entry *e)
@@ -135,6 +138,8 @@ void runs_record(struct run_record *r, struct loop *loop, struct run_kept *on_ke
     if (refuse || !fits) {
         drop(e, FAIL_BUSY);
     } else if (on_kept != NULL) {
+        if (waited.count == 0)
+            waited_since = now;
         put(&waited, e);
         pthread_cond_signal(&changed);
     } else {
@@ -155,6 +160,11 @@ static bool others_are_due(uint64_t now)
            (others.count != 0 && now >= others_since + OTHERS_MS);
 }
 
+static bool waited_are_due(uint64_t now)
+{
+    return waited.count != 0 && (waited.count >= last_waited || now > waited_since + LINGER_MS);
+}
+
 static void take_from(struct queue *q, size_t *bytes)
 {
     while (q->count != 0 && batch_count != RUN_BATCH_MAX &&
@@ -170,6 +180,7 @@ static void gather(uint64_t now)
     size_t bytes = 0;
     batch_count = 0;
     take_from(&waited, &bytes);
+    last_waited = batch_count != 0 ? batch_count : last_waited;
     if (others_are_due(now)) {
         take_from(&others, &bytes);
         others_since =
@@ -350,12 +361,14 @@ static bool next_batch(void)
         bool is_away = away_until > now, none = waited.count + others.count == 0;
         if (stop_by != 0 && (none || now >= stop_by))
             return false;
-        if (!is_away && (waited.count != 0 || others_are_due(now)) && !none) {
+        if (!is_away && (waited_are_due(now) || others_are_due(now)) && !none) {
             gather(now);
             return true;
         }
         if (is_away)
             wait_until(away_until);
+        else if (waited.count != 0)
+            wait_until(waited_since + LINGER_MS + 1);
         else if (others.count != 0)
             wait_until(others_since + OTHERS_MS);
         else

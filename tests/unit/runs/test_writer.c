@@ -96,7 +96,7 @@ static void one_that_is_refused_takes_no_other_with_it(void **state)
     setup_sql("alter table runs drop constraint poison");
 }
 
-enum { WRITERS = 8, EACH = 100 };
+enum { WRITERS = 48, EACH = 40 };
 
 static void *keep_some(void *arg)
 {
