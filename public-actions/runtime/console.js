@@ -2,7 +2,7 @@
 // there were more; we stop a little later, so that it notices.
 (function (own) {
   'use strict';
-  const { uncurry, format, inspect, currentRun, cut, errorText } = own;
+  const { uncurry, format, currentRun, cut, errorText } = own;
   const { send } = own.host;
   const { stringify } = JSON;
   const Error_ = Error, now = Date.now, toText = String;
@@ -12,13 +12,24 @@
   const LOG = 21, LINES_MOST = 1100, CHARACTERS_MOST = 320 * 1024, LABEL_MOST = 100;
   const loading = { __proto__: null, id: 0, lines: 0, characters: 0 };
 
-  function log(level, text) {
+  function isFull() {
     const run = currentRun() ?? loading;
-    if (run.lines >= LINES_MOST || run.characters >= CHARACTERS_MOST)
+    return run.lines >= LINES_MOST || run.characters >= CHARACTERS_MOST;
+  }
+
+  function log(level, text) {
+    if (isFull())
       return;
+    const run = currentRun() ?? loading;
     run.lines += 1;
     run.characters += text.length;
     send(LOG, 0, 0, run.id, `["${level}",${stringify(text)}]`);
+  }
+
+  // What is not kept is not even formatted.
+  function logValues(level, values) {
+    if (!isFull())
+      log(level, format(values));
   }
   own.log = log;
 
@@ -31,15 +42,15 @@
   }
 
   own.expose('console', {
-    log(...values) { log('log', format(values)); },
-    info(...values) { log('info', format(values)); },
-    warn(...values) { log('warn', format(values)); },
-    error(...values) { log('error', format(values)); },
-    debug(...values) { log('debug', format(values)); },
-    dir(value) { log('log', inspect(value)); },
-    table(value) { log('log', inspect(value)); },
-    group(...values) { if (values.length !== 0) log('log', format(values)); },
-    groupCollapsed(...values) { if (values.length !== 0) log('log', format(values)); },
+    log(...values) { logValues('log', values); },
+    info(...values) { logValues('info', values); },
+    warn(...values) { logValues('warn', values); },
+    error(...values) { logValues('error', values); },
+    debug(...values) { logValues('debug', values); },
+    dir(value) { logValues('log', [value]); },
+    table(value) { logValues('log', [value]); },
+    group(...values) { if (values.length !== 0) logValues('log', values); },
+    groupCollapsed(...values) { if (values.length !== 0) logValues('log', values); },
     groupEnd() {},
     trace(...values) {
       const error = new Error_(format(values));

@@ -133,7 +133,8 @@
   }
 
   function bodyText(body) {
-    if (typeof body === 'string' || isPrototypeOf(own.URLSearchParams.prototype, body))
+    const type = own.URLSearchParams; // not made yet when nobody has used it
+    if (typeof body === 'string' || (type !== undefined && isPrototypeOf(type.prototype, body)))
       return toText(body);
     throw new TypeError_('context.fetch: the body is not a string; write objects with JSON.stringify');
   }

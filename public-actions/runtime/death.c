@@ -14,7 +14,8 @@ enum { HAS_SANITIZER = 0 };
 #endif
 
 enum {
-    PROBE = 32 * 1024 * 1024, // more than the engine asks for at once when it works
+    // Half of what there is: who cannot have that has taken much, or wanted much at once.
+    PROBE = 128 * 1024 * 1024,
     SIGNAL_STACK = 64 * 1024,
 };
 

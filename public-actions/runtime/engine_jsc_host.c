@@ -193,6 +193,14 @@ static const uint16_t *take_units(JSContextRef ctx, JSValueRef value, JSStringRe
     return *ret_n != 0 ? JSStringGetCharactersPtr(*ret) : none;
 }
 
+// Takes the string.
+static JSValueRef string_value(JSContextRef ctx, JSStringRef s)
+{
+    JSValueRef value = JSValueMakeString(ctx, s);
+    JSStringRelease(s);
+    return value;
+}
+
 // encode(text): its UTF-8, a new Uint8Array.
 static JSValueRef host_encode(JSContextRef ctx, JSObjectRef function, JSObjectRef self, size_t n,
                               const JSValueRef arguments[], JSValueRef *exception)
@@ -219,10 +227,7 @@ static JSValueRef host_decode(JSContextRef ctx, JSObjectRef function, JSObjectRe
     size_t size = web_utf16_from_utf8(bytes, JSValueToBoolean(ctx, arguments[1]), units);
     if (size == SIZE_MAX)
         return JSValueMakeUndefined(ctx);
-    JSStringRef s = JSStringCreateWithCharacters(units, size);
-    JSValueRef value = JSValueMakeString(ctx, s);
-    JSStringRelease(s);
-    return value;
+    return string_value(ctx, JSStringCreateWithCharacters(units, size));
 }
 
 // incomplete(bytes): how many bytes at their end begin a sequence.
@@ -233,6 +238,14 @@ static JSValueRef host_incomplete(JSContextRef ctx, JSObjectRef function, JSObje
     if (n < 1 || !take_bytes(ctx, arguments[0], &bytes))
         return JSValueMakeUndefined(ctx);
     return JSValueMakeNumber(ctx, (double)web_utf8_incomplete(bytes));
+}
+
+// The base64 of the bytes.
+static JSValueRef base64_value(JSContextRef ctx, str bytes)
+{
+    AUTOFREE char *to = get_memory((bytes.n + 2) / 3 * 4 + 1);
+    to[web_base64_encode(bytes, to)] = '\0';
+    return string_value(ctx, JSStringCreateWithUTF8CString(to));
 }
 
 // Units below 256 as bytes; false when there are others.
@@ -246,41 +259,38 @@ static bool narrow(const uint16_t *units, size_t n, char *to)
     return all < 256;
 }
 
-static JSValueRef wide_value(JSContextRef ctx, const char *p, size_t n)
-{
-    AUTOFREE uint16_t *units = get_memory(2 * n);
-    for (size_t i = 0; i != n; ++i)
-        units[i] = (uint8_t)p[i];
-    JSStringRef s = JSStringCreateWithCharacters(units, n);
-    JSValueRef value = JSValueMakeString(ctx, s);
-    JSStringRelease(s);
-    return value;
-}
-
-// The two directions of base64 between strings of bytes; undefined when the argument is none.
-static JSValueRef base64(JSContextRef ctx, JSValueRef argument, size_t (*code)(str from, char *to))
-{
-    JSStringRef s;
-    size_t n;
-    const uint16_t *units = take_units(ctx, argument, &s, &n);
-    if (units == NULL)
-        return JSValueMakeUndefined(ctx);
-    AUTOFREE char *bytes = get_memory(n), *to = get_memory((n + 2) / 3 * 4);
-    size_t size = narrow(units, n, bytes) ? code(str_of(bytes, n), to) : SIZE_MAX;
-    JSStringRelease(s);
-    return size != SIZE_MAX ? wide_value(ctx, to, size) : JSValueMakeUndefined(ctx);
-}
-
+// toBase64(text of bytes): text; undefined when a character is none of a byte.
 static JSValueRef host_to_base64(JSContextRef ctx, JSObjectRef function, JSObjectRef self, size_t n,
                                  const JSValueRef arguments[], JSValueRef *exception)
 {
-    return n != 0 ? base64(ctx, arguments[0], web_base64_encode) : JSValueMakeUndefined(ctx);
+    JSStringRef s;
+    size_t size;
+    const uint16_t *units = n != 0 ? take_units(ctx, arguments[0], &s, &size) : NULL;
+    if (units == NULL)
+        return JSValueMakeUndefined(ctx);
+    AUTOFREE char *bytes = get_memory(size);
+    bool is_narrow = narrow(units, size, bytes);
+    JSStringRelease(s);
+    return is_narrow ? base64_value(ctx, str_of(bytes, size)) : JSValueMakeUndefined(ctx);
 }
 
+// fromBase64(text): text of bytes; undefined when it is no base64.
 static JSValueRef host_from_base64(JSContextRef ctx, JSObjectRef function, JSObjectRef self,
                                    size_t n, const JSValueRef arguments[], JSValueRef *exception)
 {
-    return n != 0 ? base64(ctx, arguments[0], web_base64_decode) : JSValueMakeUndefined(ctx);
+    JSStringRef s = n != 0 ? JSValueToStringCopy(ctx, arguments[0], NULL) : NULL;
+    if (s == NULL)
+        return JSValueMakeUndefined(ctx);
+    str text = engine_jsc_utf8(ENGINE_SLOT_A, s, SIZE_MAX);
+    JSStringRelease(s);
+    char *bytes = (char *)text.p; // what is decoded never overtakes what is read
+    size_t size = web_base64_decode(text, bytes);
+    if (size == SIZE_MAX)
+        return JSValueMakeUndefined(ctx);
+    AUTOFREE uint16_t *units = get_memory(2 * size);
+    for (size_t i = 0; i != size; ++i)
+        units[i] = (uint8_t)bytes[i];
+    return string_value(ctx, JSStringCreateWithCharacters(units, size));
 }
 
 // bytesToBase64(bytes): text.
@@ -291,8 +301,7 @@ static JSValueRef host_bytes_to_base64(JSContextRef ctx, JSObjectRef function, J
     str bytes;
     if (n < 1 || !take_bytes(ctx, arguments[0], &bytes))
         return JSValueMakeUndefined(ctx);
-    AUTOFREE char *to = get_memory((bytes.n + 2) / 3 * 4);
-    return wide_value(ctx, to, web_base64_encode(bytes, to));
+    return base64_value(ctx, bytes);
 }
 
 JSObjectRef engine_jsc_host(JSContextRef ctx, engine_send send)

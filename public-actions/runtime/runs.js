@@ -35,6 +35,36 @@
   own.expose = (name, value) => defineProperty(globalThis, name,
     { __proto__: null, value, writable: true, configurable: true, enumerable: false });
 
+  // Globals that are made when one of them is first asked for: a context that never needs them is
+  // there sooner. `make` returns them by name, and so does what is returned here.
+  own.later = function later(names, make) {
+    const replaced = { __proto__: null };
+    let made = null;
+    const get = () => {
+      if (made !== null)
+        return made;
+      made = make();
+      for (let i = 0; i < names.length; ++i)
+        if (!(names[i] in replaced))
+          own.expose(names[i], made[names[i]]);
+      return made;
+    };
+    for (let i = 0; i < names.length; ++i) {
+      const name = names[i];
+      defineProperty(globalThis, name, {
+        __proto__: null,
+        configurable: true,
+        enumerable: false,
+        get: () => get()[name],
+        set(value) {
+          replaced[name] = true;
+          own.expose(name, value);
+        },
+      });
+    }
+    return get;
+  };
+
   // --- asking outside ---
   // Sends a call, `json` being its arguments as JSON, each behind a comma, and returns its number.
   // `answer` has settle(hasFailed, json); null: no reply is wanted. 0: it is too large.

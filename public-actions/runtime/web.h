@@ -20,8 +20,8 @@ void web_json_mend(char *json, size_t n);
 
 // `to` has 4 bytes for each begun three.
 size_t web_base64_encode(str from, char *to);
-// White space and missing padding are forgiven. `to` has 3 bytes for each begun four; SIZE_MAX: it
-// is no base64.
+// White space and missing padding are forgiven. `to` has 3 bytes for each begun four, and may be
+// where `from` is; SIZE_MAX: it is no base64.
 size_t web_base64_decode(str from, char *to);
 
 enum { WEB_DIGEST_MAX = 64 };

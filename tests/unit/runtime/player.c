@@ -88,7 +88,7 @@ static bool read_all(int fd, char *to, size_t n)
 {
     while (n != 0) {
         struct pollfd wait = {.fd = fd, .events = POLLIN};
-        assert(poll(&wait, 1, 10000) == 1 && "the worker has nothing to say");
+        assert(poll(&wait, 1, 60000) == 1 && "the worker has nothing to say");
         ssize_t got = read(fd, to, n);
         if (got <= 0)
             return false;

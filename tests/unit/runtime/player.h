@@ -22,7 +22,7 @@ int player_stop(struct player *p, bool is_killed);
 
 void player_send(struct player *p, enum worker_frame type, uint8_t flags, uint32_t id, uint32_t ref,
                  str body);
-// The next frame's type; 0 when the worker has closed its end. Fails the test after ten seconds.
+// The next frame's type; 0 when the worker has closed its end. Fails the test after a minute.
 unsigned player_read(struct player *p);
 // The next frame, which must be of this type.
 void player_expect(struct player *p, unsigned type);
