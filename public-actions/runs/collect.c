@@ -75,6 +75,23 @@ static void on_collect(struct job *job)
         log_info("old runs were removed", "rows=%zu", removed);
 }
 
+static void on_reseal(struct job *job)
+{
+    struct fault fault = {0};
+    size_t done = 0;
+    if (runs_reseal(db_of_thread(), &done, &fault) != FAIL_NONE)
+        log_warn("subscriptions' keys were not looked through", "reason=%s",
+                 LOG_STR(str_from(fault.log_text)));
+    else if (done != 0)
+        log_info("subscriptions' keys were sealed under the newest master key", "count=%zu", done);
+}
+
+static void on_tend(struct job *job)
+{
+    on_collect(job);
+    on_reseal(job);
+}
+
 static void on_collected(struct job *job)
 {
     free(job);
@@ -85,7 +102,7 @@ void runs_collect(void)
     struct job *job = calloc(1, sizeof *job);
     if (job == NULL)
         abort();
-    job->run = on_collect;
+    job->run = on_tend;
     job->done = on_collected;
     if (pool_post(LANE_INGEST, job) != FAIL_NONE) // the next time, then
         free(job);

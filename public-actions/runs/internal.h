@@ -141,4 +141,19 @@ enum fail runs_query_remove_over(struct db *db, const char *instance_id, uint64_
                                  struct fault *fault) MUST_CHECK;
 enum fail runs_query_remove_orphans(struct db *db, unsigned limit, size_t *ret_removed,
                                     struct fault *fault) MUST_CHECK;
+
+// --- reseal.c: blocking ---
+// Seals again the subscriptions' keys that an older master key holds.
+enum fail runs_reseal(struct db *db, size_t *ret_done, struct fault *fault) MUST_CHECK;
+struct sealed_key {
+    char id[CATALOG_ID_ROOM], project_id[CATALOG_ID_ROOM];
+    str sealed; // malloc'ed
+};
+// Those that were not sealed under the key with this id, behind `after` in the order of ids; crosses
+// projects.
+enum fail runs_query_old_keys(struct db *db, str key_id, const char *after, unsigned limit,
+                              struct sealed_key *ret, size_t *ret_count,
+                              struct fault *fault) MUST_CHECK;
+enum fail runs_query_key_replace(struct db *db, const struct sealed_key *before, str after,
+                                 struct fault *fault) MUST_CHECK;
 #endif

@@ -91,3 +91,36 @@ enum fail runs_query_remove_orphans(struct db *db, unsigned limit, size_t *ret_r
         db_int(limit));
     return removed(db, fault, ret_removed, f, rows);
 }
+
+// --- another master key ---
+
+// A sealed value's key id stands behind its version byte.
+enum fail runs_query_old_keys(struct db *db, str key_id, const char *after, unsigned limit,
+                              struct sealed_key *ret, size_t *ret_count, struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f = db_query(db, fault, &rows,
+                           "select id, project_id, secret from event_subscriptions where id > $2"
+                           " and substr(secret, 2, octet_length($1::bytea)) <> $1::bytea"
+                           " order by id limit $3",
+                           db_bytes(key_id), db_text(after), db_int(limit));
+    if (f != FAIL_NONE)
+        return f;
+    *ret_count = db_count(rows);
+    for (size_t i = 0; i != *ret_count; ++i) {
+        size_t n;
+        snprintf(ret[i].id, CATALOG_ID_ROOM, "%.*s", STR_FMT(db_get(rows, i, 0)));
+        snprintf(ret[i].project_id, CATALOG_ID_ROOM, "%.*s", STR_FMT(db_get(rows, i, 1)));
+        uint8_t *bytes = db_get_bytes(rows, i, 2, &n);
+        ret[i].sealed = str_of(bytes, n);
+    }
+    return FAIL_NONE;
+}
+
+enum fail runs_query_key_replace(struct db *db, const struct sealed_key *before, str after,
+                                 struct fault *fault)
+{
+    return db_query(db, fault, NULL,
+                    "update event_subscriptions set secret = $3 where id = $1 and secret = $2",
+                    db_text(before->id), db_bytes(before->sealed), db_bytes(after));
+}
