@@ -204,6 +204,7 @@ void features_start(void)
     runs_start();
     scheduler_add("collect blobs", 10 * 60 * 1000, HOUR_MS, bundles_collect);
     scheduler_add("seal again", 5 * 1000, HOUR_MS, owner_settings_tend);
+    scheduler_add("drop plugins' data", 30 * 1000, 60 * 1000, managed_db_collect);
     scheduler_add("collect runs", 5 * 60 * 1000, 10 * 60 * 1000, runs_collect);
 }
 

@@ -380,14 +380,12 @@ static enum fail clusters_start(struct supervisor *sv, struct fault *fault)
     create_cluster(sv, PLUGINS, &private_postgres_plugins, s->plugin_database, &sv->plugin_user);
     struct private_postgres *list[CLUSTERS] = {state->postgres, plugins->postgres};
     uint64_t start = clock_monotonic_ms();
-    enum fail others = FAIL_BUSY, fail = FAIL_NONE;
-    if (state->postgres != NULL) {
-        fail = private_postgres_start(list, plugins->postgres != NULL ? 2 : 1, PLUGINS_GRACE_MS,
-                                      &others, fault);
-        if (fail != FAIL_NONE)
-            return fail;
+    enum fail others = FAIL_BUSY;
+    enum fail fail = private_postgres_start(list, CLUSTERS, PLUGINS_GRACE_MS, &others, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    if (state->postgres != NULL)
         cluster_answers(state, start);
-    }
     if (plugins->postgres != NULL)
         judge_others(plugins, others, start, fault);
     return FAIL_NONE;

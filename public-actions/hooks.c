@@ -1,8 +1,7 @@
-// A deploy is refused for code that cannot be loaded and tables that cannot be; what is missing to
-// run well (tables, secrets) is said afterwards.
+// A deploy is refused for code that cannot be loaded; secrets that are missing to run well are said
+// afterwards.
 #include "public-actions/hooks.h"
 #include "edge/catalog/hooks.h"
-#include "public-actions/managed_db/managed_db.h"
 #include "public-actions/owner_settings/owner_settings.h"
 #include "public-actions/plugin/plugin.h"
 
@@ -21,7 +20,6 @@ static enum fail on_deploy_check(struct db *db, const struct deploy_facts *f,
                                  struct problems *problems, struct problems *warnings,
                                  struct fault *fault)
 {
-    managed_db_check(f->front, problems);
     if (f->code.p == NULL || !f->is_code_new)
         return FAIL_NONE;
     enum fail fail = plugin_check(f->code, f->code_line, problems, fault);
@@ -30,7 +28,6 @@ static enum fail on_deploy_check(struct db *db, const struct deploy_facts *f,
 
 static void on_deployed(struct db *db, const struct deploy_facts *f, struct problems *warnings)
 {
-    managed_db_sync(db, f->project_id, f->plugin->id, f->front, warnings);
     owner_settings_warn(db, f->plugin->id, f->instance, f->front, warnings);
 }
 

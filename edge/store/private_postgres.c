@@ -266,7 +266,7 @@ enum fail private_postgres_start(struct private_postgres *const *list, size_t co
     uint64_t grace = 0;
     assert(count >= 1 && count <= CLUSTERS_MAX);
     for (size_t i = 0; i != count; ++i)
-        each[i] = FAIL_BUSY;
+        each[i] = list[i] != NULL ? FAIL_BUSY : FAIL_NONE;
     for (;;) {
         if (each[0] == FAIL_BUSY)
             each[0] = advance_waiting(list[0], fault);

@@ -47,8 +47,8 @@ struct private_postgres *private_postgres_create(const struct private_postgres_o
 // operator when it is of no use, the last lines of PostgreSQL's own log then in ours; called again,
 // it begins anew.
 enum fail private_postgres_advance(struct private_postgres *p, struct fault *fault) MUST_CHECK;
-// Advances all of them side by side until the first answers, and the others do or `grace_ms` more
-// are over. Fails as the first does; of the others (*ret_others: the first failure, or FAIL_BUSY
+// Advances all of them side by side (NULLs count as there) until the first answers, and the others
+// do or `grace_ms` more are over. Fails as the first does; of the others (*ret_others: the first failure, or FAIL_BUSY
 // when not yet) that is the caller's to judge. SIGINT or SIGTERM that the caller has blocked ends
 // the wait: FAIL_BUSY. Takes the ends of their children by waitpid.
 enum fail private_postgres_start(struct private_postgres *const *list, size_t count,

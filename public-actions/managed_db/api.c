@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "edge/auth/auth.h"
 #include "edge/base/jsonx.h"
+#include "edge/catalog/hooks.h"
 #include "public-actions/managed_db/grid.h"
 #include "public-actions/managed_db/queries_session.h"
 
@@ -356,8 +357,7 @@ struct service *managed_db_service(void)
     static struct service service = {.name = "managed_db",
                                      .endpoints = endpoints,
                                      .endpoint_count = sizeof endpoints / sizeof endpoints[0],
-                                     .schemas = schemas,
-                                     .on_loop_start = managed_db_on_loop_start,
-                                     .on_metrics = managed_db_metrics};
+                                     .schemas = schemas};
+    catalog_hooks_add(&managed_db_hooks);
     return &service;
 }

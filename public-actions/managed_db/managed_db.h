@@ -24,7 +24,9 @@ struct managed_db_options {
 };
 void managed_db_init(const struct managed_db_options *o);
 void managed_db_on_loop_start(struct loop *loop);
-struct service *managed_db_service(void); // POST /api/plugins/:id/database …
+// POST /api/plugins/:id/database …; also adds the hooks: the check and the sync of deploys, and what
+// a deletion does with tables. Once.
+struct service *managed_db_service(void);
 extern const struct migration managed_db_migrations[];
 extern const size_t managed_db_migration_count;
 
@@ -50,10 +52,10 @@ void managed_db_sync(struct db *db, const char *project_id, const char *plugin_i
 // Pure.
 void managed_db_check(const json_t *front, struct problems *problems);
 
-// For catalog_hooks_add: the check, the sync after a deploy, and what a deletion does with tables.
 struct catalog_hooks;
-extern const struct catalog_hooks managed_db_hooks;
-// Drops what was decided to be dropped; for the scheduler, now and then.
+extern const struct catalog_hooks managed_db_hooks; // as managed_db_service adds them
+// Drops what was decided to be dropped, and seals again what an older master key holds; for the
+// scheduler, now and then.
 void managed_db_collect(void);
 // Whether the cluster is one plugins' data may lie in; once, at the start. FAIL_REFUSED
 // "plugin_database_shared"; FAIL_BUSY while it cannot be asked: each later way in asks again.

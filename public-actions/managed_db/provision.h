@@ -54,6 +54,8 @@ enum fail managed_db_query_reserve(struct db *db, const char *project_id, const 
                                    struct fault *fault) MUST_CHECK;
 enum fail managed_db_query_made(struct db *db, const struct managed_db_place *p, bool has_functions,
                                 struct fault *fault) MUST_CHECK;
+// Seals again what is sealed under an older key.
+enum fail managed_db_query_reseal(struct db *db, struct fault *fault) MUST_CHECK;
 enum fail managed_db_query_password(struct db *db, const struct managed_db_place *p,
                                     const char *password, struct fault *fault) MUST_CHECK;
 // Every place of the plugin, in whatever project; malloc'ed.

@@ -171,6 +171,34 @@ enum fail managed_db_query_password(struct db *db, const struct managed_db_place
     return fail;
 }
 
+static enum fail reseal_one(struct db *db, const struct db_rows *rows, size_t row,
+                            struct fault *fault)
+{
+    struct managed_db_place p = {0};
+    size_t n;
+    AUTOFREE uint8_t *sealed = db_get_bytes(rows, row, 2, &n);
+    if (seal_is_current(str_of(sealed, n)))
+        return FAIL_NONE;
+    copy(p.role, sizeof p.role, db_get(rows, row, 0));
+    copy(p.project_id, sizeof p.project_id, db_get(rows, row, 1));
+    enum fail fail = open_password(rows, row, 2, &p, fault);
+    if (fail == FAIL_NONE)
+        fail = managed_db_query_password(db, &p, p.password, fault);
+    explicit_bzero(&p, sizeof p);
+    return fail;
+}
+
+// Crosses projects. A password that is changed meanwhile waits for the lock of its row.
+enum fail managed_db_query_reseal(struct db *db, struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail fail = db_query(db, fault, &rows,
+                              "select name, project_id, password from managed_roles for update");
+    for (size_t i = 0; fail == FAIL_NONE && i != db_count(rows); ++i)
+        fail = reseal_one(db, rows, i, fault);
+    return fail;
+}
+
 // Crosses projects: a plugin's instances may belong to several.
 enum fail managed_db_query_places(struct db *db, const char *plugin_id,
                                   struct managed_db_place **ret, size_t *ret_count,

@@ -51,7 +51,7 @@ enum fail managed_db_grid_rows(struct managed_db_link *link, const char *schema,
 {
     struct buf sql;
     buf_init(&sql, SQL_MAX);
-    buf_add(&sql, wish->has_places ? STR("select ctid::pg_catalog.text")
+    buf_add(&sql, wish->has_places ? STR("select ctid::pg_catalog.text as place")
                                    : STR("select null::pg_catalog.text"));
     for (int i = 0; i != PQntuples(columns); ++i) {
         buf_add(&sql, STR(", pg_catalog.left("));

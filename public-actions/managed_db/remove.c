@@ -167,21 +167,30 @@ static enum fail drop_next(struct db *db, struct fault *fault)
     return fail;
 }
 
+static enum fail in_transaction(struct db *db, enum fail (*what)(struct db *, struct fault *),
+                                struct fault *fault)
+{
+    enum fail fail = db_begin(db, fault);
+    if (fail == FAIL_NONE)
+        fail = what(db, fault);
+    if (fail == FAIL_NONE)
+        return db_commit(db, fault);
+    db_rollback(db);
+    return fail;
+}
+
 void managed_db_collect(void)
 {
     struct db *db = db_of_thread();
     struct fault fault;
     enum fail fail;
-    do {
-        fail = db_begin(db, &fault);
-        if (fail == FAIL_NONE)
-            fail = drop_next(db, &fault);
-        if (fail == FAIL_NONE)
-            fail = db_commit(db, &fault);
-        else
-            db_rollback(db);
-    } while (fail == FAIL_NONE);
+    do
+        fail = in_transaction(db, drop_next, &fault);
+    while (fail == FAIL_NONE);
     if (fail != FAIL_NOT_FOUND)
         log_warn("plugins' data could not be dropped; it is tried again", "code=%s detail=%s",
                  fault.code, LOG_STR(str_from(fault.log_text)));
+    if (seal_is_ready() && in_transaction(db, managed_db_query_reseal, &fault) != FAIL_NONE)
+        log_warn("plugins' passwords could not be sealed again", "code=%s detail=%s", fault.code,
+                 LOG_STR(str_from(fault.log_text)));
 }

@@ -16,12 +16,15 @@ struct sync {
     struct fault fault;
 };
 
+// Deploy answers show messages alone: the place stands in it.
 static void warn(struct sync *s, const char *table, const char *column, const char *what)
 {
-    char section[96];
+    char section[96], place[96];
     snprintf(section, sizeof section, "database: %s%s%s", table, column != NULL ? "." : "",
              column != NULL ? column : "");
-    problems_add(s->warnings, 0, 0, section, "%s", what);
+    snprintf(place, sizeof place, "%s%s%s", table, column != NULL ? "." : "",
+             column != NULL ? column : "");
+    problems_add(s->warnings, 0, 0, section, "Table %s: %s", QUOTED(str_from(place)), what);
 }
 
 // True when it went well; otherwise says so with PostgreSQL's words, which the owner's own SQL
@@ -85,7 +88,7 @@ static void make_table(struct sync *s, const char *table, json_t *columns, const
     } else {
         memcpy(s->link.message, told.message, sizeof told.message);
     }
-    (void)is_done(s, fail, table, culprit, "The table could not be made");
+    (void)is_done(s, fail, table, culprit, "it could not be made");
 }
 
 static void compare(struct sync *s, const char *table, const char *column, str definition,
@@ -96,12 +99,12 @@ static void compare(struct sync *s, const char *table, const char *column, str d
     char text[320];
     enum fail fail = managed_db_tables_type(&s->link, managed_db_definition_type(definition), &type,
                                             &modifier, &s->fault);
-    if (!is_done(s, fail, table, column, "Its type cannot be read"))
+    if (!is_done(s, fail, table, column, "its type cannot be read"))
         return;
     if (type == seen->type && modifier == seen->modifier)
         return;
     snprintf(text, sizeof text,
-             "The column has the type %s, the manifest says %s. It was left as it is; alter it "
+             "the column has the type %s, the manifest says %s. It was left as it is; alter it "
              "yourself if you mean to.",
              QUOTED(str_from(seen->shown)), QUOTED(managed_db_definition_type(definition)));
     warn(s, table, column, text);
@@ -112,7 +115,7 @@ static void mend_column(struct sync *s, const char *table, const char *oid, cons
 {
     struct managed_db_column_seen seen;
     enum fail fail = managed_db_tables_column(&s->link, oid, column, &seen, &s->fault);
-    if (!is_done(s, fail, table, column, "The column could not be looked at"))
+    if (!is_done(s, fail, table, column, "the column could not be looked at"))
         return;
     if (seen.exists) {
         compare(s, table, column, text_of(definition), &seen);
@@ -120,7 +123,7 @@ static void mend_column(struct sync *s, const char *table, const char *oid, cons
     }
     fail = managed_db_tables_add(&s->link, s->schema, table, column, json_string_value(definition),
                                  &s->fault);
-    (void)is_done(s, fail, table, column, "The column could not be added");
+    (void)is_done(s, fail, table, column, "the column could not be added");
 }
 
 static void mend_table(struct sync *s, const char *table, json_t *columns, const char *rls,
@@ -133,17 +136,16 @@ static void mend_table(struct sync *s, const char *table, json_t *columns, const
     if (rls == NULL || (seen->has_rls && seen->has_policy))
         return;
     if (seen->has_policy) {
-        warn(s, table, NULL,
-             "Row-level security is switched off for this table, though the manifest says rls.");
+        warn(s, table, NULL, "row-level security is switched off, though the manifest says rls.");
         return;
     }
     enum fail fail = managed_db_tables_begin(&s->link, &s->fault);
     if (fail == FAIL_NONE)
         fail = isolate(s, table, rls, json_object_get(columns, rls));
-    bool is_good = is_done(s, fail, table, rls, "Row-level security could not be set up");
+    bool is_good = is_done(s, fail, table, rls, "row-level security could not be set up");
     if (s->link.conn != NULL)
         (void)is_done(s, managed_db_tables_end(&s->link, is_good, &s->fault), table, rls,
-                      "Row-level security could not be set up");
+                      "row-level security could not be set up");
 }
 
 static void sync_table(struct sync *s, const char *table, json_t *definition)
@@ -152,14 +154,14 @@ static void sync_table(struct sync *s, const char *table, json_t *definition)
     json_t *columns = json_object_get(definition, "columns");
     const char *rls = json_string_value(json_object_get(definition, "rls"));
     enum fail fail = managed_db_tables_look(&s->link, table, &seen, &s->fault);
-    if (!is_done(s, fail, table, NULL, "The table could not be looked at"))
+    if (!is_done(s, fail, table, NULL, "it could not be looked at"))
         return;
     if (!seen.exists)
         make_table(s, table, columns, rls);
     else if (seen.is_table)
         mend_table(s, table, columns, rls, &seen);
     else
-        warn(s, table, NULL, "There is something else of that name, which is no table.");
+        warn(s, table, NULL, "there is something else of that name, which is no table.");
 }
 
 static void sync_all(struct sync *s, json_t *tables)
@@ -169,7 +171,7 @@ static void sync_all(struct sync *s, json_t *tables)
     json_object_foreach(tables, name, table)
     {
         if (s->link.conn == NULL || clock_monotonic_ms() >= s->deadline) {
-            warn(s, name, NULL, "There was no time left for this table; deploy again.");
+            warn(s, name, NULL, "there was no time left for it; deploy again.");
             return;
         }
         sync_table(s, name, table);

@@ -53,7 +53,9 @@ export async function startCluster(root) {
         if (child.exitCode !== null || tries === 200) throw new Error(fs.readFileSync(path.join(root, 'postgres.log'), 'utf8'));
         await new Promise((done) => setTimeout(done, 50));
     }
-    started.query(`CREATE ROLE ${ROLE} LOGIN; CREATE DATABASE stoa_template OWNER ${ROLE} IS_TEMPLATE true`);
+    // it also makes the databases of plugins' data, where a server is not told to have a cluster of its own for them
+    started.query(`CREATE ROLE ${ROLE} LOGIN CREATEDB CREATEROLE; GRANT pg_signal_backend, pg_read_all_stats TO ${ROLE}`);
+    started.query(`CREATE DATABASE stoa_template OWNER ${ROLE} IS_TEMPLATE true`);
     return started;
 }
 
