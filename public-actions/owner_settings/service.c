@@ -17,7 +17,8 @@ static const struct endpoint_field settings_fields[] = {
     {"rateLimits", "object", false,
      "visitorAction, visitor, instance and actions.{action}, each {perMinute, burst}; null: the "
      "server's."},
-    {"retention", "object", false, "runDays: how long runs are kept; null: the server's."},
+    {"retention", "object", false,
+     "runDays: how long runs are kept, if shorter than the server's; null: the server's."},
     {0}};
 
 #define COMMON .lane = LANE_API, .success = 200

@@ -237,6 +237,9 @@ test('secrets: listed, set from stdin and a file, deleted', async () => {
     assert.ok(!out.includes('from'));
     const json = JSON.parse((await run(0, ['secrets', 'rsvp', '--json'])).out);
     assert.deepEqual([json.plugin.length, json.instance.length], [2, 1]);
+    const one = JSON.parse((await run(0, ['secrets', 'rsvp', '--instance', made.instance.slug, '--json'])).out);
+    assert.deepEqual(one, { instance: json.instance });
+    assert.match((await run(1, ['secrets', 'rsvp', 'set', 'API_KEY', '--instance', made.instance.slug], 'x')).err, /userSecrets do not declare/);
     assert.match((await run(0, ['secrets', 'rsvp', 'rm', 'TOKEN'])).out, /^Deleted TOKEN\n$/);
     await run(3, ['secrets', 'rsvp', 'rm', 'TOKEN']);
     assert.match((await run(1, ['secrets', 'rsvp', 'set', 'NOPE'], 'x')).err, /Declared: API_KEY and OPTION/);
