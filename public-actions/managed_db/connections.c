@@ -308,12 +308,11 @@ static bool open_one(struct managed_db_room *room, struct managed_db_role *r)
     unsigned soon = r->in_state[MANAGED_DB_OPENING] + r->in_state[MANAGED_DB_CLEANING];
     if (r->line_count <= soon || r->connections >= managed_db_options()->connections_per_plugin)
         return false;
-    if (r->connections == 0 && room->down_until > now()) {
+    bool is_down = room->down_until > now() || r->down_until > now();
+    if (is_down && r->connections == 0)
         managed_db_fail_line(r, MANAGED_DB_UNAVAILABLE, "managed_db_unavailable",
-                             "The plugins' database cannot be reached right now.");
-        return false;
-    }
-    if (room->down_until > now())
+                             "The plugin's database cannot be reached right now.");
+    if (is_down)
         return false;
     if (r->no_opening_until > now()) {
         set_starving(room, r, true);

@@ -63,7 +63,8 @@ struct managed_db_role {
     char address[48]; // of the host, when it is a name; ""
     bool is_fetching;
     uint64_t restored_at;      // when it was fetched again after a refused login
-    uint64_t no_opening_until; // after a refusal that concerns this role only
+    uint64_t no_opening_until; // no backend was free for it: those in line wait
+    uint64_t down_until;       // it cannot be entered: those in line fail
 };
 
 struct managed_db_connection {
@@ -82,9 +83,10 @@ struct managed_db_connection {
     bool is_spoiled; // to be closed after this
     bool is_broken;  // libpq could not send
     bool wants_write;
-    char since[48]; // a time of the server's when this backend was there; "": not known yet
-    size_t unread;  // bytes that came since the last result
-    size_t drained; // bytes of rows nobody gets
+    bool has_reached; // somebody answers at the other end
+    char since[48];   // a time of the server's when this backend was there; "": not known yet
+    size_t unread;    // bytes that came since the last result
+    size_t drained;   // bytes of rows nobody gets
     unsigned served;
     uint64_t rests_since; // loop_now
     struct managed_db_cancelling *cancelling;

@@ -15,9 +15,8 @@ enum {
     FULL_MS = 100,      // after "too many connections"
     PAUSE_MS = 100,     // after a cluster that was not there; doubles
     PAUSE_MAX_MS = 3000,
+    REFUSED_MS = 1000, // after a role could not log in
 };
-
-static const char away[] = "The plugins' database cannot be reached right now.";
 
 static uint64_t now(void)
 {
@@ -143,39 +142,50 @@ static void on_cluster_away(struct managed_db_role *r, const char *words)
     unsigned pause = room->down_pause * 2;
     room->down_pause = pause < PAUSE_MS ? PAUSE_MS : pause > PAUSE_MAX_MS ? PAUSE_MAX_MS : pause;
     room->down_until = now() + room->down_pause;
+    r->address[0] = '\0'; // the name may lead elsewhere by then
     log_warn("the plugins' database cannot be reached", "retry_ms=%u why=%s", room->down_pause,
              LOG_STR(str_from(words)));
-    r->address[0] = '\0'; // the name may lead elsewhere by then
-    if (r->connections == 0)
-        managed_db_fail_line(r, MANAGED_DB_UNAVAILABLE, "managed_db_unavailable", away);
 }
 
-static void on_login_refused(struct managed_db_role *r, const char *words)
+// What a role can do to itself, it does to nobody else.
+static void on_role_away(struct managed_db_role *r, const char *words)
 {
-    bool again = r->restored_at == 0 || now() - r->restored_at >= RESTORE_MS;
-    log_warn("a plugin's login was refused", "plugin=%s role=%s again=%d why=%s", r->plugin_id,
-             r->access.role, again, LOG_STR(str_from(words)));
-    if (again) {
-        r->restored_at = now();
-        managed_db_fetch_access(r, true);
-    } else if (r->connections == 0)
-        managed_db_fail_line(r, MANAGED_DB_UNAVAILABLE, "managed_db_unavailable", away);
+    r->down_until = now() + REFUSED_MS;
+    log_warn("a plugin's role cannot log in", "plugin=%s role=%s why=%s", r->plugin_id,
+             r->access.role, LOG_STR(str_from(words)));
 }
 
-// `words` are copied: they belong to the connection that ends.
+static bool is_login_refused(str state)
+{
+    return str_eq(state, STR("28P01")) || str_eq(state, STR("28000")) ||
+           str_eq(state, STR("3D000"));
+}
+
+static bool may_restore(const struct managed_db_role *r)
+{
+    return r->restored_at == 0 || now() - r->restored_at >= RESTORE_MS;
+}
+
+// `reason` belongs to the connection, which ends.
 static void on_refused(struct managed_db_connection *c, const char *reason)
 {
     struct managed_db_role *r = c->role;
+    bool has_reached = c->has_reached;
     char words[512];
     snprintf(words, sizeof words, "%s", reason);
     str state = state_in(words);
     managed_db_connection_close(c, false);
-    if (str_eq(state, STR("28P01")) || str_eq(state, STR("28000")) || str_eq(state, STR("3D000")))
-        on_login_refused(r, words);
-    else if (str_starts(state, STR("53")))
+    if (is_login_refused(state) && may_restore(r)) {
+        r->restored_at = now();
+        managed_db_fetch_access(r, true);
+        return;
+    }
+    if (str_starts(state, STR("53"))) // no connection free: theirs, or the database's
         r->no_opening_until = now() + FULL_MS;
-    else
+    else if (str_starts(state, STR("57P")) || !has_reached)
         on_cluster_away(r, words);
+    else
+        on_role_away(r, words);
     managed_db_serve(r);
 }
 
@@ -193,6 +203,7 @@ static void on_ready(struct loop_watch *w)
     struct managed_db_connection *c =
         (void *)((char *)w - offsetof(struct managed_db_connection, watch));
     loop_watch_stop(w); // libpq may change the descriptor
+    c->has_reached = PQstatus(c->pg) >= CONNECTION_AWAITING_RESPONSE;
     switch (PQconnectPoll(c->pg)) {
     case PGRES_POLLING_READING:
         loop_watch_start(w, PQsocket(c->pg), true, false);
@@ -221,13 +232,14 @@ static void write_settings(const struct managed_db_role *r, char *to, size_t roo
              " -c DateStyle=ISO -c IntervalStyle=postgres -c TimeZone=UTC -c bytea_output=hex"
              " -c extra_float_digits=1 -c client_min_messages=error -c xmloption=content"
              " -c standard_conforming_strings=on -c default_transaction_read_only=off"
+             " -c local_preload_libraries= -c exit_on_error=off -c post_auth_delay=0"
              " -c default_transaction_isolation=read\\ committed",
              r->access.schema);
 }
 
 static PGconn *start_login(const struct managed_db_role *r)
 {
-    char settings[640];
+    char settings[768];
     write_settings(r, settings, sizeof settings);
     const char *keys[] = {"dbname",     "client_encoding", "application_name", "options",
                           "gssencmode", "connect_timeout", "hostaddr",         NULL};

@@ -29,7 +29,8 @@ enum {
 // NaN and the infinities, which JSON has not, become null.
 static void write_number(str text, struct buf *to)
 {
-    buf_add(to, managed_db_json_is_valid(text) ? text : STR("null"));
+    bool is_one = text.n != 0 && (text.p[0] == '-' || (text.p[0] >= '0' && text.p[0] <= '9'));
+    buf_add(to, is_one && managed_db_json_is_valid(text) ? text : STR("null"));
 }
 
 static void write_json(str text, struct buf *to)
@@ -40,9 +41,9 @@ static void write_json(str text, struct buf *to)
         jsonx_add_string(to, text);
 }
 
-static int hex_digit(char c)
+static unsigned hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return (unsigned)(c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 0);
 }
 
 // The byte at the front of a bytea's text: hexadecimal, or, when the statement chose so for itself,
@@ -54,7 +55,7 @@ static unsigned take_byte(str *rest, bool is_hex)
     n = n < rest->n ? n : rest->n;
     *rest = str_skip(*rest, n);
     if (is_hex && n == 2)
-        return (unsigned)(hex_digit(p[0]) << 4 | hex_digit(p[1])) & 255;
+        return hex_digit(p[0]) << 4 | hex_digit(p[1]);
     if (n == 4)
         return ((unsigned)(p[1] - '0') << 6 | (unsigned)(p[2] - '0') << 3 |
                 (unsigned)(p[3] - '0')) &

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ROUNDS = 7, ROUND_MS = 1000, LANES_MAX = 32 };
+enum { ROUNDS = 15, ROUND_MS = 200, LANES_MAX = 32 };
 
 static const char insert[] = "insert into t (name) values ($1)";
 

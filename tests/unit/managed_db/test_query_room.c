@@ -207,9 +207,12 @@ static void a_refused_login_is_put_right_once(void **state)
     usleep(100000);
     assert_has(ask("i", "p", "[\"select 1\"]"), "\"code\":\"managed_db_unavailable\"");
     assert_int_equal(played_restores, before + 1);
-    played_sql(NULL, "alter role role_i_p login");
-    ask("i", "p", "[\"select 1\"]");
+    assert_has(ask("i", "p", "[\"select 1\"]"), "\"code\":\"managed_db_unavailable\"");
+    ask("i", "neighbour", "[\"select 1\"]");
     assert_false(ask_is_error);
+    played_sql(NULL, "alter role role_i_p login");
+    WAIT_UNTIL((ask("i", "p", "[\"select 1\"]"), !ask_is_error));
+    assert_int_equal(played_restores, before + 1);
 }
 
 static void over_its_quota_a_project_reads_only(void **state)
