@@ -274,6 +274,7 @@
   };
 
   own.makeContext = function makeContext(run, given) {
+    let files = null, widget = null; // made when asked for: most runs never do
     return {
       __proto__: refused,
       user: given.user,
@@ -283,10 +284,10 @@
       publicApp: publicAppOf(run, given.publicApp),
       managedDb: { query: (sql, parameters, options) => promise(() => query(run, sql, parameters, options)) },
       fetch: (url, options) => promise(() => fetch(run, url, options)),
-      files: filesOf(run),
       notify: (message, options) => promise(() => notify(run, message, options)),
       streamEvent: (type, data) => promise(() => streamEvent(run, type, data)),
-      widget: widgetOf(run),
+      get files() { return files ??= filesOf(run); },
+      get widget() { return widget ??= widgetOf(run); },
     };
   };
 })

@@ -177,7 +177,8 @@
         return;
       const answer = run.answer;
       const data = answer === null ? json : answer.data;
-      let meta = `{"responded":${answer !== null},"dataError":${saysError(data)},"resultError":${saysError(json)}`;
+      const dataError = saysError(data), resultError = answer === null ? dataError : saysError(json);
+      let meta = `{"responded":${answer !== null},"dataError":${dataError},"resultError":${resultError}`;
       if (answer !== null)
         meta += answer.members;
       if (run.kind !== 'public')
