@@ -353,3 +353,14 @@ void plugin_instance_feed(struct plugin_instance *in)
     while (in->first != NULL && feed_one(in))
         ;
 }
+
+bool plugin_instance_relieve(const struct worker *w)
+{
+    struct plugin_instance *in = w->instance;
+    for (size_t i = 0; i != WORKERS_PER_INSTANCE; ++i)
+        if (in->workers[i] != NULL && in->workers[i] != w &&
+            in->workers[i]->state == WORKER_IS_LIVE && in->workers[i]->last_number < RUNS_PER_LIFE)
+            return true;
+    want_worker(in, false);
+    return false;
+}

@@ -28,7 +28,11 @@ enum {
     OUTPUT_MAX = 64 * 1024 * 1024, // waiting for one worker to read it
     BUSY_PER_LOOP = 64,            // workers at work at once
     BUSY_PER_PLUGIN = 16,
+#if defined(STOA_ASAN) || defined(STOA_TSAN)
+    PONG_MS = 1000, // all takes longer there
+#else
     PONG_MS = 100,
+#endif
     IDLE_MS = 2000,         // then a worker tidies up
     SECOND_IDLE_MS = 30000, // then the second one goes
     QUEUE_WAIT_MS = 30000,  // a run waits no longer than this
@@ -159,6 +163,7 @@ struct share {
     unsigned busy; // workers
 };
 struct desk {
+    struct loop *loop;
     struct plugin_instance *instances[DESK_BUCKETS];
     struct share *shares[DESK_BUCKETS];
     struct share *first_waiting, *last_waiting;
@@ -171,6 +176,7 @@ struct desk {
 };
 extern struct plugin_options plugin_options; // as given to plugin_init
 struct desk *plugin_desk(void);              // of this thread's loop
+struct desk *plugin_desk_at(unsigned index); // of any, for its messages; NULL: not there yet
 
 // --- plugin.c: a run ---
 enum run_step { RUN_NEW, RUN_QUEUED, RUN_REFUSED, RUN_GIVEN, RUN_STARTED };
@@ -196,6 +202,8 @@ void plugin_instance_offends(struct plugin_instance *in, bool is_kill);
 bool plugin_instance_forget(struct plugin_instance **at);
 // A worker begins or ceases to be at work.
 void plugin_instance_heat(struct plugin_instance *in, bool is_at_work);
+// Whether another worker of its instance is there to take over from it; wishes for one if not.
+bool plugin_instance_relieve(const struct worker *w);
 // Lets those that wait for leave to work go on, a plugin after the other.
 void plugin_instance_serve(struct loop_timer *t);
 
@@ -239,7 +247,7 @@ void worker_memory_look(struct worker *w); // ends it when it has too much
 void worker_memory_forget(struct worker *w);
 // Whether there is room for another worker; if not, the least recently used ones that idle go.
 bool worker_memory_has_room(void);
-void worker_memory_start(void); // of the loop
+void worker_memory_start(struct desk *desk);
 void worker_memory_at_work(void);
 
 // --- plugin_metrics.c ---

@@ -6,8 +6,11 @@
 #include "edge/base/jsonx.h"
 #include "public-actions/plugin/internal.h"
 
+enum { MESSAGE_MAX = 16 * 1024 }; // of an error's; the rest is cut
+
 struct plugin_options plugin_options;
-static struct desk *desks[LOOPS_MAX]; // each made and used by its loop's thread only
+// Each made and used by its loop's thread only; others look up its loop, and whether it is there yet.
+static struct desk *_Atomic desks[LOOPS_MAX];
 
 static void kill_by_cage(const struct cage_worker *worker)
 {
@@ -21,7 +24,7 @@ static const struct plugin_source from_cage = {.start = start_by_cage, .kill = k
 
 struct desk *plugin_desk(void)
 {
-    return desks[loop_index(loop_self())];
+    return atomic_load_explicit(&desks[loop_index(loop_self())], memory_order_relaxed);
 }
 
 void plugin_init(const struct plugin_options *o)
@@ -37,9 +40,10 @@ void plugin_on_loop_start(struct loop *loop)
     struct desk *desk = calloc(1, sizeof *desk);
     if (desk == NULL)
         abort();
+    desk->loop = loop;
     desk->serve.run = plugin_instance_serve;
-    desks[loop_index(loop)] = desk;
-    worker_memory_start();
+    worker_memory_start(desk);
+    atomic_store_explicit(&desks[loop_index(loop)], desk, memory_order_release);
 }
 
 // FNV-1a: ids are random already.
@@ -61,8 +65,7 @@ struct ended {
 static void on_ended(struct loop_message *m)
 {
     struct ended *ended = (struct ended *)m;
-    struct desk *desk = plugin_desk();
-    struct worker *w = desk != NULL ? desk->newest : NULL;
+    struct worker *w = plugin_desk()->newest;
     while (w != NULL && w->process.number != ended->number)
         w = w->older;
     if (w != NULL) {
@@ -74,15 +77,24 @@ static void on_ended(struct loop_message *m)
     free(ended);
 }
 
-// Which loop it is of, only the loops know; deaths are rare.
+struct desk *plugin_desk_at(unsigned index)
+{
+    return atomic_load_explicit(&desks[index], memory_order_acquire);
+}
+
+// Which loop it is of, only the loops know; deaths are rare. It may be an inspector's, and come
+// before there are loops.
 void plugin_on_worker_ended(uint32_t number, int status)
 {
-    for (unsigned i = 0; i != loop_count(); ++i) {
+    for (unsigned i = 0; i != LOOPS_MAX; ++i) {
+        struct desk *desk = plugin_desk_at(i);
+        if (desk == NULL)
+            continue;
         struct ended *ended = malloc(sizeof *ended);
         if (ended == NULL)
             abort();
         *ended = (struct ended){.super.run = on_ended, .number = number, .status = status};
-        loop_post(loop_at(i), &ended->super);
+        loop_post(desk->loop, &ended->super);
     }
 }
 
@@ -131,6 +143,7 @@ void plugin_finish_later(struct plugin_run *run, enum plugin_outcome outcome)
 
 void plugin_start(struct plugin_run *run)
 {
+    assert(run->call.n <= WORKER_TO_MAX && run->handler->code.n <= WORKER_TO_MAX);
     run->_ = (struct plugin_run_state){.queued_at_us = clock_monotonic_us()};
     shared_ref(&run->handler->shared);
     struct plugin_instance *in = plugin_instance_of(run->handler);
@@ -158,7 +171,9 @@ static void reply(struct plugin_run *run, uint32_t call, uint8_t flags, str body
 void plugin_reply_error(struct plugin_run *run, uint32_t call, const char *code, str message)
 {
     struct buf b;
-    buf_init(&b, 8 * message.n + 1024);
+    if (message.n > MESSAGE_MAX)
+        message.n = MESSAGE_MAX;
+    buf_init(&b, 8 * MESSAGE_MAX);
     buf_add(&b, STR("{\"message\":"));
     jsonx_add_string(&b, message);
     if (code != NULL) {

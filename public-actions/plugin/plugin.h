@@ -65,7 +65,7 @@ struct plugin_run_calls {
 struct plugin_run {
     struct handler *handler; // a reference is taken while it runs
     const struct plugin_run_calls *calls;
-    struct buf call;     // the body of WORKER_CALL; taken
+    struct buf call;     // the body of WORKER_CALL, at most WORKER_TO_MAX; taken
     uint32_t timeout_ms; // of wall clock, from when it leaves the queue
     bool is_retryable;   // may be begun again on another worker while it has made no bridge call
     struct plugin_run_state {
@@ -101,7 +101,8 @@ void plugin_on_loop_start(struct loop *loop);
 // A caged process ended (any thread; told by the supervisor).
 void plugin_on_worker_ended(uint32_t number, int status);
 
-// Queues the run. on_done is never called from inside. Owner loop.
+// Queues the run; a run that has waited for 30 s is told PLUGIN_BUSY. on_done is never called from
+// inside. Owner loop.
 void plugin_start(struct plugin_run *run);
 // `json`: one JSON value made by us, or "" for undefined; borrowed.
 void plugin_reply(struct plugin_run *run, uint32_t call, str json);

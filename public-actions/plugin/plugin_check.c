@@ -7,7 +7,7 @@
 #include "edge/base/jsonx.h"
 #include "public-actions/plugin/internal.h"
 
-enum { HEAD = sizeof(struct worker_frame_head), BODY_MAX = 1024 * 1024 };
+enum { READY_MS = 10000, HEAD = sizeof(struct worker_frame_head), BODY_MAX = 1024 * 1024 };
 
 struct talk {
     int fd;
@@ -126,6 +126,7 @@ static enum fail load(struct talk *t, str code, char *body, unsigned first_line,
     struct worker_frame_head head = {.size = (uint32_t)code.n, .type = WORKER_LOAD}, answer;
     if (!receive_frame(t, WORKER_READY, &answer, body))
         return busy(fault);
+    t->deadline = clock_monotonic_ms() + plugin_options.busy_ms;
     if (!send_all(t, &head, HEAD) || !send_all(t, code.p, code.n) ||
         !receive_frame(t, WORKER_LOADED, &answer, body))
         return no_answer(t, first_line, problems, fault);
@@ -142,7 +143,7 @@ enum fail plugin_check(str code, unsigned first_line, struct problems *problems,
         return fault_set(fault, FAIL_TOO_LARGE, "handler_too_large", "The handler is too large.");
     if (spares_take(&worker, NULL) != FAIL_NONE)
         return busy(fault);
-    struct talk t = {.fd = worker.fd, .deadline = clock_monotonic_ms() + plugin_options.busy_ms};
+    struct talk t = {.fd = worker.fd, .deadline = clock_monotonic_ms() + READY_MS};
     char *body = malloc(BODY_MAX);
     if (body == NULL)
         abort();

@@ -90,6 +90,7 @@ static void ask(struct worker *w)
     worker_send(w, WORKER_PING, 0, w->ping, 0, (str){0});
     if (w->is_paused) {
         w->is_strict = true;
+        w->proof_at = loop_now(loop_self()); // till now it may have been us who kept it waiting
         loop_timer_start(&w->resume, 0);
     }
 }
@@ -286,9 +287,12 @@ void worker_note(struct plugin_run *run)
     resume_if_paused(w);
 }
 
-static bool is_worn_out(const struct worker *w)
+// A worn out worker goes when another one can take over, and not much later without.
+static bool should_retire(struct worker *w)
 {
-    return w->last_number >= RUNS_PER_LIFE;
+    if (w->last_number < RUNS_PER_LIFE || w->is_retiring)
+        return false;
+    return plugin_instance_relieve(w) || w->last_number >= 2 * RUNS_PER_LIFE;
 }
 
 static void on_empty(struct worker *w)
@@ -318,7 +322,7 @@ void worker_take_back(struct plugin_run *run)
     run->_.step = RUN_NEW;
     if (w->state == WORKER_IS_ENDED)
         return;
-    if (is_worn_out(w) && !w->is_retiring)
+    if (should_retire(w))
         worker_retire(w, WORKER_END_RECYCLED);
     else if (w->run_count == 0)
         on_empty(w);
@@ -436,8 +440,10 @@ static size_t collect_runs(struct worker *w, struct plugin_run *told[static RUNS
         if (run == NULL)
             continue;
         bool again = run != suspect && may_begin_again(run);
-        run->_.was_retried = run->_.was_retried || run->_.step == RUN_STARTED;
-        run->_.started_at_us = run->_.last_call = 0;
+        if (again) {
+            run->_.was_retried = run->_.was_retried || run->_.step == RUN_STARTED;
+            run->_.started_at_us = run->_.last_call = 0;
+        }
         worker_take_back(run);
         run->_.outcome = run == suspect ? outcome_of(w) : PLUGIN_CRASHED;
         if (again)

@@ -222,11 +222,22 @@ static bool on_log(struct plugin_run *run, char *body, size_t n)
     return true;
 }
 
-static enum plugin_outcome outcome_of(const struct worker_frame_head *head)
+// The engine's own error, when the handler has not caught it: the heap is as good as full.
+static bool ran_out_of_memory(str meta)
+{
+    json_auto_t *value = jsonx_parse(meta, NULL);
+    const json_t *error = json_object_get(value, "error");
+    return str_eq(jsonx_str(error, "name"), STR("RangeError")) &&
+           str_eq(jsonx_str(error, "message"), STR("Out of memory"));
+}
+
+static enum plugin_outcome outcome_of(const struct worker_frame_head *head, str meta)
 {
     if ((head->flags & WORKER_FAILED) == 0)
         return PLUGIN_RETURNED;
-    return (head->flags & WORKER_TOO_LARGE) != 0 ? PLUGIN_TOO_LARGE : PLUGIN_THREW;
+    if ((head->flags & WORKER_TOO_LARGE) != 0)
+        return PLUGIN_TOO_LARGE;
+    return ran_out_of_memory(meta) ? PLUGIN_OUT_OF_MEMORY : PLUGIN_THREW;
 }
 
 static bool on_result(struct worker *w, struct plugin_run *run,
@@ -236,10 +247,12 @@ static bool on_result(struct worker *w, struct plugin_run *run,
     if (run->_.step != RUN_STARTED || head->ref > head->size || head->ref > WORKER_META_MAX)
         return false;
     str meta = str_of(body, head->ref), data = str_of(body + head->ref, head->size - head->ref);
-    enum plugin_outcome outcome = outcome_of(head);
-    if (data.n > WORKER_RESULT_MAX || (outcome != PLUGIN_RETURNED && data.n != 0) ||
+    if (data.n > WORKER_RESULT_MAX || ((head->flags & WORKER_FAILED) != 0 && data.n != 0) ||
         !is_object(meta) || (data.n != 0 && !jsonx_is_valid(data, DEPTH_MAX)))
         return false;
+    enum plugin_outcome outcome = outcome_of(head, meta);
+    if (outcome == PLUGIN_OUT_OF_MEMORY && !w->is_retiring)
+        worker_retire(w, WORKER_END_RECYCLED);
     worker_take_back(run);
     plugin_instance_feed(in);
     plugin_finish(run, outcome, meta, data);

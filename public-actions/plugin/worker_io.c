@@ -25,7 +25,7 @@ static void bytes_reserve(struct worker_bytes *b, size_t n)
 {
     if (b->room - b->to >= n)
         return;
-    if (b->from != 0) {
+    if (b->from > b->to / 2) { // cheap: less than half of it moves
         memmove(b->p, b->p + b->from, b->to - b->from);
         b->to -= b->from;
         b->from = 0;

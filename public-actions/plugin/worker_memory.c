@@ -8,8 +8,6 @@
 #include <unistd.h>
 #include "public-actions/plugin/internal.h"
 
-static struct desk *desks[LOOPS_MAX]; // for their messages only
-
 // What a worker may have at most, as seen from outside: its own limit counts from when it had warmed
 // up, and catches it first.
 static uint64_t most_bytes(void)
@@ -85,9 +83,11 @@ static void on_evict(struct loop_message *m)
 
 static void ask_other_loops(void)
 {
-    for (unsigned i = 0; i != loop_count(); ++i)
-        if (loop_at(i) != loop_self() && !atomic_exchange(&desks[i]->is_evicting, true))
-            loop_post(loop_at(i), &desks[i]->evict);
+    for (unsigned i = 0; i != loop_count(); ++i) {
+        struct desk *desk = plugin_desk_at(i);
+        if (desk->loop != loop_self() && !atomic_exchange(&desk->is_evicting, true))
+            loop_post(desk->loop, &desk->evict);
+    }
 }
 
 bool worker_memory_has_room(void)
@@ -127,10 +127,8 @@ static void on_tick(struct loop_timer *t)
     loop_timer_start(t, TICK_MS);
 }
 
-void worker_memory_start(void)
+void worker_memory_start(struct desk *desk)
 {
-    struct desk *desk = plugin_desk();
-    desks[loop_index(loop_self())] = desk;
     desk->evict.run = on_evict;
     desk->memory.run = on_look;
     desk->tick.run = on_tick;

@@ -1,6 +1,7 @@
 // The desk's side of the played tests: runs, and what is told about them.
 #include "edge/loop/h2o.h"
 #include "tests/unit/plugin/played.h"
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,18 +10,21 @@
 #include <cmocka.h>
 
 static h2o_globalconf_t config;
+static pthread_barrier_t rest_begins, rest_ends; // of desk_set
 
 void desk_start(unsigned loops, const struct plugin_options *o)
 {
     h2o_config_init(&config);
     h2o_config_register_host(&config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    pthread_barrier_init(&rest_begins, NULL, loops + 1);
+    pthread_barrier_init(&rest_ends, NULL, loops + 1);
     plugin_init(o);
     loops_start(loops, &config, plugin_on_loop_start);
 }
 
 void desk_wait(_Atomic unsigned *value, unsigned at_least)
 {
-    for (uint64_t until = clock_monotonic_ms() + 20000;
+    for (uint64_t until = clock_monotonic_ms() + 60000;
          *value < at_least && clock_monotonic_ms() < until;)
         nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
     if (*value < at_least)
@@ -76,6 +80,8 @@ static void on_bridge(struct plugin_run *run, uint32_t call, str op, str args)
         plugin_reply(run, call, args);
     } else if (str_eq(op, STR("fail"))) {
         plugin_reply_error(run, call, "why", STR("It \"failed\"."));
+    } else if (str_eq(op, STR("fail at once")) || str_eq(op, STR("fetch"))) {
+        plugin_reply_error(run, call, NULL, STR("Not here."));
     } else if (str_eq(op, STR("keep")) && r->open_count != BRIDGES_KEPT) {
         r->open_calls[r->open_count++] = call;
     } else if (str_eq(op, STR("later"))) {
@@ -130,6 +136,24 @@ void desk_call(struct handler *h, void (*fn)(void *arg), void *arg)
     struct call_message m = {.super.run = on_call, .fn = fn, .arg = arg};
     loop_post(plugin_owner_loop(h->project_id), &m.super);
     desk_wait(&m.done, 1);
+}
+
+static void on_rest(struct loop_message *m)
+{
+    pthread_barrier_wait(&rest_begins);
+    pthread_barrier_wait(&rest_ends);
+}
+
+void desk_set(uint64_t *option, uint64_t value)
+{
+    struct loop_message rests[LOOPS_MAX];
+    for (unsigned i = 0; i != loop_count(); ++i) {
+        rests[i] = (struct loop_message){.run = on_rest};
+        loop_post(loop_at(i), &rests[i]);
+    }
+    pthread_barrier_wait(&rest_begins);
+    *option = value;
+    pthread_barrier_wait(&rest_ends);
 }
 
 static void start(void *arg)

@@ -158,7 +158,10 @@ static void on_call(struct worker *w, uint32_t run, char *body)
     say(w, WORKER_STARTED, 0, run, 0, "");
     if (DOES("spin"))
         spin(w);
-    else if (DOES("wait"))
+    else if (DOES("log and spin")) {
+        say(w, WORKER_LOG, 0, 0, run, "[\"log\",\"x\"]");
+        spin(w);
+    } else if (DOES("wait"))
         ; // answers nothing of its own, but reads on
     else if (DOES("die"))
         die(w, SIGSEGV);

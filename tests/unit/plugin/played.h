@@ -38,6 +38,8 @@ void run_wait(struct played_run *r);
 void run_release(struct played_run *r);
 struct played_run *run_one(struct handler *h, const char *body); // and waits; to be freed
 void desk_wait(_Atomic unsigned *value, unsigned at_least);
+// Changes an option while no loop looks.
+void desk_set(uint64_t *option, uint64_t value);
 // Calls fn(arg) on the loop of that handler's project, and waits.
 void desk_call(struct handler *h, void (*fn)(void *arg), void *arg);
 #endif

@@ -1,0 +1,12 @@
+// Workers that are the real program, forked by the test as the supervisor would: caged, but in
+// builds with a sanitizer.
+#ifndef STOA_TESTS_PLUGIN_FORKED_H
+#define STOA_TESTS_PLUGIN_FORKED_H
+#include <stdatomic.h>
+#include "public-actions/plugin/plugin.h"
+
+extern const struct plugin_source forked_source;
+extern _Atomic unsigned forked_started, forked_ended;
+// Starts the thread that reaps them, and tells the pool.
+void forked_init(void);
+#endif

@@ -1,0 +1,218 @@
+// Runs on the real stoa-handler.
+#include "tests/unit/plugin/forked.h"
+#include "tests/unit/plugin/played.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include "edge/base/clock.h"
+#include "public-actions/plugin/internal.h"
+#include <cmocka.h>
+
+#define CODE(body) "module.exports = { handler: async (input, context) => { " body " } };"
+#define INPUT(json)                                                                                \
+    "{\"export\":\"handler\",\"input\":" json ",\"context\":{\"kind\":\"public\",\"publicApp\":{}" \
+    "}}"
+
+static unsigned serial;
+static struct handler *new_handler(const char *code)
+{
+    char id[24];
+    snprintf(id, sizeof id, "ins_%u", ++serial);
+    return desk_handler(id, id, "dep_1", code);
+}
+#ifdef STOA_TSAN // in which the engine takes seconds to start
+enum { BUSY_MS = 8000, LOOPS_TRIED = 2 };
+#else
+enum { BUSY_MS = 1500, LOOPS_TRIED = 7 };
+#endif
+// Of the runs from here on.
+static void patience(uint64_t ms)
+{
+    desk_set(&plugin_options.busy_ms, ms);
+}
+static void drop(struct handler *h)
+{
+    shared_unref(&h->shared);
+}
+
+static struct played_run *ran(struct handler *h, const char *body, enum plugin_outcome outcome)
+{
+    struct played_run *r = run_one(h, body);
+    if (r->answer.outcome != outcome)
+        fail_msg("outcome %d, data %s, meta %s", r->answer.outcome, r->data, r->meta);
+    return r;
+}
+
+static void answers(void **state)
+{
+    struct handler *h = new_handler(CODE("return { sum: input.a + input.b };"));
+    struct played_run *r = ran(h, INPUT("{\"a\":1,\"b\":2}"), PLUGIN_RETURNED);
+    assert_string_equal(r->data, "{\"sum\":3}");
+    free(r);
+    drop(h);
+    h = new_handler(CODE("console.log('hi', 1); throw new Error('no');"));
+    r = ran(h, INPUT("{}"), PLUGIN_THREW);
+    assert_non_null(strstr(r->meta, "\"message\":\"no\""));
+    assert_string_equal(r->log, "log:hi 1\n");
+    free(r);
+    drop(h);
+}
+
+static void waits(void **state)
+{
+    struct handler *h = new_handler(
+        CODE("await new Promise((resolve) => setTimeout(resolve, 30));"
+             "const seen = []; for (let i = 0; i < 3; ++i) seen.push(i); return seen;"));
+    uint64_t began = clock_monotonic_ms();
+    struct played_run *r = ran(h, INPUT("{}"), PLUGIN_RETURNED);
+    assert_string_equal(r->data, "[0,1,2]");
+    assert_true(clock_monotonic_ms() - began >= 28);
+    free(r);
+    drop(h);
+}
+
+static void loops_of_every_kind_are_ended(void **state)
+{
+    static const char *const codes[] = {
+        CODE("for (;;);"),
+        CODE("for (;;) await 0;"),
+        CODE("for (;;) console.log('x');"),
+        CODE("/^(a+)+$/.test('a'.repeat(40) + '!'); for (;;);"),
+        CODE("[3, 1, 2].sort(() => { for (;;); });"),
+        CODE("setTimeout(() => { for (;;); }, 1); await new Promise(() => {});"),
+        CODE("return { get a() { for (;;); } };"),
+    };
+    for (size_t i = 0; i != LOOPS_TRIED; ++i) {
+        struct handler *h = new_handler(codes[i]);
+        uint64_t began = clock_monotonic_ms();
+        struct played_run *r = ran(h, INPUT("{}"), PLUGIN_TIMED_OUT);
+        assert_in_range(clock_monotonic_ms() - began, BUSY_MS / 2, 6 * BUSY_MS);
+        free(r);
+        drop(h);
+    }
+}
+
+static void one_that_never_settles_ends_alone(void **state)
+{
+    struct handler *h = new_handler(CODE("if (input.wait) await new Promise(() => {}); return 1;"));
+    struct played_run slow = {.run.timeout_ms = 150};
+    free(ran(h, INPUT("{}"), PLUGIN_RETURNED));
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL); // the dead of other tests are reaped
+    unsigned ended = forked_ended;
+    run_start(&slow, h, INPUT("{\"wait\":true}"));
+    free(ran(h, INPUT("{}"), PLUGIN_RETURNED));
+    run_wait(&slow);
+    assert_int_equal(slow.answer.outcome, PLUGIN_TIMED_OUT);
+    free(ran(h, INPUT("{}"), PLUGIN_RETURNED));
+    assert_int_equal(forked_ended, ended);
+    drop(h);
+}
+
+static void memory_bombs_hurt_nobody_else(void **state)
+{
+#if defined(STOA_ASAN) || defined(STOA_TSAN)
+    skip(); // without the limit of address space
+#endif
+    static const char *const codes[] = {
+        CODE("const all = []; for (;;) all.push(new Array(10000).fill({}));"),
+        CODE("const all = {}; for (let i = 0;; ++i) all['k' + i] = { i };"),
+        CODE(
+            "let s = 'x'; const all = []; for (let i = 0;; ++i) all.push(s + i + s.repeat(1000));"),
+    };
+    patience(40000); // they take as long as it takes
+    struct handler *other = new_handler(CODE("return 1;"));
+    free(ran(other, INPUT("{}"), PLUGIN_RETURNED));
+    for (size_t i = 0; i != sizeof codes / sizeof *codes; ++i) {
+        struct handler *h = new_handler(codes[i]);
+        struct played_run r = {.run.timeout_ms = 40000};
+        run_start(&r, h, INPUT("{}"));
+        run_wait(&r);
+        assert_int_equal(r.answer.outcome, PLUGIN_OUT_OF_MEMORY);
+        drop(h);
+        free(ran(other, INPUT("{}"), PLUGIN_RETURNED));
+    }
+    drop(other);
+    patience(BUSY_MS);
+}
+
+static void many_calls_at_once_are_no_harm(void **state)
+{
+    struct handler *h = new_handler(
+        CODE("for (let i = 0; i < 20000; ++i) context.fetch('http://a/' + i).catch(() => {});"
+             "return 1;"));
+    patience(40000);
+    free(ran(h, INPUT("{}"), PLUGIN_RETURNED)); // all are refused
+    free(ran(h, INPUT("{}"), PLUGIN_RETURNED));
+    drop(h);
+    patience(BUSY_MS);
+}
+
+static void code_that_cannot_be_loaded(void **state)
+{
+    struct problems problems;
+    struct fault fault;
+    problems_init(&problems);
+    assert_int_equal(plugin_check(STR(CODE("return 1;")), 5, &problems, &fault), FAIL_NONE);
+    assert_int_equal(plugin_check(STR("const a = 1;\nconst b = ;\n"), 5, &problems, &fault),
+                     FAIL_REFUSED);
+    print_message("%u:%u %s\n", problems.list[0].line, problems.list[0].column,
+                  problems.list[0].message);
+    assert_int_equal(problems.list[0].line, 6);
+    assert_int_equal(plugin_check(STR("for (;;);"), 5, &problems, &fault), FAIL_REFUSED);
+    assert_non_null(strstr(problems.list[1].message, "did not finish loading"));
+    problems_fini(&problems);
+    struct handler *h = new_handler("nonsense(");
+    struct played_run *r = ran(h, INPUT("{}"), PLUGIN_NOT_LOADED);
+    assert_non_null(strstr(r->meta, "SyntaxError"));
+    free(r);
+    drop(h);
+}
+
+static void an_idle_worker_tidies_up(void **state)
+{
+    struct handler *h =
+        new_handler(CODE("globalThis.kept = (globalThis.kept ?? 0) + 1; return kept;"));
+    free(ran(h, INPUT("{}"), PLUGIN_RETURNED));
+    nanosleep(&(struct timespec){.tv_sec = 2, .tv_nsec = 300000000}, NULL);
+    struct played_run *r = ran(h, INPUT("{}"), PLUGIN_RETURNED);
+    assert_string_equal(r->data, "2"); // the same worker
+    free(r);
+    drop(h);
+}
+
+static int setup(void **state)
+{
+    static const struct plugin_options options = {.worker_memory = UINT64_C(256) << 20,
+                                                  .workers_memory = UINT64_C(4) << 30,
+                                                  .busy_ms = BUSY_MS,
+                                                  .queue_runs = 400,
+                                                  .spares = 2,
+                                                  .source = &forked_source};
+    forked_init();
+    desk_start(2, &options);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    desk_stop();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers),
+        cmocka_unit_test(waits),
+        cmocka_unit_test(loops_of_every_kind_are_ended),
+        cmocka_unit_test(one_that_never_settles_ends_alone),
+        cmocka_unit_test(memory_bombs_hurt_nobody_else),
+        cmocka_unit_test(many_calls_at_once_are_no_harm),
+        cmocka_unit_test(code_that_cannot_be_loaded),
+        cmocka_unit_test(an_idle_worker_tidies_up),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
