@@ -46,7 +46,7 @@ struct fetch_answer {
     bool is_truncated;
     uint32_t ms;
 };
-// Numbers: 0 is the default in brackets.
+// Numbers: 0 is the default in brackets. cdn_loop and ca_file are kept, the lists are read at once.
 struct fetch_options {
     const char *cdn_loop; // our name in CDN-Loop (RFC 8586)
     // Addresses that are never connected to beside the special-purpose registries': our own

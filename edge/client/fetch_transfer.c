@@ -313,7 +313,7 @@ static void change_method(struct fetch_order *o, long status)
     bool is_post = strcmp(o->method, "POST") == 0, is_head = strcmp(o->method, "HEAD") == 0;
     if (!((status == 301 || status == 302) && is_post) && !(status == 303 && !is_head))
         return;
-    strcpy(o->method, "GET");
+    snprintf(o->method, sizeof o->method, "GET");
     o->body = (str){0};
     size_t n = 0;
     for (size_t i = 0; i != o->header_count; ++i)
