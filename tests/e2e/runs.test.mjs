@@ -248,3 +248,229 @@ describe('rows that are there', () => {
         assert.match(stream.text, /^retry: 2000/);
     });
 });
+
+// --- visitors make them ---
+
+const FRONT = `manifest:
+  heartbeatEvents:
+    events:
+      - id: submission_received
+        displayName: New submission
+        matchers:
+          - source: public
+            actionId: submit
+          - source: tool
+            action: submit
+      - id: hidden
+        displayName: Hidden
+        enabled: false
+        matchers:
+          - source: public
+            actionId: submit
+      - id: published
+        displayName: Published
+        matchers:
+          - source: widget
+            actionId: publish
+`;
+const CODE = `
+async function handler(input, context) {
+  if (input._widgetAction) return { ok: true };
+  if (!input._publicAction) return { ok: true };
+  switch (input.actionId) {
+    case 'submit':
+      if (input.payload.refuse) context.publicApp.respond({ error: true, message: 'No.' });
+      if (input.payload.boom) throw new TypeError('the handler broke');
+      return { ok: true };
+    case 'log':
+      console.log('first', { a: 1 });
+      console.error('\\u001b[2Jlast');
+      throw new RangeError('inner words');
+    case 'chatty':
+      for (let i = 0; i < 5000; ++i) console.log('x'.repeat(1000));
+      return { ok: true };
+    default:
+      return { ok: true };
+  }
+}
+module.exports = { handler };
+`;
+
+/** A subscriber on loopback: keeps what it is told, and answers as `answer(request, n)` says: a status, or nothing. */
+async function startSubscriber() {
+    const subscriber = { told: [], answer: () => 200 };
+    subscriber.server = http.createServer((call, reply) => {
+        const parts = [];
+        call.on('data', (part) => parts.push(part)).on('end', () => {
+            subscriber.told.push({ url: call.url, headers: call.headers, body: Buffer.concat(parts).toString() });
+            const status = subscriber.answer(call, subscriber.told.length);
+            if (status) reply.writeHead(status, status === 302 ? { location: `http://127.0.0.1:${subscriber.port}/redirected` } : {}).end();
+        });
+    });
+    await new Promise((done) => { subscriber.server.listen(0, '127.0.0.1', done); });
+    subscriber.port = subscriber.server.address().port;
+    subscriber.url = `http://127.0.0.1:${subscriber.port}`;
+    subscriber.stop = () => { subscriber.server.closeAllConnections?.(); subscriber.server.close(); };
+    return subscriber;
+}
+
+/** As the Standard Webhooks libraries do it. */
+function isSigned(told, secret) {
+    const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64');
+    const mac = crypto.createHmac('sha256', key).update(`${told.headers['webhook-id']}.${told.headers['webhook-timestamp']}.${told.body}`).digest('base64');
+    return told.headers['webhook-signature'] === `v1,${mac}` && Math.abs(Date.now() / 1000 - Number(told.headers['webhook-timestamp'])) < 60;
+}
+
+describe('runs that visitors make', () => {
+    let server;
+    let app;
+    let subscriber;
+    let where; // of the instance's management
+    before(async () => {
+        subscriber = await startSubscriber();
+        server = await startServer({ settings: { fetch_allow: `127.0.0.1:${subscriber.port}` }, expectErrors: [/the server ended .*Killed/] });
+        const made = await server.api('POST', '/api/plugins/import', pie('told', PAGE, { code: CODE, front: FRONT }));
+        assert.equal(made.status, 201, made.text);
+        app = made.json;
+        where = `/api/public-apps/instances/${app.instance.id}`;
+    });
+    after(async () => {
+        subscriber?.stop();
+        await server?.stop();
+    });
+    const act = (action, payload = {}) => request(`${server.apps}/api/public-actions/${app.instance.slug}/${action}`, {
+        method: 'POST', body: JSON.stringify(payload), headers: { 'content-type': 'application/json' } });
+    const events = async () => (await server.api('GET', `${where}/events`)).json.data;
+    const runs = async (query = '') => (await server.api('GET', `${where}/runs${query}`)).json.data;
+    const subscribe = async (more = {}) => {
+        const answer = await server.api('POST', '/api/event-subscriptions', { url: `${subscriber.url}/hook`, events: ['*'], ...more });
+        assert.equal(answer.status, 201, answer.text);
+        return answer.json;
+    };
+    afterEach(async () => {
+        for (const s of (await server.api('GET', '/api/event-subscriptions')).json.data) await server.api('DELETE', `/api/event-subscriptions/${s.id}`);
+        Object.assign(subscriber, { told: [], answer: () => 200 });
+    });
+
+    test('a successful run with a matcher raises its events, before it is answered', async () => {
+        const stream = await openStream(server, app);
+        const answer = await act('submit', { name: 'Ada' });
+        assert.equal(answer.status, 200, answer.text);
+        const [event, ...none] = await events();
+        assert.equal(none.length, 0);
+        assert.equal(event.type, 'submission_received');
+        assert.deepEqual(event.data.input.payload, { name: 'Ada' });
+        const run = (await server.api('GET', `/api/runs/${event.runId}`)).json;
+        assert.equal(run.outcome, 'ok');
+        assert.equal(run.source, 'public');
+        assert.equal(run.visitor, '127.0.0.1');
+        assert.deepEqual(run.events, [{ id: event.id, type: 'submission_received' }]);
+        await until(() => stream.events.length === 1, 'the event in the stream');
+        assert.equal(stream.events[0].data.id, event.id);
+        stream.close();
+    });
+
+    test('a refusal, a throw, another action raise none; a widget\'s its own', async () => {
+        const count = (await events()).length;
+        await act('submit', { refuse: true });
+        assert.equal((await act('submit', { boom: true })).status, 502);
+        await act('other');
+        assert.equal((await events()).length, count);
+        const widget = await server.api('POST', `/api/plugins/${app.plugin.slug}/instances/${app.instance.slug}/widget-actions/publish`, {});
+        assert.equal(widget.status, 200, widget.text);
+        assert.equal((await events())[0].type, 'published');
+        const outcomes = await until(async () => {
+            const list = await runs();
+            return list.length >= 4 && list.map((r) => r.outcome);
+        }, 'the runs');
+        for (const outcome of ['ok', 'reported_error', 'handler_error']) assert.ok(outcomes.includes(outcome), outcomes.join());
+    });
+
+    test('a run shows its log, its error with the line, and no more log than is kept', async () => {
+        assert.equal((await act('log')).status, 502);
+        const [head] = await until(async () => {
+            const list = await runs('?action=log&outcome=handler_error');
+            return list.length && list;
+        }, 'the run');
+        const run = (await server.api('GET', `/api/runs/${head.id}`)).json;
+        assert.match(run.log[0].text, /first/);
+        assert.equal(run.log.length, 2);
+        assert.equal(run.error.message, 'inner words');
+        assert.ok(run.error.line > 0, JSON.stringify(run.error));
+        const shown = await stoa(server, ['runs', 'told', '--id', head.id]);
+        assert.match(shown.out, /RangeError: inner words/);
+        assert.ok(!shown.out.includes('\u001b'));
+        await act('chatty');
+        const [chatty] = await until(async () => {
+            const list = await runs('?action=chatty');
+            return list.length && list;
+        }, 'the chatty run');
+        const log = (await server.api('GET', `/api/runs/${chatty.id}`)).json.log;
+        assert.ok(JSON.stringify(log).length < 400 * 1024, `${log.length} lines`);
+    });
+
+    test('a subscriber is told, signed, once', async () => {
+        const made = await subscribe({ events: ['submission_received'] });
+        await act('submit', { name: 'Grace' });
+        await until(() => subscriber.told.length, 'the delivery');
+        const [told] = subscriber.told;
+        assert.ok(isSigned(told, made.secret));
+        const body = JSON.parse(told.body);
+        assert.equal(body.id, told.headers['webhook-id']);
+        assert.equal(body.type, 'submission_received');
+        assert.deepEqual(body.data.input.payload, { name: 'Grace' });
+        assert.ok(!Number.isNaN(Date.parse(body.createdAt)));
+        await until(async () => (await server.api('GET', `/api/event-subscriptions/${made.id}`)).json.deliveredAt, 'deliveredAt');
+        assert.equal(subscriber.told.length, 1);
+        const shown = (await server.api('GET', `/api/event-subscriptions/${made.id}`)).text;
+        assert.ok(!shown.includes('whsec_'));
+        assert.equal(server.database.query("select count(*) from event_subscriptions where position('whsec' in encode(secret, 'escape')) > 0"), '0');
+    });
+
+    test('one that fails is told again, with the same id; a redirect is not followed', async () => {
+        const made = await subscribe();
+        subscriber.answer = (call, n) => [500, 302, 200][n - 1] ?? 200;
+        await act('submit');
+        await until(() => subscriber.told.length >= 1, 'the first');
+        const again = () => server.database.query('update event_deliveries set next_at = now() where attempts > 0 and next_at < now() + interval \'30 s\'');
+        await until(() => { again(); return subscriber.told.length >= 3; }, 'the third', 30000 * slowness());
+        await until(async () => (await server.api('GET', `/api/event-subscriptions/${made.id}`)).json.waiting === 0, 'none waiting');
+        assert.equal(new Set(subscriber.told.map((t) => t.headers['webhook-id'])).size, 1);
+        assert.ok(subscriber.told.every((t) => t.url === '/hook' && isSigned(t, made.secret)));
+        assert.match((await server.api('GET', `/api/event-subscriptions/${made.id}`)).json.failure, /redirects are not followed/);
+    });
+
+    test('our own listeners and private addresses are never told', async () => {
+        const own = [];
+        for (const url of [`${server.admin}/metrics`, `${server.console}/api/plugins`, 'http://127.0.0.1:1/', 'http://[::ffff:127.0.0.1]:1/', 'http://169.254.169.254/'])
+            own.push(await subscribe({ url }));
+        await act('submit');
+        for (const { id, url } of own) {
+            const failed = await until(async () => {
+                const is = (await server.api('GET', `/api/event-subscriptions/${id}`)).json;
+                return is.failedAt && is;
+            }, `a failure of ${url}`);
+            assert.match(failed.failure, /^blocked_address: /, url);
+        }
+    });
+
+    test('kill -9 between commit and delivery loses none', async () => {
+        const made = await subscribe();
+        subscriber.answer = () => undefined; // hangs: claimed, and not yet done
+        await act('submit', { n: 1 });
+        await act('submit', { n: 2 });
+        await until(() => subscriber.told.length >= 2, 'two that hang');
+        const before = new Set(subscriber.told.map((t) => t.headers['webhook-id']));
+        const pid = server.serverPid;
+        server.kill(pid);
+        await until(() => server.serverPid !== pid, 'another server');
+        subscriber.told = [];
+        subscriber.answer = () => 200;
+        server.database.query('update event_deliveries set next_at = now()'); // the leases' end
+        await until(() => subscriber.told.length >= 2, 'both again');
+        assert.deepEqual(new Set(subscriber.told.map((t) => t.headers['webhook-id'])), before);
+        assert.ok(subscriber.told.every((t) => isSigned(t, made.secret)));
+        await until(() => server.database.query('select count(*) from event_deliveries') === '0', 'an empty outbox');
+        assert.equal(server.database.query("select count(*) from run_events e where not exists (select from runs r where r.id = e.run_id)"), '0');
+    });
+});
