@@ -153,30 +153,29 @@ static void free_project(struct fetch_project *p)
     free(p);
 }
 
-// Drops those idle for long, and the one idle longest while there are too many.
-static void sweep_projects(uint64_t now)
+static void drop_project(struct fetch_project *p)
+{
+    struct fetch_project **at = &projects;
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    free_project(p);
+}
+
+// Drops the one idle longest, when it has been for long or there are too many. Whether it has.
+static bool sweep_project(uint64_t now)
 {
     unsigned idle = 0;
     struct fetch_project *oldest = NULL;
-    for (struct fetch_project **at = &projects; *at != NULL;) {
-        struct fetch_project *p = *at;
-        if (is_idle(p) && now - p->idle_since_ms >= IDLE_MS) {
-            *at = p->next;
-            free_project(p);
-            continue;
-        }
+    for (struct fetch_project *p = projects; p != NULL; p = p->next) {
         idle += is_idle(p);
         if (is_idle(p) && (oldest == NULL || p->idle_since_ms < oldest->idle_since_ms))
             oldest = p;
-        at = &p->next;
     }
-    if (idle <= IDLE_PROJECTS_MAX)
-        return;
-    struct fetch_project **at = &projects;
-    while (*at != oldest)
-        at = &(*at)->next;
-    *at = oldest->next;
-    free_project(oldest);
+    if (oldest == NULL || (idle <= IDLE_PROJECTS_MAX && now - oldest->idle_since_ms < IDLE_MS))
+        return false;
+    drop_project(oldest);
+    return true;
 }
 
 static struct fetch *take_waiting(struct fetch_project *p, struct fetch **at)
@@ -423,7 +422,8 @@ static void *run(void *arg)
             begin_waiting();
             curl_multi_perform(multi, &still);
         } while (read_results()); // what has ended made room
-        sweep_projects(clock_monotonic_ms());
+        while (sweep_project(clock_monotonic_ms()))
+            ;
         curl_multi_poll(multi, NULL, 0, quiet_ms(), NULL);
     }
     drop_all();

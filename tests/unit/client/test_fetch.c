@@ -4,6 +4,7 @@
 #include "edge/base/clock.h"
 #include "edge/client/fetch.h"
 #include "web_server.h"
+#include <dirent.h>
 #include <dlfcn.h>
 #include <inttypes.h>
 #include <netdb.h>
@@ -595,6 +596,27 @@ static void connections_are_a_projects_own(void **state)
     assert_int_equal(connection_of(STR("one")), first);
 }
 
+static size_t open_descriptors(void)
+{
+    size_t n = 0;
+    DIR *d = opendir("/proc/self/fd");
+    while (readdir(d) != NULL)
+        ++n;
+    closedir(d);
+    return n;
+}
+
+static void many_projects_leave_few_connections(void **state)
+{
+    size_t before = open_descriptors();
+    char name[16];
+    for (unsigned i = 0; i != 150; ++i) {
+        int n = snprintf(name, sizeof name, "many%u", i);
+        connection_of(str_of(name, (size_t)n));
+    }
+    assert_in_range(open_descriptors(), before, before + 2 * 66); // both ends are ours
+}
+
 // --- time and turns ---
 
 static void a_silent_server_is_given_up(void **state)
@@ -826,6 +848,7 @@ int main(void)
         cmocka_unit_test(a_broken_answer_is_none),
         cmocka_unit_test(tls_is_verified),
         cmocka_unit_test(connections_are_a_projects_own),
+        cmocka_unit_test(many_projects_leave_few_connections),
         cmocka_unit_test(a_silent_server_is_given_up),
         cmocka_unit_test(a_port_without_a_listener_is_unreachable),
         cmocka_unit_test(projects_take_turns),
