@@ -16,7 +16,7 @@ async function query(sql, params) {
     const client = await pool.connect();
     try {
         await client.query('BEGIN');
-        await client.query({ name: 'settings', text: "select set_config('app.user_id', $1, true), set_config('app.plugin_id', $2, true)", values: [OWNER, PLUGIN] });
+        await client.query("select set_config('app.user_id', $1, true), set_config('app.plugin_id', $2, true)", [OWNER, PLUGIN]);
         const { rows } = await client.query(sql, params);
         await client.query('COMMIT');
         client.query('DISCARD ALL').then(() => client.release(), () => client.release(true));

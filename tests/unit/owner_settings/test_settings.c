@@ -145,9 +145,9 @@ static void rates_have_bounds(void **state)
     expect_wrong("{'rateLimits':{'visitor':{'perMinute':0}}}", "rateLimits.visitor.perMinute");
     expect_wrong("{'rateLimits':{'visitor':{'perMinute':-1}}}", "rateLimits.visitor.perMinute");
     expect_wrong("{'rateLimits':{'visitor':{'perMinute':1.5}}}", "rateLimits.visitor.perMinute");
-    expect_wrong("{'rateLimits':{'visitor':{'perMinute':600001}}}", "rateLimits.visitor.perMinute");
+    expect_wrong("{'rateLimits':{'visitor':{'perMinute':10000001}}}", "rateLimits.visitor.perMinute");
     expect_wrong("{'rateLimits':{'visitor':{'burst':5}}}", "rateLimits.visitor.perMinute");
-    expect_wrong("{'rateLimits':{'visitor':{'perMinute':5,'burst':100001}}}",
+    expect_wrong("{'rateLimits':{'visitor':{'perMinute':5,'burst':10000001}}}",
                  "rateLimits.visitor.burst");
     expect_wrong("{'rateLimits':{'visitor':{'perMinute':5,'bursts':1}}}",
                  "rateLimits.visitor.bursts");
