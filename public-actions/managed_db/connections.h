@@ -143,6 +143,8 @@ void managed_db_on_connected(struct managed_db_connection *c);
 // --- query_recv.c ---
 // PQconsumeInput of 256 KiB at most; *ret_taken is set to how much it was. False: the end.
 bool managed_db_consume(PGconn *pg, size_t *ret_taken);
+// Whether the program was linked so that libpq finds our recv.
+bool managed_db_consume_is_bounded(void);
 
 // --- connections_control.c: the other ways to a backend; pool threads do it ---
 // Asks the server to break off the running statement; until that has gone through, the connection

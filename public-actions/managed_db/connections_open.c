@@ -15,7 +15,8 @@ enum {
     FULL_MS = 100,      // after "too many connections"
     PAUSE_MS = 100,     // after a cluster that was not there; doubles
     PAUSE_MAX_MS = 3000,
-    REFUSED_MS = 1000, // after a role could not log in
+    REFUSED_MS = 1000,  // after a role could not log in
+    NO_ACCESS_MS = 200, // after its access was not to be had
 };
 
 static uint64_t now(void)
@@ -94,6 +95,7 @@ static void on_access_done(struct job *job)
     } else {
         log_warn("no access to a plugin's database", "plugin=%s code=%s why=%s", r->plugin_id,
                  j->fault.code, LOG_STR(str_from(j->fault.log_text)));
+        r->down_until = now() + NO_ACCESS_MS;
         managed_db_fail_line(r, MANAGED_DB_UNAVAILABLE, "managed_db_unavailable",
                              j->fault.public_text);
     }
@@ -250,6 +252,11 @@ static PGconn *start_login(const struct managed_db_role *r)
     return PQconnectStartParams(keys, values, 1);
 }
 
+// Notices go nowhere: a statement may raise them without end.
+static void on_notice(void *arg, const PGresult *r)
+{
+}
+
 void managed_db_connection_open(struct managed_db_role *r)
 {
     struct managed_db_connection *c = calloc(1, sizeof *c);
@@ -265,6 +272,7 @@ void managed_db_connection_open(struct managed_db_role *r)
         on_refused(c, c->pg != NULL ? PQerrorMessage(c->pg) : "out of memory");
         return;
     }
+    PQsetNoticeReceiver(c->pg, on_notice, NULL);
     PQsetErrorVerbosity(c->pg, PQERRORS_VERBOSE); // with the SQL state
     loop_timer_start(&c->timer, OPEN_MS);
     loop_watch_start(&c->watch, PQsocket(c->pg), false, true);

@@ -41,7 +41,7 @@ static bool read_quoted(struct reader *r)
         buf_addc(&r->unquoted, peek(r));
         skip(r);
     }
-    managed_db_value_write(r->element, buf_str(&r->unquoted), r->to);
+    managed_db_value_write(r->element, r->unquoted.n != 0 ? buf_str(&r->unquoted) : STR(""), r->to);
     return true;
 }
 

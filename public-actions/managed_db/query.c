@@ -1,5 +1,6 @@
 // The life of a query: asked, in line, on a connection, answered; and the clock that ends it.
 #include "public-actions/managed_db/query_internal.h"
+#include <assert.h>
 #include <stdlib.h>
 #include "edge/base/clock.h"
 #include "public-actions/managed_db/connections.h"
@@ -163,6 +164,7 @@ void managed_db_query_cancel(struct managed_db_query *q)
 
 void managed_db_on_loop_start(struct loop *loop)
 {
+    assert(managed_db_consume_is_bounded());
     managed_db_room_start(loop);
 }
 

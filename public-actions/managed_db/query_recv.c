@@ -3,6 +3,7 @@
 // There is no setting for that; but libpq reads with recv, and the program's own recv comes before
 // the C library's. For other callers this one does what theirs did.
 #include "public-actions/managed_db/connections.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -38,4 +39,9 @@ bool managed_db_consume(PGconn *pg, size_t *ret_taken)
     piece.is_counted = false;
     *ret_taken = piece.taken;
     return is_alive;
+}
+
+bool managed_db_consume_is_bounded(void)
+{
+    return dlsym(RTLD_DEFAULT, "recv") == (void *)recv;
 }

@@ -373,15 +373,9 @@ static void on_readable(struct loop_watch *w)
 
 // --- the beginning ---
 
-// Notices go nowhere: a statement may raise them without end.
-static void on_notice(void *arg, const PGresult *r)
-{
-}
-
 void managed_db_on_connected(struct managed_db_connection *c)
 {
     struct managed_db_role *r = c->role;
-    PQsetNoticeReceiver(c->pg, on_notice, NULL);
     c->fd = fcntl(PQsocket(c->pg), F_DUPFD_CLOEXEC, 3);
     if (c->fd < 0 || PQsetnonblocking(c->pg, 1) != 0 || PQenterPipelineMode(c->pg) != 1) {
         managed_db_connection_close(c, false);
