@@ -27,7 +27,7 @@ function startAgain() {
 }
 
 async function deploy(name, title) {
-    const made = await server.api('POST', '/api/plugins/import', `---\nname: ${name}\ndisplayName: ${name}\ntier: tool\nversion: 1.0.0\n---\n//\n===public-config===\n`
+    const made = await server.api('POST', '/api/plugins/import', `---\nname: ${name}\ndisplayName: ${name}\ntier: tool\nversion: 1.0.0\n---\nmodule.exports = { handler: async () => ({}) };\n===public-config===\n`
         + `entry: index.html\n===public-config===\n===public-file:index.html===\n<title>${title}</title>\n===public-file:index.html===\n`
         + `===public-file:cold.txt===\ncold file\n===public-file:cold.txt===\n`);
     assert.ok(made.status < 300, made.text);
