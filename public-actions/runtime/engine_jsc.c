@@ -1,10 +1,9 @@
 // Contexts ("realms") and what is called in them. All realms share one virtual machine, so that the
 // prelude and the handler's code are compiled once however often they are run.
-#include "public-actions/runtime/engine.h"
+#include "public-actions/runtime/engine_jsc.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "public-actions/runtime/engine_jsc.h"
 
 // One JavaScript global object with the prelude in it.
 struct realm {

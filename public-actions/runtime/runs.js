@@ -187,7 +187,7 @@
       if (tooLong === 2)
         sendFailure(run, TOO_LARGE, new Error_('The answer is larger than 1 MiB of JSON.'));
       else if (tooLong === 1)
-        sendFailure(run, 0, new Error_('What the run sends to the widget is larger than 256 KiB of JSON.'));
+        sendFailure(run, 0, new Error_('What stands beside the answer (headers, widget data, _triggerToolCall) is larger than 256 KiB of JSON.'));
     } catch (error) {
       own.fail(run, error);
     }
