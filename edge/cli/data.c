@@ -1,9 +1,9 @@
 // An app's tables and their rows. Cells are visitors' text: escaped on terminals, and in CSV kept
 // from being read as formulas by spreadsheets (security-rules.md 28).
+#include "edge/cli/data.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include "edge/cli/api.h"
-#include "edge/cli/data.h"
 #include "edge/cli/show.h"
 #include "edge/cli/units.h"
 

@@ -84,10 +84,10 @@ static json_t *credentials_json(const struct managed_db_access *a)
     json_t *url = is_socket ? json_null()
                             : json_sprintf("postgresql://%s:%s@%s:%s/%s?sslmode=%s", a->role,
                                            a->password, host, port, a->database, mode);
-    json_t *o =
-        json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o}", "host", host, "port", atoi(port),
-                  "database", a->database, "username", a->role, "password", a->password,
-                  "schemaName", a->schema, "sslMode", mode, "connectionString", url);
+    json_t *o = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o}", "host", host, "port",
+                          (int)strtol(port, NULL, 10), "database", a->database, "username", a->role,
+                          "password", a->password, "schemaName", a->schema, "sslMode", mode,
+                          "connectionString", url);
     PQconninfoFree(words);
     return o;
 }

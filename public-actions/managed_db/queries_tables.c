@@ -69,7 +69,7 @@ enum fail managed_db_tables_column(struct managed_db_link *link, const char *oid
     ret->exists = PQntuples(r) == 1;
     if (ret->exists) {
         ret->type = (Oid)strtoul(PQgetvalue(r, 0, 0), NULL, 10);
-        ret->modifier = atoi(PQgetvalue(r, 0, 1));
+        ret->modifier = (int)strtol(PQgetvalue(r, 0, 1), NULL, 10);
         snprintf(ret->shown, sizeof ret->shown, "%s", PQgetvalue(r, 0, 2));
     }
     PQclear(r);
