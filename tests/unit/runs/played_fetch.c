@@ -5,7 +5,6 @@
 #include "edge/base/clock.h"
 
 struct played_request played[PLAYED_MAX];
-unsigned (*played_answer)(const struct played_request *r);
 
 struct fetch {
     struct loop_timer timer;
@@ -20,6 +19,14 @@ struct fetch {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned count, under_way, most;
 static struct fetch *waiting;
+static unsigned (*answer_of)(const struct played_request *r);
+
+void played_answer(unsigned (*fn)(const struct played_request *r))
+{
+    pthread_mutex_lock(&lock);
+    answer_of = fn;
+    pthread_mutex_unlock(&lock);
+}
 
 unsigned played_count(void)
 {
@@ -113,15 +120,16 @@ struct fetch *fetch_start(const struct fetch_request *r,
         most = under_way;
     *f = (struct fetch){.timer.run = on_timer,
                         .loop = loop_self(),
-                        .status = played_answer != NULL ? played_answer(p) : 200,
+                        .status = answer_of != NULL ? answer_of(p) : 200,
                         .on_done = on_done,
                         .arg = arg};
-    if (f->status == 0) {
+    bool waits = f->status == 0;
+    if (waits) {
         f->next = waiting;
         waiting = f;
     }
     pthread_mutex_unlock(&lock);
-    if (f->status != 0)
+    if (!waits)
         loop_timer_start(&f->timer, 1);
     return f;
 }

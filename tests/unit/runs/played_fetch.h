@@ -14,7 +14,7 @@ enum { PLAYED_MAX = 4096 };
 extern struct played_request played[PLAYED_MAX];
 
 // The answer to a request: a status, or 0 for "not yet": it is answered by played_release, or never.
-extern unsigned (*played_answer)(const struct played_request *r);
+void played_answer(unsigned (*answer)(const struct played_request *r));
 unsigned played_count(void);          // requests so far
 unsigned played_most(void);           // most under way at the same time
 void played_release(unsigned status); // answers all that wait

@@ -55,7 +55,7 @@ static int reset(void **state)
     setup_wait_for("select count(*) from event_deliveries where not is_dead", 0);
     setup_sql("truncate event_subscriptions, event_deliveries, run_events");
     played_clear();
-    played_answer = ok;
+    played_answer(ok);
     return 0;
 }
 
@@ -95,7 +95,7 @@ static unsigned third_time(const struct played_request *r)
 
 static void is_retried_with_the_same_id(void **state)
 {
-    played_answer = third_time;
+    played_answer(third_time);
     subscribe(&mine, "sub_a", "https://a.example/", "[\"*\"]");
     raise(&mine, "received");
     wait_played(3);
@@ -117,7 +117,7 @@ static unsigned refuse(const struct played_request *r)
 
 static void is_given_up(void **state)
 {
-    played_answer = refuse;
+    played_answer(refuse);
     subscribe(&mine, "sub_a", "https://gone.example/", "[\"*\"]");
     subscribe(&mine, "sub_b", "http://127.0.0.1/", "[\"*\"]");
     raise(&mine, "received");
@@ -139,7 +139,7 @@ static unsigned slow_ones(const struct played_request *r)
 
 static void a_slow_subscriber_holds_up_no_other(void **state)
 {
-    played_answer = slow_ones;
+    played_answer(slow_ones);
     subscribe(&mine, "sub_a", "https://slow.example/", "[\"*\"]");
     subscribe(&others, "sub_b", "https://quick.example/", "[\"*\"]");
     for (int i = 0; i != 300; ++i)
@@ -153,7 +153,7 @@ static void a_slow_subscriber_holds_up_no_other(void **state)
         slow += strstr(played[i].url, "slow") != NULL;
     assert_int_equal(slow, 4);
     assert_true(played_most() <= 16);
-    played_answer = ok;
+    played_answer(ok);
     played_release(200);
     setup_wait_for("select count(*) from event_deliveries", 0);
 }
@@ -198,7 +198,7 @@ static void what_a_dead_node_had_claimed_is_told_again(void **state)
 static void with_its_subscription_gone_nothing_is_told(void **state)
 {
     struct fault fault = {0};
-    played_answer = slow_ones;
+    played_answer(slow_ones);
     subscribe(&mine, "sub_a", "https://slow.example/", "[\"*\"]");
     for (int i = 0; i != 10; ++i)
         raise(&mine, "received");
@@ -218,7 +218,7 @@ static void with_its_subscription_gone_nothing_is_told(void **state)
 static void a_database_that_goes_and_comes_loses_none(void **state)
 {
     subscribe(&mine, "sub_a", "https://slow.example/", "[\"*\"]");
-    played_answer = slow_ones;
+    played_answer(slow_ones);
     for (int i = 0; i != 3; ++i)
         raise(&mine, "received");
     wait_played(3);
@@ -229,7 +229,7 @@ static void a_database_that_goes_and_comes_loses_none(void **state)
     struct fault fault;
     while (db_script(setup_db, &fault, "select 1") != FAIL_NONE)
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-    played_answer = ok;
+    played_answer(ok);
     setup_sql("update event_deliveries set next_at = now()"); // the leases' end
     setup_wait_for("select count(*) from event_deliveries", 0);
     assert_in_range(played_count(), 3, 6);
