@@ -16,7 +16,7 @@ struct reply_headers {
 
 // Bodies go out of here: libh2o asks for more when the last piece is written. HTTP/1 over TLS gets
 // slices, since libh2o encrypts all that one h2o_send hands over before it writes the first byte
-// (libh2o.md §2.12). HTTP/1 in clear text gets large bodies straight from their file (sendfile.c).
+// (libh2o.md §2.12). HTTP/1 in clear text gets large bodies straight from their file (reply_file.c).
 struct reply_body {
     h2o_generator_t super;
     const str *pieces;
@@ -47,8 +47,8 @@ static inline h2o_iovec_t iovec(str s)
 }
 // Before the head is written, and when it is: the one piece, from its file. The second ends the
 // answer and is the caller's last use of the request.
-void sendfile_begin(struct http_request *own);
-void sendfile_rest(struct http_request *own);
+void reply_file_begin(struct http_request *own);
+void reply_file_rest(struct http_request *own);
 // Begins every answer. Once the server is to end, an HTTP/1 client is told that it is its
 // connection's last (RFC 9112 §9.6).
 static inline void start_response(h2o_req_t *req, h2o_generator_t *generator)

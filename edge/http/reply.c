@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
 #include "edge/base/log.h"
-#include "edge/http/head.h"
+#include "edge/http/reply_head.h"
 
 enum { TLS_SLICE = 64 * 1024 };
 
@@ -219,7 +219,7 @@ static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
     struct reply_body *b = (struct reply_body *)generator;
     h2o_iovec_t bufs[PIECES_AT_ONCE];
     if (b->file.fd != -1) {
-        sendfile_rest(H2O_STRUCT_FROM_MEMBER(struct http_request, body, b));
+        reply_file_rest(H2O_STRUCT_FROM_MEMBER(struct http_request, body, b));
         return;
     }
     size_t n = gather(b, b->sliced ? TLS_SLICE : SIZE_MAX, bufs);
@@ -231,9 +231,9 @@ static void send_with_head(struct http_request *own, const struct reply_headers 
 {
     struct reply_body *b = &own->body;
     h2o_iovec_t bufs[1 + PIECES_AT_ONCE];
-    bufs[0] = head_make(own, h, b->count != 0 ? b->pieces[0] : (str){0}, &b->offset);
+    bufs[0] = reply_head_make(own, h, b->count != 0 ? b->pieces[0] : (str){0}, &b->offset);
     if (b->file.fd != -1)
-        sendfile_begin(own);
+        reply_file_begin(own);
     size_t room = b->file.fd != -1 ? 0 : b->sliced ? TLS_SLICE - b->offset : SIZE_MAX;
     size_t n = 1 + gather(b, room, bufs + 1);
     h2o_send(h2o_of(&own->super), bufs, n, state_of(b));
@@ -275,7 +275,7 @@ static void send_all(struct http_request *own, int status, const struct reply_he
     if (!is_h1)
         add_block(req, r, h);
     start_response(req, &own->body.super);
-    if (head_is_ours(req))
+    if (reply_head_is_ours(req))
         send_with_head(own, h);
     else
         on_proceed(&own->body.super, req);

@@ -21,7 +21,7 @@ static void set_cork(const h2o_req_t *req, int on)
     setsockopt(h2o_socket_get_fd(socket_of(req)), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }
 
-void sendfile_begin(struct http_request *own)
+void reply_file_begin(struct http_request *own)
 {
     set_cork(h2o_of(&own->super), 1);
 }
@@ -30,7 +30,7 @@ static void on_writable(h2o_socket_t *sock, const char *err)
 {
     struct http_request *own = sock->data;
     sock->data = own->body.socket_data;
-    sendfile_rest(own);
+    reply_file_rest(own);
 }
 
 static void wait_for_room(struct http_request *own, h2o_socket_t *sock)
@@ -40,7 +40,7 @@ static void wait_for_room(struct http_request *own, h2o_socket_t *sock)
     h2o_socket_notify_write(sock, on_writable);
 }
 
-void sendfile_rest(struct http_request *own)
+void reply_file_rest(struct http_request *own)
 {
     struct reply_body *b = &own->body;
     h2o_req_t *req = h2o_of(&own->super);

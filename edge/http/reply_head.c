@@ -5,7 +5,7 @@
 // libh2o's last stage writes a head before the first bytes unless it has been written already, and
 // keeps that in the word behind its public half: that word is set here. As the guard, this knows
 // libh2o 2.2.5 only; the guard's self-test refuses any other.
-#include "edge/http/head.h"
+#include "edge/http/reply_head.h"
 #include <assert.h>
 
 enum { FIXED_ROOM = 256, SMALL_BODY = 2048, RECORD = 16384 };
@@ -15,7 +15,7 @@ struct final_ostream {
     int has_sent_head;
 };
 
-bool head_is_ours(const h2o_req_t *req)
+bool reply_head_is_ours(const h2o_req_t *req)
 {
     return req->version < 0x200 && req->_ostr_top->next == NULL;
 }
@@ -84,8 +84,8 @@ static size_t bytes_beside(const struct http_request *own, size_t head, size_t b
     return body < room ? body : room;
 }
 
-h2o_iovec_t head_make(struct http_request *own, const struct reply_headers *h, str body,
-                      size_t *ret_taken)
+h2o_iovec_t reply_head_make(struct http_request *own, const struct reply_headers *h, str body,
+                            size_t *ret_taken)
 {
     h2o_req_t *req = h2o_of(&own->super);
     size_t room = room_for(req, h);
