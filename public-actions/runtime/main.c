@@ -1,6 +1,7 @@
 // stoa-handler: the handler of one instance, for as long as the server keeps the socket open.
 // Started by the supervisor with the server's socket as fd 3, the engine's environment and nothing
 // else; a person who starts it by hand sees it exit at once.
+#include <malloc.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ int main(void)
 {
     if (!engine_start(worker_send))
         return CAGE_EXIT_NO_CAGE;
+    malloc_trim(0); // what only the warm-up needed
     worker_watch_death();
     unsigned layers = cage_enter(&(struct cage_profile){
         .memory = memory, .calls = calls, .call_count = sizeof calls / sizeof *calls});
