@@ -5,6 +5,7 @@ import { execFile, spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 import http from 'node:http';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { startNamed } from '../harness/names.mjs';
 import { pie } from '../harness/pie.mjs';
 import { request, slowness, startServer, temporaryDirectory, until } from '../harness/server.mjs';
 
@@ -180,6 +181,30 @@ describe('rows that are there', () => {
         addEvent(server, app, 'real', {});
         await until(() => stream.events.length === 1, 'the real one');
         stream.close();
+    });
+
+    test('over HTTP/2 and TLS too, and whoever leaves is seen', async () => {
+        const secure = await startNamed();
+        try {
+            const made = (await secure.manage('POST', '/api/plugins/import', pie('h2', PAGE))).json;
+            const open = async () => / 1$/.test(/^stoa_event_streams .*/m.exec((await request(`${secure.admin}/metrics`)).text)[0]);
+            for (const version of ['--http2', '--http1.1']) {
+                const curl = spawn('curl', ['-sNkv', version, '--resolve', `console.test:${secure.tlsPort}:127.0.0.1`, '-H', `Authorization: Bearer ${secure.token}`,
+                    `https://console.test:${secure.tlsPort}/api/public-apps/instances/${made.instance.id}/events/stream`]);
+                const said = { out: '', err: '' };
+                curl.stdout.setEncoding('utf8').on('data', (part) => { said.out += part; });
+                curl.stderr.setEncoding('utf8').on('data', (part) => { said.err += part; });
+                await until(() => said.out.includes('retry:'), 'the head');
+                assert.match(said.err, version === '--http2' ? /< HTTP\/2 200/ : /< HTTP\/1.1 200/);
+                for (let n = 0; n < 3; ++n) addEvent(secure, made, 'received', { n, filler: 'x'.repeat(100000) });
+                await until(() => said.out.match(/"received"/g)?.length === 3, 'the events');
+                assert.ok(await open());
+                curl.kill('SIGKILL');
+                await until(async () => !(await open()), 'it to be seen');
+            }
+        } finally {
+            await secure.stop();
+        }
     });
 
     test('another project finds none of it', async () => {
