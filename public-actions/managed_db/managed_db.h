@@ -37,7 +37,8 @@ struct managed_db_access {
     char project_id[CATALOG_ID_ROOM], plugin_id[CATALOG_ID_ROOM];
     char database[64], role[64], schema[64], password[64];
 };
-// Finds it, or makes database, role and schema on first need; a name is never re-used. FAIL_BUSY
+// Finds it, or makes database, role and schema on first need, with the tables of what is deployed; a
+// name is never re-used. In no transaction. FAIL_BUSY
 // "managed_db_unavailable" while the cluster is down or full.
 enum fail managed_db_access(struct db *db, const char *project_id, const char *plugin_id,
                             struct managed_db_access *ret, struct fault *fault) MUST_CHECK;

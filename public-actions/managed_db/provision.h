@@ -79,6 +79,13 @@ enum fail managed_db_query_leave(struct db *db, const char *project_id, bool *re
 enum fail managed_db_query_system(struct db *db, char *ret, size_t room,
                                   struct fault *fault) MUST_CHECK;
 
+// --- access.c ---
+
+// As managed_db_access, without tables; *ret_made: it was not there before.
+enum fail managed_db_access_bare(struct db *db, const char *project_id, const char *plugin_id,
+                                 struct managed_db_access *ret, bool *ret_made,
+                                 struct fault *fault) MUST_CHECK;
+
 // --- role.c ---
 
 // A new random password, and what PostgreSQL is told of it (RFC 5802: SCRAM-SHA-256 verifier), so

@@ -196,7 +196,8 @@ void managed_db_sync(struct db *db, const char *project_id, const char *plugin_i
         problems_add(warnings, 0, 0, "database", "The tables were not made: deploy again.");
         return;
     }
-    enum fail fail = managed_db_access(db, project_id, plugin_id, &access, &s.fault);
+    bool is_made;
+    enum fail fail = managed_db_access_bare(db, project_id, plugin_id, &access, &is_made, &s.fault);
     if (fail == FAIL_NONE)
         fail = managed_db_session_open(db, &access, &s.link, &s.fault);
     s.schema = access.schema;
