@@ -1,5 +1,5 @@
 // How many runs of a trivial handler go through plugin_start on one loop, and how long each takes:
-// bench_plugin [in flight] [seconds]. No test; for people.
+// bench_plugin [in flight] [seconds]; or what N warm handlers hold: bench_plugin warm N. For people.
 #include "edge/loop/h2o.h"
 #include "tests/unit/plugin/forked.h"
 #include "tests/unit/plugin/played.h"
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include "edge/base/clock.h"
+#include "public-actions/plugin/internal.h"
 
 enum { FLIGHT_MAX = 1024, SAMPLES = 1 << 20 };
 static struct plugin_run runs[FLIGHT_MAX];
@@ -62,6 +63,46 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static uint64_t pss_kib(pid_t pid)
+{
+    char path[64], line[256];
+    unsigned long long kib = 0;
+    snprintf(path, sizeof path, "/proc/%ld/smaps_rollup", (long)pid);
+    FILE *f = fopen(path, "r");
+    while (f != NULL && fgets(line, sizeof line, f) != NULL)
+        if (sscanf(line, "Pss: %llu", &kib) == 1)
+            break;
+    if (f != NULL)
+        fclose(f);
+    return kib;
+}
+
+static void say_memory(const char *when, unsigned n)
+{
+    uint64_t kib = 0;
+    for (unsigned i = 0; i != forked_started && i != FORKED_KEPT; ++i)
+        kib += pss_kib(forked_pids[i]);
+    printf("%u handlers %s: %.0f MiB PSS with spares, %.0f MiB as the pool counts\n", n, when,
+           (double)kib / 1024, (double)plugin_worker_bytes() / 1048576);
+}
+
+static void warm(unsigned n)
+{
+    for (unsigned i = 0; i != n; ++i) {
+        char id[24];
+        snprintf(id, sizeof id, "ins_%u", i);
+        struct handler *h = desk_handler(id, id, "dep",
+                                         "module.exports = { handler: async (i) => ({ ok: "
+                                         "[...'abcdef'].map((c) => c + i) }) };");
+        for (int k = 0; k != 50; ++k)
+            free(run_one(h, "{\"export\":\"handler\",\"input\":{},\"context\":{\"kind\":"
+                            "\"public\",\"publicApp\":{}}}"));
+    }
+    say_memory("just warmed", n);
+    nanosleep(&(struct timespec){.tv_sec = 5}, NULL);
+    say_memory("idle", n);
+}
+
 int main(int argc, char **argv)
 {
     unsigned flight = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1;
@@ -75,6 +116,10 @@ int main(int argc, char **argv)
     samples = calloc(SAMPLES, sizeof *samples);
     forked_init();
     desk_start(1, &options);
+    if (argc > 2 && strcmp(argv[1], "warm") == 0) {
+        warm(seconds);
+        return 0;
+    }
     handler = desk_handler("ins", "plg", "dep",
                            "module.exports = { handler: async () => ({ ok: true }) };");
     flight = flight < FLIGHT_MAX ? flight : FLIGHT_MAX;

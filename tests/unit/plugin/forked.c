@@ -7,6 +7,7 @@
 #include <time.h>
 
 _Atomic unsigned forked_started, forked_ended;
+pid_t forked_pids[FORKED_KEPT];
 
 static enum fail start(struct cage_worker *ret, struct fault *fault)
 {
@@ -17,6 +18,8 @@ static enum fail start(struct cage_worker *ret, struct fault *fault)
     enum fail fail = cage_spawn(CAGE_HANDLER, &program, &pid, &fd, fault != NULL ? fault : &own);
     if (fail != FAIL_NONE)
         return fail;
+    if (forked_started < FORKED_KEPT)
+        forked_pids[forked_started] = pid;
     ++forked_started;
     *ret = (struct cage_worker){.number = (uint32_t)pid, .pid = pid, .fd = fd};
     return FAIL_NONE;

@@ -210,7 +210,9 @@ static void on_call(struct worker *w, uint32_t run, char *body)
     } else if (DOES("never read")) {
         flood(w, run, "[\"huge\"]", 8);
         spin(w);
-    } else if (DOES("slow"))
+    } else if (DOES("huge"))
+        ask(w, run, "[\"huge\"]", 1);
+    else if (DOES("slow"))
         write_slowly(w, run);
     else if (DOES("result then spin")) {
         result(w, run, fine, "1");
@@ -294,6 +296,8 @@ static void on_reply(struct worker *w, const struct worker_frame_head *head, con
         if (--w->waiting[i].left != 0) {
             bridge(w, head->ref, "[\"later\"]");
             w->waiting[i].call = w->calls;
+        } else if (head->size > WORKER_RESULT_MAX) {
+            result(w, head->ref, "{}", "\"huge\"");
         } else {
             result(w, head->ref, (head->flags & WORKER_FAILED) != 0 ? "{\"failed\":1}" : "{}",
                    body);

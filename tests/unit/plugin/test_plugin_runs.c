@@ -77,6 +77,7 @@ static void bridges(void **state)
     expect(h, "[\"echo\"]", PLUGIN_RETURNED, "[1,\"two\",{\"three\":[]}]");
     expect(h, "[\"bare echo\"]", PLUGIN_RETURNED, "[]");
     expect(h, "[\"later\"]", PLUGIN_RETURNED, "\"later\"");
+    expect(h, "[\"huge\"]", PLUGIN_RETURNED, "\"huge\""); // 16 MiB, in many writes
     struct played_run *r = run_one(h, "[\"fail\"]");
     assert_string_equal(r->data, "{\"message\":\"It \\\"failed\\\".\",\"code\":\"why\"}");
     assert_string_equal(r->meta, "{\"failed\":1}");
