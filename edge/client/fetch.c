@@ -14,7 +14,9 @@
 #include "edge/base/log.h"
 #include "edge/client/fetch_internal.h"
 
-enum { IDLE_MS = 30000, POLL_MAX_MS = 10000, KEPT_PER_PROJECT = 4, IDLE_PROJECTS_MAX = 64 };
+// A pool is for a handler that asks one server several times, or is called all the time: many servers
+// close after 5 s themselves.
+enum { IDLE_MS = 2000, POLL_MAX_MS = 10000, KEPT_PER_PROJECT = 4, IDLE_PROJECTS_MAX = 64 };
 
 // In a ring, in the order of turns. Gone when it has been idle for a while.
 struct fetch_project {
@@ -356,14 +358,17 @@ static void end_late(uint64_t now)
     }
 }
 
-// How long nothing will be late.
+// How long nothing will be late, and no pool idle for too long.
 static int quiet_ms(void)
 {
     uint64_t now = clock_monotonic_ms(), due = now + POLL_MAX_MS;
-    for (const struct fetch_project *p = projects; p != NULL; p = p->next)
+    for (const struct fetch_project *p = projects; p != NULL; p = p->next) {
+        if (is_idle(p) && p->idle_since_ms + IDLE_MS < due)
+            due = p->idle_since_ms + IDLE_MS;
         for (const struct fetch *f = p->first; f != NULL; f = f->next)
             if (f->started_ms + f->order->timeout_ms < due)
                 due = f->started_ms + f->order->timeout_ms;
+    }
     for (const struct fetch_transfer *t = transfers; t != NULL; t = t->next)
         if (t->fetch != NULL && due_at(t) < due)
             due = due_at(t);

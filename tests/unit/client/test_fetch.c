@@ -615,6 +615,10 @@ static void many_projects_leave_few_connections(void **state)
         connection_of(str_of(name, (size_t)n));
     }
     assert_in_range(open_descriptors(), before, before + 2 * 66); // both ends are ours
+    for (uint64_t until = clock_monotonic_ms() + 20000;
+         open_descriptors() > before && clock_monotonic_ms() < until;)
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    assert_in_range(open_descriptors(), 1, before); // and none when nobody asks any more
 }
 
 // --- time and turns ---
