@@ -98,6 +98,15 @@ static void leaves_nothing_in_the_session(void **state)
     }
 }
 
+static void a_failed_statement_costs_no_connection(void **state)
+{
+    char before[256];
+    snprintf(before, sizeof before, "%s", pid_of_connection());
+    ask("a", "p", "[\"select 1/0\"]");
+    assert_true(ask_is_error);
+    assert_string_equal(before, pid_of_connection());
+}
+
 static void leaves_no_transaction_open(void **state)
 {
     static const char *const tricks[] = {"commit",
@@ -242,13 +251,16 @@ static void notices_go_nowhere(void **state)
 
 static void other_encodings_and_styles_do_no_harm(void **state)
 {
-    ask("a", "p",
-        "[\"select set_config('client_encoding','LATIN1',false), U&'\\\\00e9' e, "
-        "'\\\"\\u00e9\\\"'::json j\"]");
+    const char *json;
+    json = ask("a", "p",
+               "[\"select set_config('client_encoding','LATIN1',false), U&'\\\\00e9' e, "
+               "'\\\"\\u00e9\\\"'::json j\"]");
     assert_false(ask_is_error);
-    ask("a", "p",
-        "[\"select set_config('client_encoding','LATIN1',false), 1 as \\\"\\u00e9\\\"\"]");
+    assert_true(str_is_utf8(str_from(json)));
+    json = ask("a", "p",
+               "[\"select set_config('client_encoding','LATIN1',false), 1 as \\\"\\u00e9\\\"\"]");
     assert_false(ask_is_error);
+    assert_true(str_is_utf8(str_from(json)));
     assert_has(ask("a", "p",
                    "[\"select set_config('TimeZone','Asia/Kolkata',false), "
                    "timestamptz '2026-01-01 00:00Z' t\"]"),
@@ -373,6 +385,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(leaves_nothing_in_the_session),
+        cmocka_unit_test(a_failed_statement_costs_no_connection),
         cmocka_unit_test(leaves_no_transaction_open),
         cmocka_unit_test(the_next_in_line_finds_it_clean_too),
         cmocka_unit_test(refuses_what_talks_past_the_next_query),
