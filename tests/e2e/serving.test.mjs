@@ -15,7 +15,7 @@ const page = (title) => `<!doctype html><title>${title}</title><p>${LONG}</p>`;
 function pie(name, files, { entry = 'index.html', routes, version = '1.0.0' } = {}) {
     const config = [`entry: ${entry}`, ...(routes ? ['routes:', ...routes.flatMap(([p, spa]) => [`  - path: ${p}`, `    spa: ${spa}`])] : [])].join('\n');
     const sections = Object.entries(files).map(([p, text]) => `===public-file:${p}===\n${text}\n===public-file:${p}===\n`);
-    return `---\nname: ${name}\ndisplayName: ${name}\ntier: tool\nversion: ${version}\n---\nmodule.exports = {};\n===public-config===\n${config}\n===public-config===\n${sections.join('')}`;
+    return `---\nname: ${name}\ndisplayName: ${name}\ntier: tool\nversion: ${version}\n---\nmodule.exports.handler = async () => ({});\n===public-config===\n${config}\n===public-config===\n${sections.join('')}`;
 }
 
 const server = await startServer({ settings: { shared_origin: 'accepted' }, expectErrors: [/could not be loaded/, /a request failed/] });
