@@ -180,6 +180,19 @@ void features_init(const struct settings *s)
     router_add(&documents);
 }
 
+// Plugins' data in the PostgreSQL of the state only with the operator's word.
+enum fail features_check(const struct settings *s, struct fault *fault)
+{
+    struct db *db = NULL;
+    if (s->has_private_plugins || s->plugin_database_shared || s->plugin_database[0] == '\0')
+        return FAIL_NONE;
+    enum fail fail = db_open(s->database, &db, fault);
+    if (fail == FAIL_NONE)
+        fail = managed_db_start_check(db, fault);
+    db_close(db);
+    return fail == FAIL_REFUSED ? fail : FAIL_NONE;
+}
+
 // --- life ---
 
 static void on_bundles_notice(str payload)

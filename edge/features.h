@@ -10,6 +10,9 @@
 const struct migration *features_migrations(size_t *ret_count);
 // Before loops and pool; the settings are kept.
 void features_init(const struct settings *s);
+// Behind features_init: FAIL_REFUSED with a sentence when they cannot work with what they were given;
+// what cannot be judged now is let through.
+enum fail features_check(const struct settings *s, struct fault *fault) MUST_CHECK;
 // After the pool has started: their own threads, their scheduled tasks.
 void features_start(void);
 // When the last request is answered: what they still hold is written.

@@ -335,6 +335,8 @@ int server_main(void)
     if (start_state(&fault) != FAIL_NONE)
         return give_up(&fault);
     start_services();
+    if (features_check(&settings, &fault) != FAIL_NONE)
+        return give_up(&fault);
     unsigned threads[LANES] = {[LANE_API] = (unsigned)settings.api_threads,
                                [LANE_INGEST] = (unsigned)settings.ingest_threads,
                                [LANE_LOAD] = (unsigned)settings.load_threads};

@@ -6,7 +6,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { pie } from '../harness/pie.mjs';
-import { request, slowness, startServer, until } from '../harness/server.mjs';
+import { freshDatabase } from '../harness/postgres.mjs';
+import { request, slowness, startServer, temporaryRoot, until } from '../harness/server.mjs';
 
 let server, otherToken;
 const roles = {}; // name -> credentials
@@ -356,4 +357,15 @@ test('with the cluster frozen or dead, pages and deploys go on, and data is ther
     assert.equal(sql(roles.first, "select count(*) from notes where title = 'kept'"), '1');
     assert.equal((await server.api('POST', '/api/plugins/late/database')).status, 200); // its tables come with its first need
     assert.equal((await databaseOf('late').stats()).json.stats.tableCount, 1);
+});
+
+test('the state\'s own PostgreSQL is refused for plugins\' data, unless accepted', async () => {
+    const { url } = await freshDatabase(temporaryRoot());
+    await assert.rejects(startServer({ database: url, settings: { plugin_database: url } }), /plugin_database_shared/);
+    const accepted = await startServer(); // the harness accepts it
+    const made = await accepted.api('POST', '/api/plugins/import', app('shared'));
+    assert.deepEqual(made.json.warnings.filter((w) => /Table|tables/.test(w)), [], made.text);
+    const { credentials } = (await accepted.api('GET', '/api/plugins/shared/database/credentials')).json;
+    assert.match(credentials.schemaName, /^plugin_/);
+    await accepted.stop();
 });
