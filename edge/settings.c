@@ -58,6 +58,7 @@ const struct setting settings_table[] = {
     TEXT(plugin_user, "stoa-plugins", 0, "System user that private PostgreSQL with plugins' data runs as when started as root"),
     TEXT(server_user, "stoa", 0, "System user the server runs as when started as root"),
     TEXT(cage_user, "stoa-cage", 0, "System user that parsers of strangers' files run as when started as root"),
+    TEXT(handler_user, "stoa-handler", 0, "System user that apps' handlers run as when started as root"),
     COUNT(threads, "0", 0, 256, 0, "Event loops; 0 is one per core"),
     COUNT(api_threads, "4", 1, 16, 0, "Threads for management requests, each with a database connection"),
     COUNT(ingest_threads, "2", 1, 8, 0, "Threads for deploys and compression, each with a database connection"),

@@ -41,6 +41,7 @@ struct settings {
     char *state_user;      // whom the private cluster runs as when started as root
     char *server_user;     // and the server
     char *cage_user;       // and what parses strangers' bytes
+    char *handler_user;    // and what runs apps' handlers
     // plugins' data
     char *plugin_database;           // as `database`
     char *plugin_database_provision; // the same server, as a role that makes databases and roles

@@ -119,31 +119,42 @@ static void check_user(struct settings_load *l, const char *name, const char *us
                           LOG_STR(str_from(user)));
 }
 
+// Two names may stand for one user.
+static bool is_same_user(const char *a, const char *b)
+{
+    const struct passwd *p = getpwnam(a);
+    if (p == NULL)
+        return false;
+    uid_t uid = p->pw_uid;
+    p = getpwnam(b);
+    return p != NULL && p->pw_uid == uid;
+}
+
 static void check_users(struct settings_load *l)
 {
     const struct settings *s = l->s;
     if (geteuid() != 0) // everything runs as whoever started it
         return;
-    check_user(l, "server_user", s->server_user);
-    check_user(l, "cage_user", s->cage_user);
-    if (s->database[0] == '\0')
-        check_user(l, "state_user", s->state_user);
-    if (s->plugin_database[0] == '\0')
-        check_user(l, "plugin_user", s->plugin_user);
-    if (strcmp(s->cage_user, s->server_user) == 0)
-        settings_complain(l, "cage_user",
-                          "It is server_user too: what parses strangers' files would have the "
-                          "server's rights.");
-    if (s->database[0] == '\0' &&
-        (strcmp(s->state_user, s->server_user) == 0 || strcmp(s->state_user, s->cage_user) == 0))
-        settings_complain(l, "state_user",
-                          "It is server_user or cage_user too; each needs its "
-                          "own.");
-    if (s->plugin_database[0] == '\0' &&
-        (strcmp(s->plugin_user, s->server_user) == 0 || strcmp(s->plugin_user, s->cage_user) == 0 ||
-         strcmp(s->plugin_user, s->state_user) == 0))
-        settings_complain(l, "plugin_user",
-                          "It is server_user, cage_user or state_user too; each needs its own.");
+    // what has the most to lose comes first: the later one of two that are the same is wrong
+    const struct {
+        const char *name, *user;
+        bool is_used;
+    } users[] = {{"server_user", s->server_user, true},
+                 {"state_user", s->state_user, s->database[0] == '\0'},
+                 {"plugin_user", s->plugin_user, s->plugin_database[0] == '\0'},
+                 {"cage_user", s->cage_user, true},
+                 {"handler_user", s->handler_user, true}};
+    for (size_t i = 0; i != sizeof users / sizeof users[0]; ++i) {
+        if (!users[i].is_used)
+            continue;
+        check_user(l, users[i].name, users[i].user);
+        for (size_t other = 0; other != i; ++other)
+            if (users[other].is_used && is_same_user(users[i].user, users[other].user))
+                settings_complain(l, users[i].name,
+                                  "It is %s too; each needs its own, or one could act as the "
+                                  "other.",
+                                  users[other].name);
+    }
 }
 
 // As root, the other users must be able to pass through every directory above.

@@ -38,11 +38,6 @@ struct backoff {
     uint64_t started, due; // monotonic ms; due 0: it runs, or shall not
 };
 
-struct user {
-    uid_t uid;
-    gid_t gid;
-};
-
 // A private PostgreSQL. One that has answered once is only ever started again; until then it is
 // on its way.
 struct cluster {
@@ -58,7 +53,7 @@ struct supervisor {
     int argc; // the flags, for a reload
     char **argv;
     int lock, signals;
-    struct user server_user, state_user, plugin_user, cage_user; // 0: ours
+    struct user server_user, state_user, plugin_user, caged_users[CAGE_KINDS]; // 0: ours
     struct listener_fd listeners[LISTENERS_MAX];
     size_t listener_count;
 
@@ -660,13 +655,14 @@ static enum fail prepare(struct supervisor *sv, struct fault *fault)
     sv->server_user = find_user(s->server_user);
     sv->state_user = find_user(s->state_user);
     sv->plugin_user = find_user(s->plugin_user);
-    sv->cage_user = find_user(s->cage_user);
+    sv->caged_users[CAGE_INSPECT] = find_user(s->cage_user);
+    sv->caged_users[CAGE_HANDLER] = find_user(s->handler_user);
     enum fail fail =
         data_directory_open(s, sv->server_user.uid, sv->server_user.gid, &sv->lock, fault);
     if (fail != FAIL_NONE)
         return fail;
     ready_remove(s); // of a run that was killed
-    workers_init(&sv->workers, sv->cage_user.uid, sv->cage_user.gid);
+    workers_init(&sv->workers, sv->caged_users);
     log_info("starting", "version=%s data=%s cage=\"%s\"", STOA_VERSION, s->data, cage_layers());
     fail = open_listeners(sv, fault);
     if (fail == FAIL_NONE)

@@ -18,18 +18,20 @@ static void find_program(char *to, size_t room, const char *own, const char *nam
     to[0] = '\0';
 }
 
-void workers_init(struct workers *w, uid_t uid, gid_t gid)
+void workers_init(struct workers *w, const struct user users[CAGE_KINDS])
 {
     char own[900];
     ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
-    *w = (struct workers){._uid = uid, ._gid = gid};
+    *w = (struct workers){0};
     own[n > 0 ? n : 0] = '\0';
     char *slash = strrchr(own, '/');
     if (slash != NULL)
         *slash = '\0';
-    for (int kind = 0; kind != CAGE_KINDS; ++kind)
+    for (int kind = 0; kind != CAGE_KINDS; ++kind) {
+        w->_users[kind] = users[kind];
         find_program(w->_paths[kind], sizeof w->_paths[kind], own,
                      cage_kind_name((enum cage_kind)kind));
+    }
 }
 
 static struct worker *find(struct workers *w, pid_t pid)
@@ -44,7 +46,8 @@ static struct worker *find(struct workers *w, pid_t pid)
 static int start(struct workers *w, enum cage_kind kind, struct worker **ret, int *ret_fd)
 {
     struct worker *worker = find(w, 0);
-    struct cage_program program = {.path = w->_paths[kind], .uid = w->_uid, .gid = w->_gid};
+    struct cage_program program = {
+        .path = w->_paths[kind], .uid = w->_users[kind].uid, .gid = w->_users[kind].gid};
     struct fault fault;
     if (program.path[0] == '\0')
         return ENOENT;

@@ -8,20 +8,25 @@
 // More are refused: no server needs them, a hostile one would.
 enum { WORKERS_MAX = 512 };
 
+struct user {
+    uid_t uid; // 0: ours
+    gid_t gid;
+};
+
 struct workers {
     struct worker {
         pid_t pid; // 0: free
         uint32_t number;
     } _list[WORKERS_MAX];
     uint32_t _last_number;
-    uid_t _uid;
-    gid_t _gid;
+    struct user _users[CAGE_KINDS];
     char _paths[CAGE_KINDS][1024]; // "": not installed
 };
 
-// Finds the caged programs: beside this one, or in ../lib/stoa of it. They run as the given user
-// when we are root.
-void workers_init(struct workers *w, uid_t uid, gid_t gid);
+// Finds the caged programs: beside this one, or in ../lib/stoa of it. When we are root each kind
+// runs as its own of `users`: a parser that was taken over cannot signal, trace or read a handler's
+// worker, nor the other way round.
+void workers_init(struct workers *w, const struct user users[CAGE_KINDS]);
 // Starts one and answers on `control` (CONTROL_STARTED, with the socket or an errno). FAIL_INTERNAL
 // or FAIL_BUSY when the answer could not be sent: the server is then of no use any more.
 enum fail workers_start(struct workers *w, int control,

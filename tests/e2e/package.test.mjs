@@ -83,7 +83,7 @@ const mayInstall = process.env.STOA_FULL === '1' && process.getuid() === 0 && sp
 test('it installs, serves from /usr/bin, and is removed', { skip: mayInstall ? false : 'only with --full, as root, where stoa is not installed' }, async () => {
     run('dpkg', ['-i', deb]);
     try {
-        for (const user of ['stoa', 'stoa-state', 'stoa-plugins', 'stoa-cage']) run('getent', ['passwd', user]);
+        for (const user of ['stoa', 'stoa-state', 'stoa-plugins', 'stoa-cage', 'stoa-handler']) run('getent', ['passwd', user]);
         const server = await startServer({ program: '/usr/bin/stoa', privatePostgres: true });
         assert.equal((await request(`${server.admin}/readyz`)).status, 200);
         await server.stop();

@@ -1,4 +1,4 @@
-// The rules of docs/security.md that a visitor can attack with a browser or a socket: 13 to 17, 21, 22 and 28.
+// The rules of docs/security.md that can be attacked with a browser, a socket or another process: 1, 13 to 17, 21, 22 and 28.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -7,7 +7,8 @@ import { after, before, test } from 'node:test';
 import { openBrowser } from '../harness/browser.mjs';
 import { raw } from '../harness/names.mjs';
 import { archive, pie } from '../harness/pie.mjs';
-import { plainEnvironment, request, startServer, temporaryDirectory, until } from '../harness/server.mjs';
+import { processTree } from '../harness/processes.mjs';
+import { buildFolder, plainEnvironment, request, startServer, temporaryDirectory, until } from '../harness/server.mjs';
 
 let server; // every app at {instance}.apps.localhost, which Chromium trusts with workers over plain HTTP
 let paths; // apps at /apps/…
@@ -33,6 +34,74 @@ const hostOf = (made) => new URL(made.publicAppUrl).host;
 const head = (target, lines, method = 'GET') => [`${method} ${target} HTTP/1.1`, ...lines, 'Connection: close', '', ''].join('\r\n');
 const at = (host, where, lines = [], method = 'GET') => raw(portOf(server.apps), head(where, [`Host: ${host}`, ...lines], method));
 const field = (answer, name) => new RegExp(`^${name}: (.*)$`, 'im').exec(answer.head)?.[1].trim();
+
+// --- 1: what each process may ---
+
+const CAGED = !/asan|tsan/.test(buildFolder());
+const IS_ROOT = process.getuid() === 0;
+const uidOf = (name) => Number(spawnSync('id', ['-u', name], { encoding: 'utf8' }).stdout);
+const gidOf = (name) => Number(spawnSync('id', ['-g', name], { encoding: 'utf8' }).stdout);
+const statusOf = (pid) => Object.fromEntries(fs.readFileSync(`/proc/${pid}/status`, 'utf8').split('\n').filter(Boolean).map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]));
+const ruleOne = (pid) => {
+    const s = statusOf(pid);
+    return { uids: [...new Set(s.Uid.split(/\s+/))], groups: s.Groups, nnp: s.NoNewPrivs, effective: s.CapEff, permitted: s.CapPrm, ambient: s.CapAmb, inheritable: s.CapInh };
+};
+const descriptorsOf = (pid) => Object.fromEntries(fs.readdirSync(`/proc/${pid}/fd`).map((fd) => [fd, fs.readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/\d{3,}/, 'N')]));
+/** What a user of that name gets from a shell command: its exit status, 0 when it was let. */
+const as = (user, ...command) => spawnSync('setpriv', [`--reuid=${user}`, `--regid=${user}`, '--clear-groups', ...command], { encoding: 'utf8' }).status;
+
+test('1 server, clusters, helpers and handlers: a user each, no rights, closed to each other', { skip: IS_ROOT ? false : 'needs root' }, async () => {
+    const code = 'module.exports = { handler: () => 1 };';
+    const all = await startServer({ privatePostgres: true, env: { STOA_SECRET_OF_TESTS: undefined, PGPASSWORD: 'pgleak', http_proxy: 'http://proxyleak' } });
+    try {
+        const made = await deploy(all, pie('rule-one', { 'index.html': 'x' }, { code }));
+        const called = await request(`${all.apps}/api/public-actions/${made.instance.slug}/x`, { method: 'POST' });
+        assert.equal(called.json?.data, 1, called.text);
+        const tree = processTree(all.pid);
+        const find = (pattern) => tree.filter((p) => pattern.test(p.command)).map((p) => p.pid);
+        const kinds = {
+            server: ['stoa', [all.serverPid]],
+            state: ['stoa-state', find(/postgres: stoa state|stoa-state.*postgres|state-pg/)],
+            plugins: ['stoa-plugins', find(/plugins-pg/)],
+            helpers: ['stoa-cage', find(/stoa-inspect/)],
+            handlers: ['stoa-handler', find(/stoa-handler/)],
+        };
+        const seen = new Set();
+        for (const [kind, [user, pids]] of Object.entries(kinds)) {
+            assert.ok(pids.length > 0, `${kind}: none among\n${tree.map((p) => p.command).join('\n')}`);
+            const uid = uidOf(user);
+            assert.ok(uid > 0 && !seen.has(uid), `${user} has a uid of its own`);
+            seen.add(uid);
+            for (const pid of pids) {
+                const none = '0000000000000000';
+                // a cluster is in the server's group, to which it gives its socket; it cannot be in more
+                const groups = /^(state|plugins)$/.test(kind) ? String(gidOf('stoa')) : '';
+                assert.deepEqual(ruleOne(pid), { uids: [String(uid)], groups, nnp: '1', effective: none, permitted: none, ambient: none, inheritable: none }, kind);
+                assert.match(fs.readFileSync(`/proc/${pid}/limits`, 'utf8'), /^Max core file size +0 +0 /m, kind);
+                const environment = fs.readFileSync(`/proc/${pid}/environ`, 'utf8');
+                assert.doesNotMatch(environment, /leak|STOA_|^HOME=|_proxy/m, kind);
+            }
+        }
+        const caged = [...kinds.helpers[1], ...kinds.handlers[1]];
+        for (const pid of caged) {
+            assert.deepEqual(descriptorsOf(pid), { 0: '/dev/null', 1: '/dev/null', 2: '/dev/null', 3: 'socket:[N]' });
+            if (CAGED) assert.equal(statusOf(pid).Seccomp, '2');
+            assert.equal(statusOf(pid).Threads, '1');
+            assert.match(fs.readFileSync(`/proc/${pid}/limits`, 'utf8'), /^Max open files +4 +4 /m);
+        }
+        // a process that is not dumpable belongs to root in /proc: not even its own user sees into it
+        for (const pid of [all.serverPid, ...caged]) {
+            assert.equal(fs.statSync(`/proc/${pid}/environ`).uid, 0);
+            for (const user of ['stoa', 'stoa-cage', 'stoa-handler']) for (const what of ['environ', 'mem', 'maps', 'fd/3']) assert.notEqual(as(user, 'head', '-c1', `/proc/${pid}/${what}`), 0, `${user} reads ${what}`);
+        }
+        const mayEnd = (user, pid) => as(user, 'kill', '-0', String(pid)) === 0;
+        for (const pid of kinds.handlers[1]) for (const user of ['stoa', 'stoa-cage', 'stoa-state', 'stoa-plugins']) assert.equal(mayEnd(user, pid), false, `${user} may signal a handler's worker`);
+        for (const pid of [all.pid, all.serverPid, ...kinds.state[1], ...kinds.plugins[1], ...kinds.helpers[1]]) assert.equal(mayEnd('stoa-handler', pid), false, 'a handler may signal others');
+        for (const where of ['', 'blobs', 'keys/master.key', 'tokens/owner.token', 'plugins-pg', 'state-pg', 'logs/access.log']) assert.notEqual(as('stoa-handler', 'ls', '-l', path.join(all.dataDir, where, '.')), 0, where);
+    } finally {
+        await all.stop();
+    }
+});
 
 // --- 13: workers of a former tenant ---
 

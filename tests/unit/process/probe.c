@@ -84,12 +84,12 @@ static void tell_database(struct buf *b)
     PQfinish(c);
 }
 
-static void tell_worker(struct buf *b)
+static void tell_worker(struct buf *b, enum cage_kind kind)
 {
     struct cage_worker w;
     struct fault fault;
     char text[256];
-    if (cage_start(CAGE_INSPECT, &w, &fault) != FAIL_NONE) {
+    if (cage_start(kind, &w, &fault) != FAIL_NONE) {
         buf_addf(b, "%s", fault.log_text);
         return;
     }
@@ -138,7 +138,9 @@ static void answer(int fd)
     else if (str_starts(path, STR("/database")))
         tell_database(&b);
     else if (str_starts(path, STR("/worker")))
-        tell_worker(&b);
+        tell_worker(&b, CAGE_INSPECT);
+    else if (str_starts(path, STR("/handler")))
+        tell_worker(&b, CAGE_HANDLER);
     else if (str_starts(path, STR("/settings")))
         tell_settings(&b);
     else if (str_starts(path, STR("/nonsense")))

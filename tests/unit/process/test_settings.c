@@ -266,6 +266,11 @@ static void test_users(void **state)
     PROBLEM("server_user: There is no system user nobody-here. Make it: useradd --system", SET,
             "server_user=nobody-here");
     PROBLEM("cage_user: It is server_user too", SET, "cage_user=stoa");
+    PROBLEM("handler_user: It is cage_user too", SET, "handler_user=stoa-cage");
+    PROBLEM("handler_user: It is server_user too", SET, "handler_user=stoa");
+    PROBLEM("handler_user: It is state_user too", SET, "handler_user=stoa-state");
+    PROBLEM("plugin_user: It is state_user too", SET, "plugin_user=stoa-state");
+    PROBLEM("handler_user: There is no system user nobody-here", SET, "handler_user=nobody-here");
     PROBLEM("server_user: root is root", SET, "server_user=root");
 }
 

@@ -359,6 +359,17 @@ static void test_caged_process_starts_and_ends(void **state)
     CHECK(&day, strstr(ask(day.apps, "/worker"), "number=2 ended=1") != NULL);
 }
 
+static void test_each_kind_of_caged_process_has_its_own_user(void **state)
+{
+    char wanted[128];
+    snprintf(wanted, sizeof wanted,
+             "uid=%u fds=4 nnp=1 variables=", (unsigned)uid_named("stoa-handler"));
+    const char *text = ask(day.apps, "/handler");
+    CHECK(&day, strncmp(text, wanted, strlen(wanted)) == 0);
+    CHECK(&day, strstr(text, "ended=1 status=signal 9 (Killed)\n") != NULL);
+    CHECK(&day, geteuid() != 0 || uid_named("stoa-handler") != uid_named("stoa-cage"));
+}
+
 static void test_second_supervisor_is_refused(void **state)
 {
     struct run second;
@@ -741,6 +752,7 @@ int main(void)
         cmocka_unit_test(test_daily_role_is_small),
         cmocka_unit_test(test_cluster_listens_on_its_socket_alone),
         cmocka_unit_test(test_caged_process_starts_and_ends),
+        cmocka_unit_test(test_each_kind_of_caged_process_has_its_own_user),
         cmocka_unit_test(test_second_supervisor_is_refused),
         cmocka_unit_test(test_kill_of_the_server_refuses_nobody),
         cmocka_unit_test(test_nonsense_on_the_control_socket_ends_the_server),

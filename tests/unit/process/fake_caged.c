@@ -1,4 +1,4 @@
-// Stands in for a caged program: says on its socket what it was born with, then waits for its end.
+// Stands in for the caged programs: says on its socket what it was born with, then waits for its end.
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
