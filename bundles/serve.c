@@ -55,6 +55,7 @@ static const char worker_script[] =
 void serve_init(const struct bundle_options *o)
 {
     options = o;
+    variant_init(o->instance_domain[0] != '\0');
     cache_init(&serve_source, o->cache_bytes);
     struct reply_headers *h = reply_headers_create();
     reply_headers_add(h, "content-type", STR("text/javascript; charset=utf-8"));
@@ -79,7 +80,8 @@ static bool is_preview(const struct visit *v)
 static void add_preview(struct visit *v)
 {
     reply_add(v->r, "x-robots-tag", STR("noindex"));
-    reply_add(v->r, "access-control-allow-origin", STR("*"));
+    if (variant_preview_policy()->may_read_anywhere)
+        reply_add(v->r, "access-control-allow-origin", STR("*"));
 }
 
 // What goes with every reply of ours that has no prebuilt headers.
@@ -250,7 +252,7 @@ static void reply_ranges(struct visit *v, struct variant *variant, const struct 
     reply_add(r, "x-content-type-options", STR("nosniff"));
     if (is_preview(v)) {
         add_preview(v);
-        reply_add(r, "content-security-policy", STR("sandbox allow-scripts allow-forms"));
+        reply_add(r, "content-security-policy", str_from(variant_preview_policy()->sandbox));
     }
     reply_pieces(r, 206, variant->unchanged, pieces, n, &variant->shared);
 }

@@ -114,13 +114,30 @@ static void add_validators(struct reply_headers *h, const struct variant *v,
         reply_headers_add(h, "vary", STR("Accept-Encoding"));
 }
 
-// A preview runs in an origin of its own, which no one shares, so its scripts and fonts are
-// cross-origin to it: they are readable by anyone who knows the preview's address.
+// On the apps origin a preview is given an opaque origin, to which its own scripts and fonts are
+// foreign: they are readable by anyone who knows its address. A host of its own is an origin that
+// nobody shares, and what its pages need to call its actions.
+static const struct preview_policy apart = {"sandbox allow-scripts allow-forms", true},
+                                   hosted = {"sandbox allow-scripts allow-forms allow-same-origin",
+                                             false};
+static const struct preview_policy *preview_policy = &apart;
+
+void variant_init(bool previews_have_hosts)
+{
+    preview_policy = previews_have_hosts ? &hosted : &apart;
+}
+
+const struct preview_policy *variant_preview_policy(void)
+{
+    return preview_policy;
+}
+
 static void add_preview(struct reply_headers *h)
 {
     reply_headers_add(h, "x-robots-tag", STR("noindex"));
-    reply_headers_add(h, "content-security-policy", STR("sandbox allow-scripts allow-forms"));
-    reply_headers_add(h, "access-control-allow-origin", STR("*"));
+    reply_headers_add(h, "content-security-policy", str_from(preview_policy->sandbox));
+    if (preview_policy->may_read_anywhere)
+        reply_headers_add(h, "access-control-allow-origin", STR("*"));
 }
 
 static void add_content(struct reply_headers *h, const struct site *site,

@@ -32,6 +32,16 @@ struct variant {
     uint8_t etag_length;
 };
 
+// What previews' answers carry beside their content, on a host of their own and on the apps origin
+// (security-rules.md 11).
+struct preview_policy {
+    const char *sandbox;    // Content-Security-Policy
+    bool may_read_anywhere; // Access-Control-Allow-Origin: *
+};
+// Process start.
+void variant_init(bool previews_have_hosts);
+const struct preview_policy *variant_preview_policy(void);
+
 // Takes references of its own to both.
 struct variant *variant_create(struct site *site, uint32_t number, struct body *body);
 static inline str variant_etag(const struct variant *v)

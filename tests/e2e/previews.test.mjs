@@ -1,5 +1,5 @@
-// Previews (contract §2, security-rules.md 11): any kept deployment by its own id, marked, never stored, and in an origin of nobody: what
-// its scripts may not touch is tried in Chromium.
+// Previews (contract §2, security-rules.md 11): any kept deployment by its own id, marked, never stored, and in an origin of nobody
+// (opaque on the apps origin, a host of its own with instance_domain): what its scripts may not touch is tried in Chromium.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { openBrowser } from '../harness/browser.mjs';
@@ -7,6 +7,7 @@ import { pie } from '../harness/pie.mjs';
 import { request, startServer, until } from '../harness/server.mjs';
 
 const SANDBOX = 'sandbox allow-scripts allow-forms';
+const HOSTED = `${SANDBOX} allow-same-origin`; // its host is its own: to be opaque there would only keep it from its actions
 let plain; // previews are paths of the apps origin
 let own; // previews have hosts: p-{id}.apps.localhost
 let browser;
@@ -41,7 +42,7 @@ const ANSWERS = [
     ['/', {}, 200], ['/a.txt', {}, 200], ['/app.0a1b2c3d.js', { 'accept-encoding': 'br' }, 200], ['/a.txt', { range: 'bytes=1-2' }, 206], ['/a.txt', { range: 'bytes=0-1,5-6' }, 206],
     ['/a.txt', { range: 'bytes=99-' }, 416], ['/a.txt', { 'if-match': '"x"' }, 412], ['/docs', {}, 308], ['//a.txt', {}, 308], ['/none', {}, 404], ['/.env', {}, 404], ['/deep/none.js', { 'sec-fetch-dest': 'script' }, 404],
 ];
-async function checkAnswers(ask) {
+async function checkAnswers(ask, sandbox) {
     for (const [where, headers, status] of ANSWERS) {
         const got = await ask(where, headers);
         const what = `${where} ${JSON.stringify(headers)}`;
@@ -49,8 +50,9 @@ async function checkAnswers(ask) {
         assert.equal(got.headers['x-robots-tag'], 'noindex', what);
         assert.match(got.headers['cache-control'], /no-store/, what);
         assert.doesNotMatch(got.headers['cache-control'], /public|immutable/, what);
-        if (got.body.length > 0) assert.match(got.headers['content-security-policy'] ?? '', /^sandbox allow-scripts allow-forms$|default-src 'none'/, what);
-        if (status < 300) assert.equal(got.headers['content-security-policy'], SANDBOX, what);
+        if (got.body.length > 0) assert.match(got.headers['content-security-policy'] ?? '', new RegExp(`^${sandbox}$|default-src 'none'`), what);
+        if (status < 300) assert.equal(got.headers['content-security-policy'], sandbox, what);
+        assert.equal(got.headers['access-control-allow-origin'], sandbox === SANDBOX ? '*' : undefined, what);
         assert.equal(got.headers['service-worker-allowed'], undefined);
     }
     const { etag } = (await ask('/a.txt')).headers;
@@ -60,7 +62,7 @@ async function checkAnswers(ask) {
 
 test('every answer of a preview is marked and never stored', async () => {
     const made = await deploy(plain, pie('marked', FILES, { config: 'entry: index.html' }));
-    await checkAnswers((where, headers) => get(plain, preview(made) + where, { accept: 'text/html', ...headers }));
+    await checkAnswers((where, headers) => get(plain, preview(made) + where, { accept: 'text/html', ...headers }), SANDBOX);
     const page = await get(plain, `${live(made)}/`);
     assert.deepEqual([page.headers['x-robots-tag'], page.headers['content-security-policy']], [undefined, undefined]);
 });
@@ -68,7 +70,7 @@ test('every answer of a preview is marked and never stored', async () => {
 test('so on a host of its own, where the path leads', async () => {
     const made = await deploy(own, pie('marked', FILES, { config: 'entry: index.html' }));
     const host = `p-${made.deployment.id}.apps.localhost`;
-    await checkAnswers((where, headers) => at(own, host, where, { accept: 'text/html', ...headers }));
+    await checkAnswers((where, headers) => at(own, host, where, { accept: 'text/html', ...headers }), HOSTED);
     const moved = await get(own, `${preview(made)}/docs?q=1`);
     assert.deepEqual([moved.status, moved.headers.location], [308, `http://${host}:${new URL(own.apps).port}/docs?q=1`]);
     assert.deepEqual([moved.headers['cache-control'], moved.headers['x-robots-tag'], moved.body.length], ['private, no-store', 'noindex', 0]);
@@ -84,7 +86,7 @@ test('a file that nobody has asked for yet is marked in all its forms', async ()
     for (let i = 0; i < 4; ++i) assert.equal((await ask('/')).status, 200); // on every loop the app is known, its files are not
     for (const name of Object.keys(cold)) {
         const parts = await ask(`/${name}`, { range: 'bytes=0-1,5-6' });
-        assert.deepEqual([parts.status, parts.headers['x-robots-tag'], parts.headers['content-security-policy']], [206, 'noindex', SANDBOX]);
+        assert.deepEqual([parts.status, parts.headers['x-robots-tag'], parts.headers['content-security-policy']], [206, 'noindex', HOSTED]);
     }
 });
 
@@ -140,16 +142,82 @@ test('what was deleted has no preview', async () => {
     await until(async () => (await get(plain, `${preview(first)}/`)).status === 404, 'the preview to go', 3000);
 });
 
-test('no action can be called on a preview', async () => {
-    const made = await deploy(plain, pie('acting', { 'index.html': html('acting') }));
+// --- its actions ---
+
+const CODE = 'module.exports = { handler: (input, context) => { context.publicApp.respond({ said: input.payload.say ?? "NAME", id: input.instanceId }); } };';
+const EVENTS = 'manifest:\n  heartbeatEvents:\n    events:\n      - id: said\n        displayName: Said\n        matchers:\n          - source: public\n            actionId: say\n';
+const runsOf = async (server, made) => (await server.api('GET', `/api/public-apps/instances/${made.instance.id}/runs`)).json.data;
+
+test('no action can be called by a preview on the apps origin, whatever it sends', async () => {
+    const made = await deploy(plain, pie('acting', { 'index.html': html('acting') }, { code: CODE }));
     const body = { method: 'POST', body: '{}' };
     for (const where of [`/api/public-actions/${made.instance.slug}@${made.deployment.id}/load`, `/api/public-actions/${made.deployment.id}/load`, `${preview(made)}/api/public-actions/_/load`]) {
         const got = await get(plain, where, { 'content-type': 'application/json', 'content-length': 2, origin: 'null' }, body);
         assert.ok([404, 405].includes(got.status), `${where}: ${got.status}`);
     }
-    const hosted = await deploy(own, pie('acting', { 'index.html': html('acting') }));
-    const got = await at(own, `p-${hosted.deployment.id}.apps.localhost`, '/api/public-actions/_/load', { 'content-type': 'application/json', 'content-length': 2, origin: 'null' }, body);
-    assert.ok([404, 405].includes(got.status), String(got.status));
+    // nor the live app's, which is what a sandboxed page's requests say they are: from nowhere
+    const live_ = `/api/public-actions/${made.instance.slug}/say`;
+    for (const [headers, more] of [[{ 'content-type': 'application/json', 'content-length': 2 }, body], [{ 'content-length': 0 }, { method: 'POST' }], [{ 'access-control-request-method': 'POST' }, { method: 'OPTIONS' }]]) {
+        const got = await get(plain, live_, { origin: 'null', ...headers }, more);
+        assert.deepEqual([got.status, got.json?.code, got.headers['access-control-allow-origin']], [403, 'origin_not_allowed', undefined]);
+    }
+    const { page, context } = await browser.open(`${plain.apps}${preview(made)}/`);
+    const tried = await page.evaluate(async (url) => {
+        const attempt = async (what) => { try { return String((await what()).type); } catch (error) { return error.name; } };
+        const form = Object.assign(document.createElement('form'), { method: 'post', action: url, enctype: 'text/plain' });
+        document.body.append(form);
+        return {
+            json: await attempt(() => fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' })),
+            empty: await attempt(() => fetch(url, { method: 'POST' })),
+            blind: await attempt(() => fetch(url, { method: 'POST', mode: 'no-cors' })), // sent, and refused
+            beacon: String(navigator.sendBeacon(url)),
+        };
+    }, `${plain.apps}${live_}`);
+    assert.deepEqual(tried, { json: 'TypeError', empty: 'TypeError', blind: 'opaque', beacon: 'true' });
+    await Promise.all([page.waitForNavigation(), page.evaluate('document.forms[0].submit()')]); // a form goes as a navigation
+    assert.equal(new URL(page.url()).pathname, live_);
+    assert.match(await page.textContent('body'), /takes no requests from that page/);
+    await context.close();
+    const asked = await get(plain, live_, { 'content-length': 0 }, { method: 'POST' }); // the handler is there
+    assert.equal(asked.status, 200, asked.text);
+    assert.equal((await until(async () => { const runs = await runsOf(plain, made); return runs.length > 0 && runs; }, 'the run')).length, 1);
+});
+
+test('a preview\'s own host answers its deployment\'s actions, to its own pages', async () => {
+    const old = await deploy(own, pie('hosted', { 'index.html': html('old') }, { code: CODE.replace('NAME', 'old'), front: EVENTS }));
+    const made = await deploy(own, pie('hosted', { 'index.html': html('new') }, { code: CODE.replace('NAME', 'new'), front: EVENTS }));
+    const other = await deploy(own, pie('hosted-other', { 'index.html': html('other') }, { code: CODE }));
+    const say = (deployment, ref = '_', headers = {}, name = 'say') => at(own, `p-${deployment.id}.apps.localhost`, `/api/public-actions/${ref}/${name}`, { 'content-type': 'application/json', 'content-length': 2, ...headers }, { method: 'POST', body: '{}' });
+    for (const [{ deployment }, title] of [[old, 'old'], [made, 'new']]) {
+        for (const ref of ['_', '', made.instance.slug, made.instance.id, 'c']) {
+            const got = await say(deployment, ref);
+            assert.deepEqual([got.status, got.json.data], [200, { said: title, id: made.instance.id }], `${title} ${ref}: ${got.text}`);
+        }
+    }
+    assert.deepEqual([(await say(old.deployment, other.instance.slug)).status, (await say({ id: '0'.repeat(26) })).status], [404, 404]);
+    const self = await at(own, `p-${old.deployment.id}.apps.localhost`, '/api/public-apps/self');
+    assert.deepEqual(self.json, { instanceId: made.instance.id, instanceSlug: made.instance.slug, pluginSlug: 'hosted' });
+    // foreign pages: nowhere, the live app, another preview, another app, the console
+    const port = new URL(own.apps).port;
+    const origins = ['null', `http://${made.instance.slug}.apps.localhost:${port}`, `http://p-${made.deployment.id}.apps.localhost:${port}`, `http://${other.instance.slug}.apps.localhost:${port}`, new URL(own.console).origin, `http://p-${old.deployment.id}.apps.localhost:1`];
+    for (const origin of origins) assert.equal((await say(old.deployment, '_', { origin })).status, 403, origin);
+    assert.equal((await say(old.deployment, '_', { origin: `http://p-${old.deployment.id}.apps.localhost:${port}` })).status, 200);
+    // and a preview's page may not call the live app
+    const back = await at(own, `${made.instance.slug}.apps.localhost`, '/api/public-actions/_/say', { 'content-length': 0, origin: `http://p-${old.deployment.id}.apps.localhost:${port}` }, { method: 'POST' });
+    assert.equal(back.status, 403);
+    const live_ = await at(own, `${made.instance.slug}.apps.localhost`, '/api/public-actions/_/say', { 'content-length': 0 }, { method: 'POST' });
+    assert.equal(live_.json?.data.said, 'new', live_.text);
+
+    const { page, context, errors } = await browser.open(`${own.apps}${preview(old)}/`);
+    const called = await page.evaluate(async () => (await fetch('/api/public-actions/_/say', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"say":"from the page"}' })).json());
+    assert.deepEqual(called, { success: true, data: { said: 'from the page', id: made.instance.id } }, errors.join('\n'));
+    await context.close();
+
+    const runs = await until(async () => { const list = await runsOf(own, made); return list.length === 13 && list; }, 'all runs');
+    assert.deepEqual(runs.map((r) => r.preview).filter((is) => !is).length, 1, JSON.stringify(runs[0]));
+    assert.equal(runs.filter((r) => r.deploymentId === old.deployment.id).length, 7, 'five, one with its origin, one of its page');
+    const events = await until(async () => { const list = (await own.api('GET', `/api/public-apps/instances/${made.instance.id}/events`)).json.data; return list.length > 0 && list; }, 'the live run\'s event');
+    assert.deepEqual(events.map((e) => e.runId), [runs.find((r) => !r.preview).id]);
 });
 
 // --- in a browser ---
@@ -177,7 +245,8 @@ const NOTHING = {
     caches: 'SecurityError', worker: 'SecurityError', page: 'TypeError', popup: 'blocked',
 };
 
-async function attack(server, { cookie }) {
+// `own` is what it gets of an origin of its own, on the server whose previews have hosts.
+async function attack(server, { cookie, own: ofItsOwn = {} }) {
     const made = await deploy(server, pie('target', { 'index.html': html('target', TRY), 'sw.js': '' }));
     const other = await deploy(server, pie('target', { 'index.html': html('newer') }));
     const page = await (await browser.browser.newContext()).newPage();
@@ -190,7 +259,8 @@ async function attack(server, { cookie }) {
     await page.evaluate('window.done');
     const tried = await page.evaluate('window.tried');
     const { parent, ...rest } = tried;
-    assert.deepEqual(rest, NOTHING);
+    const wanted = { ...NOTHING, ...ofItsOwn, ...(ofItsOwn.origin && { origin: new URL(page.url()).origin }) };
+    assert.deepEqual(rest, wanted);
     assert.equal(parent, 'none');
     // framed by the app itself it is a stranger still
     await page.goto(other.publicAppUrl);
@@ -202,7 +272,7 @@ async function attack(server, { cookie }) {
     const frame = page.frames()[1];
     await frame.evaluate('window.done');
     const framed = await frame.evaluate('window.tried');
-    assert.deepEqual(framed, { ...NOTHING, parent: 'SecurityError' });
+    assert.deepEqual(framed, { ...wanted, parent: 'SecurityError', ...(ofItsOwn.cookie && { cookie: `${ofItsOwn.cookie}; planted=1` }) }); // its own, of before
     assert.equal(await page.evaluate('document.querySelector("iframe").contentDocument'), null);
     assert.equal(await page.evaluate('localStorage.getItem("secret")'), 'mine');
     assert.doesNotMatch(await page.evaluate('document.cookie'), /planted/);
@@ -223,8 +293,10 @@ test('Chromium: a script in a preview reads nothing of the apps origin', async (
     await page.context().close();
 });
 
-test('Chromium: nor on a host of its own, though the app set a cookie for the whole domain', async () => {
-    const made = await attack(own, { cookie: 'secret=mine;path=/;domain=apps.localhost' });
+test('Chromium: nor on a host of its own, of the app beside it', async () => {
+    // its storage is there, and empty; a cookie for the whole domain is what every app on it sees, as browsers have it
+    const made = await attack(own, { cookie: 'secret=mine;path=/;domain=apps.localhost', own: {
+        origin: 'its own', localStorage: 'null', sessionStorage: 'null', cookie: 'secret=mine', setCookie: 'set', indexedDB: 'open', caches: '[object Cache]', worker: '[object ServiceWorkerRegistration]' } });
     const page = await browser.browser.newPage();
     await page.goto(`${own.apps}${preview(made)}/?read=x`);
     assert.equal(new URL(page.url()).hostname, `p-${made.deployment.id}.apps.localhost`);
