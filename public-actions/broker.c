@@ -160,6 +160,14 @@ static void reply_preflight(struct action *a, enum policy_origin origin)
     reply_options(r, ALLOW);
 }
 
+// Also on refusals: the page may read why, and when to ask again.
+static void allow_to_read(struct request *r)
+{
+    reply_add(r, "access-control-allow-origin", request_header(r, HEADER_ORIGIN));
+    reply_add(r, "access-control-expose-headers",
+              STR("RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"));
+}
+
 // The instance is known: everything else about the request is decided here, in the order a refusal
 // tells a stranger least.
 static void decide(struct action *a)
@@ -168,9 +176,8 @@ static void decide(struct action *a)
     unsigned retry_after;
     bool may = policy_charge(r, a->own, str_from(a->name), &retry_after);
     enum policy_origin origin = policy_origin(r, a->own);
-    reply_add(r, "vary", STR("Origin"));
-    if (origin == POLICY_ALLOWED) // also on refusals: the page may read why
-        reply_add(r, "access-control-allow-origin", request_header(r, HEADER_ORIGIN));
+    if (origin == POLICY_ALLOWED)
+        allow_to_read(r);
     if (!may) {
         action_destroy(a);
         reply_error(r, 429, "rate_limited",
@@ -336,6 +343,7 @@ static struct action *action_create(struct request *r, str instance, str name)
 static void actions_on_request(struct request *r)
 {
     r->route = "action";
+    reply_add(r, "vary", STR("Origin")); // on every answer: a cache may not know which depend on it
     str name = str_skip(r->path, sizeof PREFIX - 1), instance = str_cut(&name, '/');
     if (str_find(name, '/') != SIZE_MAX || name.p == NULL || name.n == 0) {
         reply_error(r, 404, "not_found", "An action's address is " PREFIX "{instance}/{action}.",
