@@ -18,11 +18,11 @@ static void find_program(char *to, size_t room, const char *own, const char *nam
     to[0] = '\0';
 }
 
-void workers_init(struct workers *w, const struct user users[CAGE_KINDS])
+void workers_init(struct workers *w, const struct user users[CAGE_KINDS], size_t handler_memory)
 {
     char own[900];
     ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
-    *w = (struct workers){0};
+    *w = (struct workers){._handler_memory = handler_memory};
     own[n > 0 ? n : 0] = '\0';
     char *slash = strrchr(own, '/');
     if (slash != NULL)
@@ -46,8 +46,10 @@ static struct worker *find(struct workers *w, pid_t pid)
 static int start(struct workers *w, enum cage_kind kind, struct worker **ret, int *ret_fd)
 {
     struct worker *worker = find(w, 0);
-    struct cage_program program = {
-        .path = w->_paths[kind], .uid = w->_users[kind].uid, .gid = w->_users[kind].gid};
+    struct cage_program program = {.path = w->_paths[kind],
+                                   .uid = w->_users[kind].uid,
+                                   .gid = w->_users[kind].gid,
+                                   .memory = kind == CAGE_HANDLER ? w->_handler_memory : 0};
     struct fault fault;
     if (program.path[0] == '\0')
         return ENOENT;

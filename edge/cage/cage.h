@@ -30,6 +30,7 @@ struct cage_program {
     const char *path; // absolute, beside the running binary
     uid_t uid;        // dropped to when started as root; 0: keep ours
     gid_t gid;
+    size_t memory; // bytes it may take, told in its environment as CAGE_MEMORY; 0: its own default
 };
 // "stoa-inspect", "stoa-handler": the program's file name.
 const char *cage_kind_name(enum cage_kind kind);

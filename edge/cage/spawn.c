@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "edge/base/process.h"
@@ -32,6 +33,7 @@ static const char *const handler_environment[] = {"LANG=C.UTF-8",
                                                   "GIGACAGE_ENABLED=no",
                                                   "Malloc=1",
                                                   SANITIZER NULL};
+enum { ENVIRONMENT_MAX = 16 };
 static const char *const *const environments[CAGE_KINDS] = {
     [CAGE_INSPECT] = inspect_environment, [CAGE_HANDLER] = handler_environment};
 
@@ -49,9 +51,17 @@ enum fail cage_spawn(enum cage_kind kind, const struct cage_program *program, pi
         return fault_set(fault, FAIL_INTERNAL, "start_failed", "No socket pair: %s.",
                          strerror(errno));
     char *argv[] = {(char *)cage_kind_name(kind), NULL};
+    char memory[40], *env[ENVIRONMENT_MAX];
+    snprintf(memory, sizeof memory, "CAGE_MEMORY=%zu", program->memory);
+    size_t n = 0;
+    for (; environments[kind][n] != NULL; ++n)
+        env[n] = (char *)environments[kind][n];
+    assert(n + 2 <= ENVIRONMENT_MAX);
+    env[n] = program->memory != 0 ? memory : NULL;
+    env[n + 1] = NULL;
     struct process_plan plan = {.program = program->path,
                                 .argv = argv,
-                                .env = (char *const *)environments[kind],
+                                .env = env,
                                 .uid = program->uid,
                                 .gid = program->gid,
                                 .fds = (int[]){-1, -1, -1, pair[1]},

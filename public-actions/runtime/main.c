@@ -16,8 +16,16 @@ static const int calls[] = {
     SCMP_SYS(sched_yield), // while it collects
 };
 
-// Address space for one instance's heap, beyond what the engine maps when it starts.
-static const size_t memory = (size_t)256 * 1024 * 1024;
+enum { MEMORY_DEFAULT = 256 * 1024 * 1024, MEMORY_MIN = 16 * 1024 * 1024 };
+
+// Address space for one instance's heap, beyond what the engine maps when it starts: the
+// supervisor's to say (edge/cage/cage.h).
+static size_t memory_allowed(void)
+{
+    const char *said = getenv("CAGE_MEMORY");
+    size_t n = said != NULL ? strtoull(said, NULL, 10) : 0;
+    return n >= MEMORY_MIN ? n : MEMORY_DEFAULT;
+}
 
 #if !defined(STOA_ASAN) && !defined(STOA_TSAN)
 // The libraries' calls end here too (it is exported): theirs would send a signal, which the filter
@@ -36,7 +44,7 @@ int main(void)
     malloc_trim(0); // what only the warm-up needed
     worker_watch_death();
     unsigned layers = cage_enter(&(struct cage_profile){
-        .memory = memory, .calls = calls, .call_count = sizeof calls / sizeof *calls});
+        .memory = memory_allowed(), .calls = calls, .call_count = sizeof calls / sizeof *calls});
     // past the filter, only exit_group is left
     _exit(worker_serve(CAGE_FD, layers) ? EXIT_SUCCESS : WORKER_EXIT_NONSENSE);
 }

@@ -49,6 +49,7 @@ const acts = {
     try { await context.managedDb.query('select 1', [], { instanceId: 'x', projectId: 'y', pluginId: 'z' }); } catch (e) { seen.push(String(e.message)); }
     return seen;
   },
+  hold: () => { const hold = []; for (let i = 0; i < 120; ++i) hold.push(new Uint8Array(1 << 20).fill(1)); return hold.length; },
   ok: () => 'ok',
 };
 module.exports = { handler: (input, context) => (acts[input.actionId] || (() => 'no such act'))(input, context) };
@@ -74,7 +75,7 @@ async function anotherHostile() {
 }
 
 before(async () => {
-    server = await startServer({ managedDb: true, workers: 100, settings: { threads: 1, handler_busy: '2s' } });
+    server = await startServer({ managedDb: true, workers: 100, settings: { threads: 1, handler_busy: '2s', worker_memory: '96MiB' } });
     const deploy = async (name, code) => {
         const made = await server.api('POST', '/api/plugins/import', pie(name, { 'index.html': 'x' }, { code }));
         assert.equal(made.status, 201, made.text);
@@ -114,7 +115,7 @@ const either = (...all) => (a) => all.some((one) => one(a));
 const table = [
     ['spin', stopped], ['awaits', stopped], ['regex', either(is(false), stopped)], ['sort', stopped], ['stringify', either((a) => a.status === 200, failed, stopped)],
     ['strings', memory, CAGED], ['arrays', memory, CAGED], ['typed', memory, CAGED], ['maps', either(memory, stopped), CAGED], ['closures', either(memory, stopped), CAGED],
-    ['fetches', either(is('sent'), stopped)], ['queries', either(is('sent'), stopped)], ['timers', either(is('set'), failed, stopped)], ['recursion', failed], ['returns', failed], ['getter', stopped], ['proxy', failed],
+    ['hold', memory, CAGED], ['fetches', either(is('sent'), stopped)], ['queries', either(is('sent'), stopped)], ['timers', either(is('set'), failed, stopped)], ['recursion', failed], ['returns', failed], ['getter', stopped], ['proxy', failed],
     ['toJSON', is({})], ['cycle', failed], ['bigint', failed], ['thrownull', failed], ['throwproxy', failed], ['throwhuge', failed], ['logs', either(is('logged'), stopped)],
     ['globals', is([])], ['eval', is(['refused', 'refused', 'refused', 'refused'])], ['imports', is('refused')], ['ids', (a) => a.status === 200],
 ];
