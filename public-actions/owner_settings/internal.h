@@ -11,7 +11,7 @@ enum {
     CONFIG_TEXT_MAX = 10000, // bytes
     CONFIG_TAGS_MAX = 100,
     CONFIG_TAG_MAX = 200, // bytes
-    RATE_MAX = 10000000,    // a minute
+    RATE_MAX = 10000000,  // a minute
     BURST_MAX = 10000000,
     KEEP_RUN_DAYS_MAX = 365,
 };

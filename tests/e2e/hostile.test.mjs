@@ -115,7 +115,7 @@ const either = (...all) => (a) => all.some((one) => one(a));
 const table = [
     ['spin', stopped], ['awaits', stopped], ['regex', either(is(false), stopped)], ['sort', stopped], ['stringify', either((a) => a.status === 200, failed, stopped)],
     ['strings', memory, CAGED], ['arrays', memory, CAGED], ['typed', memory, CAGED], ['maps', either(memory, stopped), CAGED], ['closures', either(memory, stopped), CAGED],
-    ['hold', memory, CAGED], ['fetches', either(is('sent'), stopped)], ['queries', either(is('sent'), stopped)], ['timers', either(is('set'), failed, stopped)], ['recursion', failed], ['returns', failed], ['getter', stopped], ['proxy', failed],
+    ['hold', memory, CAGED], ['fetches', either(is('sent'), stopped, memory)], ['queries', either(is('sent'), stopped, memory)], ['timers', either(is('set'), failed, stopped)], ['recursion', failed], ['returns', either(failed, memory)], ['getter', stopped], ['proxy', failed],
     ['toJSON', is({})], ['cycle', failed], ['bigint', failed], ['thrownull', failed], ['throwproxy', failed], ['throwhuge', failed], ['logs', either(is('logged'), stopped)],
     ['globals', is([])], ['eval', is(['refused', 'refused', 'refused', 'refused'])], ['imports', is('refused')], ['ids', (a) => a.status === 200],
 ];

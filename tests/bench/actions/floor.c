@@ -34,13 +34,15 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s", PQerrorMessage(c));
         return 1;
     }
-    const char *who[] = {"4a1f0000-0000-4000-8000-000000000000", "plg_bench"}, *row[] = {"Ada", "ada@example.org"};
+    const char *who[] = {"4a1f0000-0000-4000-8000-000000000000", "plg_bench"},
+               *row[] = {"Ada", "ada@example.org"};
     uint64_t answered = 0, whole = 0;
     int total = atoi(argv[2]);
     for (int i = 0; i != total; ++i) {
         uint64_t begun = now();
         run(c, "BEGIN", 0, NULL);
-        run(c, "select set_config('app.user_id', $1, true), set_config('app.plugin_id', $2, true)", 2, who);
+        run(c, "select set_config('app.user_id', $1, true), set_config('app.plugin_id', $2, true)",
+            2, who);
         run(c, "INSERT INTO answers (name, email) VALUES ($1, $2)", 2, row);
         run(c, "COMMIT", 0, NULL);
         answered += now() - begun;

@@ -47,7 +47,9 @@ static void die(const char *what)
 
 static int open_connection(int port)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
     if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
         die("connect");
@@ -114,16 +116,20 @@ int main(int argc, char **argv)
     count = atoi(argv[6]);
     size_t total = (size_t)(rate * seconds), sent = 0;
     latencies = calloc(total, sizeof *latencies);
-    head_size = (size_t)snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", argv[2], port,
-                                 strlen(argv[3]), argv[3]);
+    head_size = (size_t)snprintf(head, sizeof head,
+                                 "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: "
+                                 "application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                                 argv[2], port, strlen(argv[3]), argv[3]);
     int poll = epoll_create1(0);
     for (int i = 0; i != count; ++i) {
-        connections[i] = (struct connection){.fd = open_connection(port), .answer = malloc(ANSWER_MAX)};
+        connections[i] =
+            (struct connection){.fd = open_connection(port), .answer = malloc(ANSWER_MAX)};
         struct epoll_event e = {.events = EPOLLIN, .data.u32 = (uint32_t)i};
         epoll_ctl(poll, EPOLL_CTL_ADD, connections[i].fd, &e);
         idle[idle_count++] = i;
     }
-    uint64_t start = now() + 10000000, interval = (uint64_t)(1e9 / rate), give_up = start + (uint64_t)((seconds + 20) * 1e9);
+    uint64_t start = now() + 10000000, interval = (uint64_t)(1e9 / rate),
+             give_up = start + (uint64_t)((seconds + 20) * 1e9);
     while (done != total) {
         uint64_t t = now();
         for (; sent != total && idle_count != 0 && start + sent * interval <= t; ++sent)
@@ -139,6 +145,7 @@ int main(int argc, char **argv)
     qsort(latencies, done, sizeof *latencies, compare);
     if (done == 0)
         return 1;
-    printf("%zu %zu %u %u %u %u\n", done, errors, latencies[done / 2], latencies[done * 9 / 10], latencies[done * 99 / 100], latencies[done - 1]);
+    printf("%zu %zu %u %u %u %u\n", done, errors, latencies[done / 2], latencies[done * 9 / 10],
+           latencies[done * 99 / 100], latencies[done - 1]);
     return 0;
 }

@@ -145,7 +145,8 @@ static void rates_have_bounds(void **state)
     expect_wrong("{'rateLimits':{'visitor':{'perMinute':0}}}", "rateLimits.visitor.perMinute");
     expect_wrong("{'rateLimits':{'visitor':{'perMinute':-1}}}", "rateLimits.visitor.perMinute");
     expect_wrong("{'rateLimits':{'visitor':{'perMinute':1.5}}}", "rateLimits.visitor.perMinute");
-    expect_wrong("{'rateLimits':{'visitor':{'perMinute':10000001}}}", "rateLimits.visitor.perMinute");
+    expect_wrong("{'rateLimits':{'visitor':{'perMinute':10000001}}}",
+                 "rateLimits.visitor.perMinute");
     expect_wrong("{'rateLimits':{'visitor':{'burst':5}}}", "rateLimits.visitor.perMinute");
     expect_wrong("{'rateLimits':{'visitor':{'perMinute':5,'burst':10000001}}}",
                  "rateLimits.visitor.burst");
