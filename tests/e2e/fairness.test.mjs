@@ -1,0 +1,94 @@
+// One plugin's flood beside another's visitors (contract §4: fair share), open-loop: those who call the quiet one come at a fixed rate
+// whatever happens, and their latency counts from when they should have been asked. Both belong to one project, so they share its loop.
+// The flooded one is refused with a word when to come back, and what waits for it is bounded.
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import { after, before, describe, test } from 'node:test';
+import { openLoop } from '../harness/openloop.mjs';
+import { pie } from '../harness/pie.mjs';
+import { buildFolder, request, startServer } from '../harness/server.mjs';
+
+const SANITIZED = /asan|tsan/.test(buildFolder());
+const FLOOD = Number(process.env.STOA_FLOOD ?? (SANITIZED ? 200 : 1000)); // requests a second
+const SECONDS = 3;
+const QUEUE = 256;
+const LOUD = `
+const act = {
+  busy: () => { const end = Date.now() + 20; while (Date.now() < end); return 1; },
+  sleep: (input, context) => context.managedDb.query('select pg_sleep(0.2)').then((r) => r.rowCount),
+  fetch: (input, context) => context.fetch('http://127.0.0.1:PORT/').then((r) => r.status),
+};
+module.exports = { handler: (input, context) => act[input.actionId](input, context) };`;
+const QUIET = `module.exports = { handler: (input, context) => input.actionId === 'read' ? context.managedDb.query('select 1 as one').then((r) => r.rows[0].one) : 'fine' };`;
+
+let server;
+let slow; // answers after 200 ms
+let loud;
+let quiet;
+before(async () => {
+    slow = http.createServer((_, answer) => { setTimeout(() => answer.end('slow'), 200); }).listen(0, '127.0.0.1');
+    await new Promise((done) => { slow.once('listening', done); });
+    const at = `127.0.0.1:${slow.address().port}`;
+    server = await startServer({ managedDb: true, workers: 100, settings: { trusted_proxies: '127.0.0.1', proxy_header: 'X-Forwarded-For', fetch_allow: at, handler_queue: QUEUE, connections: 20000, connections_per_address: 20000 } });
+    const deploy = async (name, code) => {
+        const made = await server.api('POST', '/api/plugins/import', pie(name, { 'index.html': 'x' }, { code, front: 'manifest:\n  tables: []\n' }));
+        assert.equal(made.status, 201, made.text);
+        return made.json.instance;
+    };
+    loud = await deploy('loud', LOUD.replace('PORT', String(slow.address().port)));
+    quiet = await deploy('quiet', QUIET);
+});
+after(async () => {
+    slow?.close();
+    slow?.closeAllConnections?.();
+    await server?.stop();
+});
+
+const limits = (instance, perMinute) => server.api('PATCH', `/api/public-apps/instances/${instance.id}`, { rateLimits: perMinute === null ? null : Object.fromEntries(['visitorAction', 'visitor', 'instance'].map((name) => [name, { perMinute, burst: perMinute }])) });
+const visitors = (instance, action, more) => openLoop({ port: Number(new URL(server.apps).port), host: new URL(server.apps).host, path: `/api/public-actions/${instance.slug}/${action}`, ...more });
+const gauge = async (name) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec((await request(`${server.admin}/metrics`)).text)?.[1]);
+const told = (r) => `${r.sent} sent, ${JSON.stringify(r.statuses)}, p50 ${r.p50} ms, p99 ${r.p99} ms, max ${r.max} ms`;
+
+const alone = {}; // what they see without a flood
+/** The quiet app's visitors, 50 a second, alone and then beside the flood. */
+async function beside(t, action, flood, { quietAction = 'say', failures = [] } = {}) {
+    await Promise.all([limits(quiet, 600000), limits(loud, flood.perMinute === undefined ? 600000 : flood.perMinute)]);
+    const calm = { rate: 50, seconds: SECONDS };
+    const before_ = (alone[quietAction] ??= await visitors(quiet, quietAction, calm));
+    const flooding = visitors(loud, action, { rate: FLOOD, seconds: SECONDS + 0.5, ...flood });
+    await new Promise((done) => { setTimeout(done, 300); });
+    const beside_ = await visitors(quiet, quietAction, calm);
+    const flooded = await flooding;
+    for (const [who, r] of [['alone', before_], ['beside', beside_], ['flood', flooded]]) t.diagnostic(`${action}, ${who}: ${told(r)}`);
+    assert.deepEqual([before_.errors, beside_.errors], [0, 0], JSON.stringify(beside_));
+    assert.equal(flooded.unanswered, 0, 'everybody is answered');
+    for (const status of Object.keys(flooded.statuses)) assert.ok(['200', '429', '503', ...failures].includes(status), JSON.stringify(flooded.statuses));
+    assert.equal(flooded.retryAfter, (flooded.statuses[429] ?? 0) + (flooded.statuses[503] ?? 0), 'every refusal says when to come back');
+    // two cores carry the flood, its handlers and the clients: what is promised is that nobody waits behind the flood's queue
+    assert.ok(beside_.p99 < (SANITIZED ? 1000 : 150), `p99 beside the flood: ${beside_.p99} ms, alone ${before_.p99} ms`);
+    assert.ok(beside_.p50 < (SANITIZED ? 300 : 40), `p50 beside the flood: ${beside_.p50} ms`);
+    return flooded;
+}
+
+describe('the quiet app\'s visitors beside a flood', { concurrency: false }, () => {
+    test('of a busy handler, from ten thousand visitors: the queue is full, and says so', async (t) => {
+        const flooded = await beside(t, 'busy', { from: 10000 });
+        assert.ok(flooded.codes.busy > flooded.sent / 2, JSON.stringify(flooded.codes));
+    });
+    test('of a busy handler, from one: the limits hold it', async (t) => {
+        const flooded = await beside(t, 'busy', { from: 1, perMinute: null });
+        assert.ok(flooded.statuses[200] <= 60, JSON.stringify(flooded.statuses));
+        assert.equal(flooded.codes.rate_limited, flooded.errors);
+        assert.ok(flooded.p50 < 50 * (SANITIZED ? 10 : 1), `a refusal takes ${flooded.p50} ms`);
+    });
+    const failures = ['502']; // the plugin's connections are all busy: an error of the query, which this handler does not catch
+    test('of slow queries', async (t) => {
+        await beside(t, 'sleep', { from: 10000 }, { failures });
+    });
+    test('of slow queries, where the quiet app asks its database too', async (t) => {
+        await beside(t, 'sleep', { from: 10000 }, { failures, quietAction: 'read' });
+    });
+    test('of slow fetches', async (t) => {
+        await beside(t, 'fetch', { from: 10000 });
+    });
+});
