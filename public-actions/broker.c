@@ -6,6 +6,7 @@
 #include "public-actions/action.h"
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
+#include "edge/client/fetch.h"
 #include "edge/http/urlencoded.h"
 #include "edge/loop/watch.h"
 #include "public-actions/envelope.h"
@@ -52,6 +53,13 @@ static void on_gone(void *p)
     }
 }
 
+static void reply_too_often(struct request *r, unsigned retry_after)
+{
+    reply_error(r, 429, "rate_limited",
+                "That was too often in a short time. Please wait a moment and try again.", NULL,
+                retry_after);
+}
+
 // Answers and forgets. The request must be there.
 static void refuse(struct action *a, int status, const char *code, const char *message)
 {
@@ -67,7 +75,8 @@ static void on_back(struct loop_message *m)
     struct action *a = (struct action *)((char *)m - offsetof(struct action, back));
     struct request *r = a->request;
     struct action_run *run = a->run;
-    if (run->outcome == PLUGIN_RETURNED)
+    if (run->outcome == PLUGIN_RETURNED &&
+        !run->reported_error) // a made-up name is an error to most
         policy_action_answered(run->target, str_from(a->name));
     a->run = NULL;
     action_destroy(a);
@@ -180,9 +189,7 @@ static void decide(struct action *a)
         allow_to_read(r);
     if (!may) {
         action_destroy(a);
-        reply_error(r, 429, "rate_limited",
-                    "That was too often in a short time. Please wait a moment and try again.", NULL,
-                    retry_after);
+        reply_too_often(r, retry_after);
     } else if (r->method == METHOD_OPTIONS) {
         reply_preflight(a, origin);
     } else if (origin == POLICY_FOREIGN) {
@@ -213,9 +220,7 @@ static void refuse_unknown(struct action *a, enum fail fail)
     } else {
         struct request *r = a->request;
         action_destroy(a);
-        reply_error(r, 429, "rate_limited",
-                    "That was too often in a short time. Please wait a moment and try again.", NULL,
-                    retry_after);
+        reply_too_often(r, retry_after);
     }
 }
 
@@ -252,6 +257,13 @@ static void find(struct action *a, str ref, str deployment_id,
         return;
     }
     a->request->cache = "miss";
+    unsigned retry_after;
+    if (!policy_may_load(a->request, &retry_after)) {
+        struct request *r = a->request;
+        action_destroy(a);
+        reply_too_often(r, retry_after);
+        return;
+    }
     a->want = (struct target_want){.message.run = on_message, .loop = a->loop};
     memcpy(a->want.ref, ref.p, ref.n);
     memcpy(a->want.deployment_id, deployment_id.p, deployment_id.n);
@@ -346,8 +358,12 @@ static void actions_on_request(struct request *r)
     reply_add(r, "vary", STR("Origin")); // on every answer: a cache may not know which depend on it
     str name = str_skip(r->path, sizeof PREFIX - 1), instance = str_cut(&name, '/');
     if (str_find(name, '/') != SIZE_MAX || name.p == NULL || name.n == 0) {
-        reply_error(r, 404, "not_found", "An action's address is " PREFIX "{instance}/{action}.",
-                    NULL, 0);
+        unsigned retry_after;
+        if (policy_charge(r, NULL, STR(""), &retry_after))
+            reply_error(r, 404, "not_found",
+                        "An action's address is " PREFIX "{instance}/{action}.", NULL, 0);
+        else
+            reply_too_often(r, retry_after);
         return;
     }
     if (request_is_looped(r)) {
@@ -449,12 +465,26 @@ static void self_on_request(struct request *r)
 
 // --- the services ---
 
+static void add_fetch_metrics(struct buf *to)
+{
+    struct fetch_counters c = fetch_counters();
+    buf_addf(to,
+             "# TYPE stoa_fetches_total counter\nstoa_fetches_total{outcome=\"answered\"} %llu\n"
+             "stoa_fetches_total{outcome=\"blocked\"} %llu\n"
+             "stoa_fetches_total{outcome=\"failed\"} %llu\n"
+             "stoa_fetches_total{outcome=\"busy\"} %llu\n"
+             "# TYPE stoa_fetches_running gauge\nstoa_fetches_running %llu\n",
+             (unsigned long long)c.answered, (unsigned long long)c.blocked,
+             (unsigned long long)c.failed, (unsigned long long)c.busy,
+             (unsigned long long)c.running);
+}
+
 static void on_metrics(struct buf *to)
 {
     target_metrics(to);
     plugin_metrics(to);
     managed_db_metrics(to);
-    runs_metrics(to);
+    add_fetch_metrics(to);
 }
 
 static void on_loop_start(struct loop *loop)

@@ -12,7 +12,7 @@ enum {
     CONFIG_TAGS_MAX = 100,
     CONFIG_TAG_MAX = 200, // bytes
     RATE_MAX = 10000000,  // a minute
-    BURST_MAX = 10000000,
+    BURST_MAX = 1000000,
     KEEP_RUN_DAYS_MAX = 365,
 };
 

@@ -59,6 +59,6 @@ void plugin_metrics(struct buf *to)
                  worker_end_names[i], value(&ends[i]));
     family(to, "workers", "gauge", "Handler workers with an instance.");
     buf_addf(to, "stoa_handler_workers %" PRIu64 "\n", value(&workers));
-    family(to, "worker_bytes", "gauge", "Memory of their own, as last seen.");
+    family(to, "worker_bytes", "gauge", "Memory of their own, when last looked at.");
     buf_addf(to, "stoa_handler_worker_bytes %" PRIu64 "\n", value(&bytes));
 }

@@ -76,7 +76,7 @@ async function startStoa(database, plugins) {
     };
     const deploy = async (name) => {
         const made = await api('POST', '/api/plugins/import', pie(name), 'text/plain');
-        const rate = { perMinute: 10000000, burst: 10000000 };
+        const rate = { perMinute: 10000000, burst: 1000000 };
         await api('PATCH', `/api/public-apps/instances/${made.instance.id}`, JSON.stringify({ rateLimits: { visitorAction: rate, visitor: rate, instance: rate } }));
         return made;
     };

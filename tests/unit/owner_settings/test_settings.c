@@ -148,7 +148,7 @@ static void rates_have_bounds(void **state)
     expect_wrong("{'rateLimits':{'visitor':{'perMinute':10000001}}}",
                  "rateLimits.visitor.perMinute");
     expect_wrong("{'rateLimits':{'visitor':{'burst':5}}}", "rateLimits.visitor.perMinute");
-    expect_wrong("{'rateLimits':{'visitor':{'perMinute':5,'burst':10000001}}}",
+    expect_wrong("{'rateLimits':{'visitor':{'perMinute':5,'burst':1000001}}}",
                  "rateLimits.visitor.burst");
     expect_wrong("{'rateLimits':{'visitor':{'perMinute':5,'bursts':1}}}",
                  "rateLimits.visitor.bursts");
@@ -167,7 +167,7 @@ static void a_burst_left_out_is_half_a_minutes_worth(void **state)
 {
     struct instance_settings s =
         read_all("{'rateLimits':{'visitorAction':{'perMinute':60},'visitor':{'perMinute':1},"
-                 "'instance':{'perMinute':600000}}}",
+                 "'instance':{'perMinute':10000000}}}",
                  NULL);
     assert_int_equal(s.visitor_action.burst, 30);
     assert_int_equal(s.visitor.burst, 1);

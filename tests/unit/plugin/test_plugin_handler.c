@@ -23,6 +23,11 @@ static struct handler *new_handler(const char *code)
     snprintf(id, sizeof id, "ins_%u", ++serial);
     return desk_handler(id, id, "dep_1", code);
 }
+#if defined(STOA_ASAN) || defined(STOA_TSAN) // which take memory of their own
+#define ROOM (UINT64_C(2) << 30)
+#else
+#define ROOM (UINT64_C(256) << 20)
+#endif
 #ifdef STOA_TSAN // in which the engine takes seconds to start
 enum { BUSY_MS = 8000, LOOPS_TRIED = 2 };
 #else
@@ -185,7 +190,7 @@ static void an_idle_worker_tidies_up(void **state)
 
 static int setup(void **state)
 {
-    static const struct plugin_options options = {.worker_memory = UINT64_C(256) << 20,
+    static const struct plugin_options options = {.worker_memory = ROOM,
                                                   .workers_memory = UINT64_C(4) << 30,
                                                   .busy_ms = BUSY_MS,
                                                   .queue_runs = 400,
