@@ -110,13 +110,19 @@ static bool has_code(const struct declaration *d)
 static enum fail pick_instance(struct db *db, const char *project_id, const struct declaration *d,
                                struct ingest_result *ret, struct fault *fault)
 {
+    bool is_new = false;
     enum fail fail = catalog_instance_first(db, project_id, ret->plugin.id, &ret->instance, fault);
-    if (fail != FAIL_NOT_FOUND)
-        return fail;
-    ret->instance = (struct instance){0};
-    return d->config != NULL || has_code(d)
-               ? catalog_instance_create(db, project_id, &ret->plugin, &ret->instance, fault)
-               : FAIL_NONE;
+    if (fail == FAIL_NOT_FOUND) {
+        ret->instance = (struct instance){0};
+        if (d->config == NULL && !has_code(d))
+            return FAIL_NONE;
+        is_new = true;
+        fail = catalog_instance_create(db, project_id, &ret->plugin, &ret->instance, fault);
+    }
+    // once it had pages, there are deployments that have
+    if (fail == FAIL_NONE && (is_new || d->config != NULL))
+        fail = catalog_plugin_serves_pages(db, ret->plugin.id, d->config != NULL, fault);
+    return fail;
 }
 
 static enum fail audit(struct call *call, const struct ingest_result *r, struct fault *fault)

@@ -86,7 +86,10 @@ enum fail catalog_visited_find(struct db *db, str ref, struct visited *ret,
 enum fail catalog_instance_list(struct db *db, const char *project_id, const char *plugin_id,
                                 struct instance **ret, size_t *ret_count,
                                 struct fault *fault) MUST_CHECK;
-// How many other projects own instances (security-rules.md 11). Asked by a project that owns none
+// Whether the plugin's instances have public files; they are taken to until somebody says otherwise.
+enum fail catalog_plugin_serves_pages(struct db *db, const char *plugin_id, bool serves,
+                                      struct fault *fault) MUST_CHECK;
+// How many other projects own instances with pages (security-rules.md 11). Asked by a project that owns none
 // yet, the answer holds until the transaction ends: two first deploys wait for each other.
 enum fail catalog_serving_projects(struct db *db, const char *project_id, uint64_t *ret_others,
                                    struct fault *fault) MUST_CHECK;

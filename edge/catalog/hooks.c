@@ -30,6 +30,13 @@ void catalog_tell_deployed(struct db *db, const struct deploy_facts *f, struct p
             list[i]->on_deployed(db, f, warnings);
 }
 
+void catalog_tell_changed(const char *plugin_id)
+{
+    for (size_t i = 0; i != count; ++i)
+        if (list[i]->on_changed != NULL)
+            list[i]->on_changed(plugin_id);
+}
+
 enum fail catalog_ask_delete(struct db *db, const struct plugin *p, json_t *what,
                              bool *ret_has_data, struct fault *fault)
 {

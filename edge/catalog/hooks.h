@@ -35,6 +35,10 @@ struct catalog_hooks {
     // After the commit (also of unchanged deploys and of roll backs): makes what must follow, adds
     // warnings. Cannot fail. Pool threads.
     void (*on_deployed)(struct db *db, const struct deploy_facts *f, struct problems *warnings);
+    // After a commit that changed what the plugin's instances serve or run, or what is set for
+    // them, before it is answered: whoever is told of the change meets it at once. Other nodes
+    // follow by their notice. Pool threads.
+    void (*on_changed)(const char *plugin_id);
     // What would go with the plugin, for dryRun and for `data`: adds members to `what` ("tables":
     // [...]); *ret_has_data when there is anything that must be kept or deleted by decision.
     enum fail (*on_delete_ask)(struct db *db, const struct plugin *p, json_t *what,
@@ -54,6 +58,7 @@ void catalog_hooks_add(const struct catalog_hooks *hooks); // kept; any member m
 enum fail catalog_ask_deploy(struct db *db, const struct deploy_facts *f, struct problems *problems,
                              struct problems *warnings, struct fault *fault) MUST_CHECK;
 void catalog_tell_deployed(struct db *db, const struct deploy_facts *f, struct problems *warnings);
+void catalog_tell_changed(const char *plugin_id);
 enum fail catalog_ask_delete(struct db *db, const struct plugin *p, json_t *what,
                              bool *ret_has_data, struct fault *fault) MUST_CHECK;
 enum fail catalog_tell_delete(struct db *db, const struct plugin *p, bool keep_data,

@@ -293,13 +293,23 @@ static enum fail count_serving(struct db *db, const char *project_id, uint64_t *
     DB_ROWS_AUTO rows = NULL;
     enum fail f = db_query(db, fault, &rows,
                            "select count(distinct project_id) filter (where project_id <> $1),"
-                           " coalesce(bool_or(project_id = $1), false) from instances",
+                           " coalesce(bool_or(project_id = $1), false) from instances"
+                           " where serves_pages",
                            db_text(project_id));
     if (f != FAIL_NONE)
         return f;
     *ret_others = (uint64_t)db_get_int(rows, 0, 0);
     *ret_this_one = db_get_bool(rows, 0, 1);
     return FAIL_NONE;
+}
+
+enum fail catalog_plugin_serves_pages(struct db *db, const char *plugin_id, bool serves,
+                                      struct fault *fault)
+{
+    return db_query(db, fault, NULL,
+                    "update instances set serves_pages = $2 where plugin_id = $1"
+                    " and serves_pages <> $2",
+                    db_text(plugin_id), db_bool(serves));
 }
 
 enum fail catalog_serving_projects(struct db *db, const char *project_id, uint64_t *ret_others,

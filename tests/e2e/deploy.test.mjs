@@ -91,7 +91,9 @@ test('over 4 MiB is 413 before it is read', async () => {
 test('a plugin without public files has no link', async () => {
     const made = (await api('POST', '/api/plugins/import', pie('quiet', {}))).json;
     assert.equal(made.publicAppUrl, null);
-    assert.equal(made.instance, null);
+    assert.ok(made.instance.id, 'its widget and its tool are run as an instance');
+    const silent = (await api('POST', '/api/plugins/import', pie('silent', {}, { code: '' }))).json;
+    assert.deepEqual([silent.publicAppUrl, silent.instance], [null, null]);
 });
 
 for (const kind of ['zip', 'tar', 'tar.gz', 'tar.xz', 'tar.zst']) {
