@@ -13,6 +13,7 @@
 #include "bundles/resolve.h"
 #include "bundles/shelf.h"
 #include "edge/base/clock.h"
+#include "edge/catalog/hooks.h"
 
 #define ALLOW "GET, HEAD, OPTIONS"
 
@@ -595,6 +596,7 @@ static void on_turn(struct loop *loop, void *arg)
 void serve_forget(const char *plugin_id)
 {
     cache_forget_plugin(str_from(plugin_id));
+    catalog_tell_changed(plugin_id);
     loop_broadcast_wait(on_turn, NULL);
 }
 

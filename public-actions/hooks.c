@@ -3,7 +3,7 @@
 #include "public-actions/hooks.h"
 #include "edge/catalog/hooks.h"
 #include "public-actions/owner_settings/owner_settings.h"
-#include "public-actions/plugin/plugin.h"
+#include "public-actions/target.h"
 
 bool action_is_name(str s)
 {
@@ -31,9 +31,14 @@ static void on_deployed(struct db *db, const struct deploy_facts *f, struct prob
     owner_settings_warn(db, f->plugin->id, f->instance, f->front, warnings);
 }
 
+static void on_changed(const char *plugin_id)
+{
+    target_forget_plugin(str_from(plugin_id));
+}
+
 void actions_hooks_init(void)
 {
-    static const struct catalog_hooks hooks = {.on_deploy_check = on_deploy_check,
-                                               .on_deployed = on_deployed};
+    static const struct catalog_hooks hooks = {
+        .on_deploy_check = on_deploy_check, .on_deployed = on_deployed, .on_changed = on_changed};
     catalog_hooks_add(&hooks);
 }

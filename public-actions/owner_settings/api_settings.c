@@ -13,7 +13,11 @@ enum fail owner_commit(struct call *call, const char *plugin_id, const char *act
         fail = audit_append(call->db, call->principal->project_id, call->principal->token_id,
                             action, subject, call->request_id, call->peer, facts, fault);
     json_decref(facts);
-    return fail == FAIL_NONE ? db_commit(call->db, fault) : fail;
+    if (fail == FAIL_NONE)
+        fail = db_commit(call->db, fault);
+    if (fail == FAIL_NONE)
+        catalog_tell_changed(plugin_id);
+    return fail;
 }
 
 static enum fail find(struct call *call, struct instance *ret, struct fault *fault)
