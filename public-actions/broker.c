@@ -75,8 +75,8 @@ static void on_back(struct loop_message *m)
     struct action *a = (struct action *)((char *)m - offsetof(struct action, back));
     struct request *r = a->request;
     struct action_run *run = a->run;
-    if (run->outcome == PLUGIN_RETURNED &&
-        !run->reported_error) // a made-up name is an error to most
+    // to most handlers a made-up name is an error they report
+    if (run->outcome == PLUGIN_RETURNED && !run->reported_error)
         policy_action_answered(run->target, str_from(a->name));
     a->run = NULL;
     action_destroy(a);

@@ -10,7 +10,8 @@ enum {
     ACTION_BURST = 30,
     VISITOR_PER_MINUTE = 600,
     INSTANCE_PER_MINUTE = 6000,
-    NETWORK_SHARE = 4, // of an instance's limit one /24 or /48 gets a quarter
+    LOADS_PER_MINUTE = 600, // of apps that are not held, whether they are there or not
+    NETWORK_SHARE = 4,      // of an instance's limit one /24 or /48 gets a quarter
 
     ANSWERED = 1 << 16, // places; a clash gives an action a limit of its own too early
 };
@@ -51,12 +52,22 @@ static struct limit_policy policy_of(const char *name, struct rate set, uint32_t
     return p;
 }
 
-static struct rate rate_of_action(const struct target *t, str action)
+// What the owner has set for that very action; NULL: nothing.
+static const struct rate *rate_of_action(const struct target *t, str action)
 {
     for (size_t i = 0; i != t->settings.action_count; ++i)
         if (str_eq(t->settings.actions[i].action, action))
-            return t->settings.actions[i].rate;
-    return t->settings.visitor_action;
+            return &t->settings.actions[i].rate;
+    return NULL;
+}
+
+// The arrival times kept under one policy say nothing under another: what an owner widens is wide at
+// once, so the policy is part of the key.
+static uint64_t key_of(enum limit_kind kind, const struct limit_policy *p, str id, str a, str b)
+{
+    uint64_t rate[] = {p->quota, p->burst};
+    str parts[] = {id, a, b, str_of((const char *)rate, sizeof rate)};
+    return limits_key_of(kind, parts, 4);
 }
 
 static bool charge(struct request *r, struct limit_check *checks, size_t count,
@@ -80,11 +91,12 @@ bool policy_charge(struct request *r, const struct target *t, str action, unsign
             .policy = policy_of("unknown", none, ACTION_PER_MINUTE, ACTION_BURST)};
         return charge(r, &check, 1, ret_retry_after);
     }
-    bool is_known = has_answered(t, action);
-    str id = str_from(t->instance.id), per_action[] = {id, is_known ? action : STR("*"), visitor},
-        per_visitor[] = {id, visitor}, per_network[] = {id, network};
-    struct limit_policy of_action = policy_of("action", is_known ? rate_of_action(t, action) : none,
-                                              ACTION_PER_MINUTE, ACTION_BURST),
+    const struct rate *own = rate_of_action(t, action);
+    bool is_known = own != NULL || has_answered(t, action); // whom the owner names is not made up
+    str id = str_from(t->instance.id);
+    struct limit_policy of_action =
+                            policy_of("action", own != NULL ? *own : t->settings.visitor_action,
+                                      ACTION_PER_MINUTE, ACTION_BURST),
                         of_visitor = policy_of("visitor", t->settings.visitor, VISITOR_PER_MINUTE,
                                                VISITOR_PER_MINUTE),
                         of_instance = policy_of("instance", t->settings.instance,
@@ -95,12 +107,23 @@ bool policy_charge(struct request *r, const struct target *t, str action, unsign
     of_network.burst = of_instance.burst / NETWORK_SHARE + of_visitor.burst;
     of_network.is_shared = of_instance.is_shared = true;
     struct limit_check checks[] = {
-        {.key = limits_key_of(LIMIT_ACTION, per_action, 3), .policy = of_action},
-        {.key = limits_key_of(LIMIT_VISITOR, per_visitor, 2), .policy = of_visitor},
-        {.key = limits_key_of(LIMIT_NETWORK, per_network, 2), .policy = of_network},
-        {.key = limits_key(LIMIT_INSTANCE, id), .policy = of_instance},
+        {.key = key_of(LIMIT_ACTION, &of_action, id, is_known ? action : STR("*"), visitor),
+         .policy = of_action},
+        {.key = key_of(LIMIT_VISITOR, &of_visitor, id, STR(""), visitor), .policy = of_visitor},
+        {.key = key_of(LIMIT_NETWORK, &of_network, id, STR(""), network), .policy = of_network},
+        {.key = key_of(LIMIT_INSTANCE, &of_instance, id, STR(""), STR("")), .policy = of_instance},
     };
     return charge(r, checks, sizeof checks / sizeof checks[0], ret_retry_after);
+}
+
+bool policy_may_load(struct request *r, unsigned *ret_retry_after)
+{
+    str parts[] = {STR("load"), limits_visitor(&r->visitor)};
+    uint64_t wait_us = 0;
+    bool may = limits_conforms(limits_key_of(LIMIT_OTHER, parts, 2),
+                               60 * 1000000 / LOADS_PER_MINUTE, LOADS_PER_MINUTE / 2, &wait_us);
+    *ret_retry_after = (unsigned)(wait_us / 1000000) + 1;
+    return may;
 }
 
 // --- origins ---

@@ -12,6 +12,9 @@
 // *ret_retry_after then says for how many seconds.
 bool policy_charge(struct request *r, const struct target *target, str action,
                    unsigned *ret_retry_after);
+// Before an app is read that is not held: whether this visitor may cause one more reading. What
+// strangers make up costs a look into the database each.
+bool policy_may_load(struct request *r, unsigned *ret_retry_after);
 // From now on the action has a limit of its own.
 void policy_action_answered(const struct target *target, str action);
 

@@ -15,13 +15,21 @@ enum {
     SLOTS = 4096, // a power of two; chains behind each
     NONE_MS = 2000,
     ENTRIES_MAX = 50000,
+    NONES_MAX = 4096, // made-up names never push out what is there
     BYTES_MAX = 128 * 1024 * 1024,
     TIMEOUT_MS_DEFAULT = 120000,
 };
 
+// Entries by last use: what is there or being loaded, and the names that nothing bears.
+struct order {
+    struct entry *newest, *oldest;
+    size_t count;
+};
+
 struct entry {
-    struct entry *next;          // in its slot
-    struct entry *newer, *older; // by last use
+    struct entry *next; // in its slot
+    struct order *order;
+    struct entry *newer, *older; // in it
     char ref[CATALOG_SLUG_ROOM], deployment_id[27];
     struct target *target; // a reference; NULL: there is none, or it is being loaded
     struct target_want *waiting;
@@ -33,8 +41,8 @@ struct entry {
 static struct {
     pthread_mutex_t lock; // guards all of it
     struct entry *slots[SLOTS];
-    struct entry *newest, *oldest;
-    size_t count, bytes;
+    struct order held, nones;
+    size_t bytes;
     uint64_t loads, hits;
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static const char *apps_origin;
@@ -197,24 +205,28 @@ static struct entry *find(str ref, str deployment_id)
 
 static void unlink_used(struct entry *e)
 {
-    *(e->newer != NULL ? &e->newer->older : &table.newest) = e->older;
-    *(e->older != NULL ? &e->older->newer : &table.oldest) = e->newer;
+    *(e->newer != NULL ? &e->newer->older : &e->order->newest) = e->older;
+    *(e->older != NULL ? &e->older->newer : &e->order->oldest) = e->newer;
+    --e->order->count;
 }
 
-static void link_used(struct entry *e)
+static void link_used(struct entry *e, struct order *order)
 {
+    e->order = order;
     e->newer = NULL;
-    e->older = table.newest;
-    *(e->older != NULL ? &e->older->newer : &table.oldest) = e;
-    table.newest = e;
+    e->older = order->newest;
+    *(e->older != NULL ? &e->older->newer : &order->oldest) = e;
+    order->newest = e;
+    ++order->count;
 }
 
-static void touch(struct entry *e)
+// Used last of all in its order, which may be another than before.
+static void touch(struct entry *e, struct order *order)
 {
-    if (table.newest == e)
+    if (order->newest == e)
         return;
     unlink_used(e);
-    link_used(e);
+    link_used(e, order);
 }
 
 static void drop_target(struct entry *e)
@@ -235,14 +247,15 @@ static void remove_entry(struct entry *e)
     *at = e->next;
     unlink_used(e);
     drop_target(e);
-    --table.count;
     free(e);
 }
 
 static void make_room(void)
 {
-    for (struct entry *e = table.oldest, *newer;
-         e != NULL && (table.count > ENTRIES_MAX || table.bytes > BYTES_MAX); e = newer) {
+    while (table.nones.count > NONES_MAX)
+        remove_entry(table.nones.oldest);
+    for (struct entry *e = table.held.oldest, *newer;
+         e != NULL && (table.held.count > ENTRIES_MAX || table.bytes > BYTES_MAX); e = newer) {
         newer = e->newer;
         if (!e->is_loading)
             remove_entry(e);
@@ -257,8 +270,7 @@ static struct entry *add(str ref, str deployment_id)
     struct entry **slot = &table.slots[slot_of(ref, deployment_id)];
     e->next = *slot;
     *slot = e;
-    link_used(e);
-    ++table.count;
+    link_used(e, &table.held);
     return e;
 }
 
@@ -283,7 +295,7 @@ bool target_get(str ref, str deployment_id, struct target **ret, enum fail *ret_
     struct entry *e = find(ref, deployment_id);
     bool is_held = e != NULL && is_good(e);
     if (is_held) {
-        touch(e);
+        touch(e, e->order);
         ++table.hits;
         *ret = referenced(e->target);
         *ret_fail = e->target != NULL ? FAIL_NONE : FAIL_NOT_FOUND;
@@ -328,6 +340,7 @@ static struct target_want *take_answer(const struct load *l, struct target *t, e
         table.bytes += t->bytes;
     }
     e->is_stale = false;
+    touch(e, e->target != NULL ? &table.held : &table.nones);
     make_room();
     pthread_mutex_unlock(&table.lock);
     return waiting;
@@ -361,8 +374,10 @@ static bool start_loading(struct entry *e)
     memcpy(l->ref, e->ref, sizeof l->ref);
     memcpy(l->deployment_id, e->deployment_id, sizeof l->deployment_id);
     ++table.loads;
-    if (pool_post(LANE_LOAD, &l->super) == FAIL_NONE)
+    if (pool_post(LANE_LOAD, &l->super) == FAIL_NONE) {
+        touch(e, &table.held);
         return e->is_loading = true;
+    }
     free(l);
     return false;
 }
@@ -384,6 +399,8 @@ void target_want(struct target_want *w)
     if (must_load && !start_loading(e)) {
         refused = e->waiting;
         e->waiting = NULL;
+        touch(e, &table.nones);
+        make_room();
     }
     pthread_mutex_unlock(&table.lock);
     if (is_held)
@@ -403,26 +420,28 @@ static void forget(struct entry *e)
         remove_entry(e);
 }
 
+// What is being loaded, or was not found, may be of any plugin by now. No plugin: all are meant.
+static void forget_all_of(struct order *order, str plugin_id)
+{
+    for (struct entry *e = order->newest, *older; e != NULL; e = older) {
+        older = e->older;
+        if (plugin_id.p == NULL || e->target == NULL ||
+            str_eq(str_from(e->target->instance.plugin_id), plugin_id))
+            forget(e);
+    }
+}
+
 void target_forget_plugin(str plugin_id)
 {
     pthread_mutex_lock(&table.lock);
-    for (struct entry *e = table.newest, *older; e != NULL; e = older) {
-        older = e->older;
-        // what is being loaded, or was not found, may be of this plugin by now
-        if (e->target == NULL || str_eq(str_from(e->target->instance.plugin_id), plugin_id))
-            forget(e);
-    }
+    forget_all_of(&table.held, plugin_id);
+    forget_all_of(&table.nones, plugin_id);
     pthread_mutex_unlock(&table.lock);
 }
 
 void target_forget_all(void)
 {
-    pthread_mutex_lock(&table.lock);
-    for (struct entry *e = table.newest, *older; e != NULL; e = older) {
-        older = e->older;
-        forget(e);
-    }
-    pthread_mutex_unlock(&table.lock);
+    target_forget_plugin((str){0});
 }
 
 void target_metrics(struct buf *to)
@@ -432,6 +451,6 @@ void target_metrics(struct buf *to)
              "# TYPE stoa_action_targets gauge\nstoa_action_targets %zu\n"
              "# TYPE stoa_action_target_bytes gauge\nstoa_action_target_bytes %zu\n"
              "# TYPE stoa_action_target_loads_total counter\nstoa_action_target_loads_total %llu\n",
-             table.count, table.bytes, (unsigned long long)table.loads);
+             table.held.count, table.bytes, (unsigned long long)table.loads);
     pthread_mutex_unlock(&table.lock);
 }
