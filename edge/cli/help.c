@@ -7,7 +7,10 @@ static void print_line(FILE *to, const struct output *o, const char *left, int w
     fputs("  ", to);
     output_text(o, to, STYLE_STRONG, str_from(left));
     int pad = width - (int)strlen(left);
-    fprintf(to, "%*s%s\n", pad > 0 ? pad : 0, "", right);
+    if (pad > 0)
+        fprintf(to, "%*s%s\n", pad, "", right);
+    else
+        fprintf(to, "\n  %*s%s\n", width, "", right);
 }
 
 static void print_options(FILE *to, const struct output *o, uint64_t which)

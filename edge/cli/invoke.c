@@ -89,7 +89,7 @@ static void show_error(const struct cli *cli, const json_t *error)
     str stack = show_member(error, "stack");
     note(cli, STYLE_BAD, "error:", show_member(error, "message"));
     while (stack.n != 0)
-        note(cli, STYLE_NONE, "  at", str_cut(&stack, '\n'));
+        note(cli, STYLE_NONE, " ", str_trim(str_cut(&stack, '\n')));
 }
 
 static enum cli_exit show_owners(struct cli *cli, const json_t *answer)
@@ -134,15 +134,20 @@ static str origin_of(str url)
 static enum cli_exit run_public(struct cli *cli, const json_t *instance, const char *action,
                                 const json_t *input)
 {
-    json_auto_t *answer = NULL;
+    struct api_reply reply;
     AUTOFREE char *slug = str_dup(show_member(instance, "slug"));
     AUTOFREE char *origin = str_dup(origin_of(show_member(instance, "url")));
     AUTOFREE char *path = api_path("/api/public-actions/%s/%s", slug, action);
     struct api_request request = API_REQUEST("POST", path);
     request.origin = origin;
     request.json = (json_t *)input;
-    enum cli_exit exit = api_call(cli, &request, &answer);
-    return exit == EXIT_DONE ? show_public(cli, answer) : exit;
+    api_send(cli, &request, &reply);
+    if (str_starts(show_member(reply.body, "code"), STR("handler_")))
+        reply.exit = EXIT_REFUSED; // the server is there; it is the handler that failed
+    enum cli_exit exit = reply.exit == EXIT_DONE ? show_public(cli, reply.body)
+                                                 : api_report(cli, &reply, NULL, false);
+    api_reply_fini(&reply);
+    return exit;
 }
 
 static enum cli_exit run(struct cli *cli, const json_t *instance, json_t *input)

@@ -310,7 +310,7 @@ test('invoke: as a visitor, as a widget, as a tool', async () => {
     assert.deepEqual(JSON.parse((await run(0, ['invoke', 'rsvp', 'look', '-'], '{"b":2}')).out).payload, { b: 2 });
     const failed = await run(1, ['invoke', 'rsvp', 'fail']);
     assert.match(failed.err, /error: not today/);
-    await run(5, ['invoke', 'rsvp', 'throw']);
+    await run(1, ['invoke', 'rsvp', 'throw']);
     const widget = await run(0, ['invoke', 'rsvp', '_launch', '{"c":3}', '--widget']);
     assert.deepEqual(JSON.parse(widget.out).payload, { c: 3 });
     assert.match(widget.err, /widget: show .*form/);
