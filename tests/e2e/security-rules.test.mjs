@@ -409,5 +409,10 @@ test('28 metric labels come from closed lists', async () => {
     await request(server.apps, { path: '/apps/labelleak/labelleak-00000000/', headers: { host: new URL(server.apps).host } });
     const metrics = (await request(`${server.admin}/metrics`)).text;
     assert.doesNotMatch(metrics, /labelleak|label\.example/i);
-    for (const [, labels] of metrics.matchAll(/^\w+\{(.*)\}/gm)) assert.match(labels, /^class="(none|[1-5]xx)"$/);
+    const shown = new Set([...metrics.matchAll(/^(\w+)\{(.*)\}/gm)].map(([, family, labels]) => `${family} ${labels}`));
+    for (const line of shown) assert.match(line, /^\w+ (class="(none|[1-5]xx)"|(outcome|reason|kind|state|source|result)="[a-z_]{1,32}")$/);
+    // the same names whatever runs: a plugin, an action or a host never is one
+    await server.api('POST', '/api/plugins/import', pie('labelled', { 'index.html': 'x' }));
+    const again = (await request(`${server.admin}/metrics`)).text;
+    assert.deepEqual(new Set([...again.matchAll(/^(\w+)\{(.*)\}/gm)].map(([, family, labels]) => `${family} ${labels}`)), shown);
 });

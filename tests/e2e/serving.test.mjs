@@ -546,7 +546,7 @@ test('with instance_domain every instance has a host of its own, and the apps or
         assert.equal(new URL(preview.headers.location).hostname, `p-${first}.apps.test`);
         const shown = await ask(`p-${first}.apps.test:${port}`, '/');
         assert.match(shown.text, /<title>first</);
-        assert.equal(shown.headers['content-security-policy'], 'sandbox allow-scripts allow-forms');
+        assert.equal(shown.headers['content-security-policy'], 'sandbox allow-scripts allow-forms allow-same-origin', 'its host is its own');
         assert.equal(shown.headers['cache-control'], 'private, no-store');
         assert.equal((await ask(`p-${deployment.id}.apps.test:${port}`, '/')).status, 200);
         assert.equal((await ask(`p-${'0'.repeat(26)}.apps.test:${port}`, '/')).status, 404);
