@@ -4,6 +4,7 @@
   'use strict';
   const { uncurry, sendCall, currentRun, isOver, fail, expose } = own;
   const { apply } = Reflect;
+  const { parse } = JSON;
   const Error_ = Error, TypeError_ = TypeError, toNumber = Number, floor = Math.floor;
   const Map_ = Map, mapGet = uncurry(Map.prototype.get), mapSet = uncurry(Map.prototype.set);
   const mapDelete = uncurry(Map.prototype.delete);
@@ -25,11 +26,15 @@
   function arm(timer) {
     const answer = {
       __proto__: null,
-      settle() {
+      settle(hasFailed, json) {
         if (!timer.isSet)
           return;
-        if (!timer.repeats)
+        if (hasFailed || !timer.repeats)
           forget(timer);
+        if (hasFailed) { // the server has no room for it; its time has not come
+          fail(timer.run, new Error_(parse(json).message));
+          return;
+        }
         runCallback(timer.run, timer.f, timer.values);
         if (timer.isSet && !isOver(timer.run))
           arm(timer);

@@ -22,6 +22,7 @@ const acts = {
   fetches: (input, context) => { for (let i = 0; i < 100000; ++i) context.fetch('http://192.0.2.1/' + i).catch(() => {}); return 'sent'; },
   queries: (input, context) => { for (let i = 0; i < 100000; ++i) context.managedDb.query('select 1').catch(() => {}); return 'sent'; },
   timers: () => { for (let i = 0; i < 100000; ++i) setTimeout(() => {}, 1e9); return 'set'; },
+  interval: (input, context) => { for (let i = 0; i < 1000; ++i) setTimeout(() => {}, 1e8); setInterval(() => context.notify('early'), 1e8); return new Promise(() => {}); },
   recursion: () => { const down = () => down() + 1; return down(); },
   never: () => new Promise(() => {}),
   returns: () => 'y'.repeat(1e8),
@@ -115,7 +116,7 @@ const either = (...all) => (a) => all.some((one) => one(a));
 const table = [
     ['spin', stopped], ['awaits', stopped], ['regex', either(is(false), stopped)], ['sort', stopped], ['stringify', either((a) => a.status === 200, failed, stopped)],
     ['strings', memory, CAGED], ['arrays', memory, CAGED], ['typed', memory, CAGED], ['maps', either(memory, stopped), CAGED], ['closures', either(memory, stopped), CAGED],
-    ['hold', memory, CAGED], ['fetches', either(is('sent'), stopped, memory)], ['queries', either(is('sent'), stopped, memory)], ['timers', either(is('set'), failed, stopped)], ['recursion', failed], ['returns', either(failed, memory)], ['getter', stopped], ['proxy', failed],
+    ['hold', memory, CAGED], ['fetches', either(is('sent'), stopped, memory)], ['queries', either(is('sent'), stopped, memory)], ['timers', either(is('set'), failed, stopped)], ['interval', failed], ['recursion', failed], ['returns', either(failed, memory)], ['getter', stopped], ['proxy', failed],
     ['toJSON', is({})], ['cycle', failed], ['bigint', failed], ['thrownull', failed], ['throwproxy', failed], ['throwhuge', failed], ['logs', either(is('logged'), stopped)],
     ['globals', is([])], ['eval', is(['refused', 'refused', 'refused', 'refused'])], ['imports', is('refused')], ['ids', (a) => a.status === 200],
 ];
