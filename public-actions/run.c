@@ -151,10 +151,16 @@ static void load_secrets(struct job *j)
 static void on_secrets(struct job *j)
 {
     struct action_run *run = run_of_job(j);
+    const str broken =
+        STR("{\"error\":{\"name\":\"Error\",\"message\":\"A secret of this app cannot be "
+            "opened. Set it again.\"}}");
+    bool is_away = run->_.secrets_fail == FAIL_BUSY || run->_.secrets_fail == FAIL_TIMEOUT;
     if (run->_.secrets_fail == FAIL_NONE)
         begin(run);
     else
-        on_done(&run->plugin, &(struct plugin_answer){.outcome = PLUGIN_BUSY});
+        on_done(&run->plugin,
+                &(struct plugin_answer){.outcome = is_away ? PLUGIN_BUSY : PLUGIN_NOT_LOADED,
+                                        .meta = is_away ? (str){0} : broken});
 }
 
 static void on_owner(struct loop_message *m)
@@ -219,6 +225,27 @@ static void take_answer(struct action_run *run, const struct plugin_answer *a)
                           json_is_true(json_object_get(run->meta, "resultError"));
 }
 
+// What the owner reads where nothing was thrown.
+static str sentence_of(enum plugin_outcome outcome)
+{
+    switch (outcome) {
+    case PLUGIN_TIMED_OUT:
+        return STR("{\"message\":\"The handler took too long and was stopped.\"}");
+    case PLUGIN_CRASHED:
+        return STR("{\"message\":\"The handler's process ended unexpectedly.\"}");
+    case PLUGIN_OUT_OF_MEMORY:
+        return STR("{\"message\":\"The handler ran out of memory.\"}");
+    case PLUGIN_TOO_LARGE:
+        return STR("{\"name\":\"RangeError\",\"message\":\"The answer is larger than 1 MiB as "
+                   "JSON.\"}");
+    case PLUGIN_BUSY:
+        return STR("{\"message\":\"It was not begun: too much was waiting, or the app was killed "
+                   "too often in the last minute.\"}");
+    default:
+        return (str){0};
+    }
+}
+
 static void add_error(struct run_record *r, const struct action_run *run)
 {
     const json_t *error = json_object_get(run->meta, "error");
@@ -226,9 +253,8 @@ static void add_error(struct run_record *r, const struct action_run *run)
         char *text = jsonx_dump(error, NULL);
         buf_add(&r->error, str_from(text));
         free(text);
-    } else if (run->outcome == PLUGIN_TOO_LARGE) {
-        buf_add(&r->error, STR("{\"name\":\"RangeError\",\"message\":\"The answer is larger than "
-                               "1 MiB as JSON.\"}"));
+    } else {
+        buf_add(&r->error, sentence_of(run->outcome));
     }
 }
 
