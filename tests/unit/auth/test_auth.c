@@ -282,9 +282,13 @@ int main(void)
     struct fault fault = {0};
     db_configure(postgres_start());
     db = db_of_thread();
-    struct migration all[2] = {catalog_migrations[0], auth_migrations[0]};
-    if (catalog_migration_count != 1 || auth_migration_count != 1 ||
-        migrate(db, all, 2, &fault) != FAIL_NONE)
+    struct migration all[32];
+    size_t n = 0;
+    for (size_t i = 0; i != catalog_migration_count; ++i)
+        all[n++] = catalog_migrations[i];
+    for (size_t i = 0; i != auth_migration_count; ++i)
+        all[n++] = auth_migrations[i];
+    if (migrate(db, all, n, &fault) != FAIL_NONE)
         return 1;
     snprintf(folder, sizeof folder, "/tmp/stoa-test-auth-XXXXXX");
     if (mkdtemp(folder) == NULL)
