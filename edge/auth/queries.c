@@ -59,8 +59,8 @@ enum fail auth_query_token_by_hash(struct db *db, const struct digest *sha256,
     return FAIL_NONE;
 }
 
-enum fail auth_query_token_is_live(struct db *db, const char *project_id, const char *id,
-                                   bool *ret, struct fault *fault)
+enum fail auth_query_token_is_live(struct db *db, const char *project_id, const char *id, bool *ret,
+                                   struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
     enum fail f = db_query(db, fault, &rows,
