@@ -79,19 +79,13 @@ static void on_query(void *arg, bool is_error, str json)
         plugin_reply(&run->plugin, call, json);
 }
 
-static uint64_t deadline_of(const struct action_run *run)
-{
-    int64_t left = run->_.started_at + run->timeout_ms - clock_real_ms();
-    return loop_now(loop_self()) + (uint64_t)(left > 0 ? left : 0);
-}
-
 static void ask_query(struct action_run *run, uint32_t call, str args)
 {
     ++run->_.queries;
     struct bridge *b = bridge_create(run, call);
-    b->query =
-        managed_db_query_start(run->target->instance.project_id, run->target->instance.plugin_id,
-                               run->target->owner_id, args, deadline_of(run), on_query, b);
+    b->query = managed_db_query_start(run->target->instance.project_id,
+                                      run->target->instance.plugin_id, run->target->owner_id, args,
+                                      plugin_run_ends_at(&run->plugin), on_query, b);
 }
 
 // --- fetch(url, {method, headers, body}) ---
@@ -203,7 +197,8 @@ static void start_fetch(struct action_run *run, uint32_t call, const json_t *arg
         .body_max = FETCH_BODY_MAX,
         .redirects = FETCH_REDIRECTS_MAX,
     };
-    uint64_t left = deadline_of(run) - loop_now(loop_self());
+    uint64_t now = loop_now(loop_self()), end = plugin_run_ends_at(&run->plugin);
+    uint64_t left = end > now ? end - now : 1;
     r.timeout_ms = left < FETCH_TIMEOUT_MS ? (uint32_t)left : FETCH_TIMEOUT_MS;
     struct bridge *b = bridge_create(run, call);
     b->fact = add_fact(run, r.method, r.url);

@@ -122,6 +122,12 @@ void plugin_finish(struct plugin_run *run, enum plugin_outcome outcome, str meta
     run->calls->on_done(run, &answer);
 }
 
+uint64_t plugin_run_ends_at(const struct plugin_run *run)
+{
+    uint64_t started = run->_.started_at_us;
+    return (started != 0 ? started / 1000 : loop_now(loop_self())) + run->timeout_ms;
+}
+
 static struct plugin_run *run_of(struct loop_timer *deadline)
 {
     return (struct plugin_run *)((char *)deadline - offsetof(struct plugin_run, _.deadline));

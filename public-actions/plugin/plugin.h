@@ -104,6 +104,8 @@ void plugin_on_worker_ended(uint32_t number, int status);
 // Queues the run; a run that has waited for 30 s is told PLUGIN_BUSY. on_done is never called from
 // inside. Owner loop.
 void plugin_start(struct plugin_run *run);
+// When its time is over, in ms of loop_now. Owner loop, while it runs.
+uint64_t plugin_run_ends_at(const struct plugin_run *run);
 // `json`: one JSON value made by us, or "" for undefined; borrowed.
 void plugin_reply(struct plugin_run *run, uint32_t call, str json);
 // Becomes an Error with that message and, when not NULL, `code`, in the handler.
