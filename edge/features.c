@@ -221,6 +221,11 @@ void features_start(void)
     scheduler_add("collect runs", 5 * 60 * 1000, 10 * 60 * 1000, runs_collect);
 }
 
+size_t features_running(void)
+{
+    return actions_running();
+}
+
 void features_stop(void)
 {
     runs_stop();

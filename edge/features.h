@@ -15,6 +15,8 @@ void features_init(const struct settings *s);
 enum fail features_check(const struct settings *s, struct fault *fault) MUST_CHECK;
 // After the pool has started: their own threads, their scheduled tasks.
 void features_start(void);
+// What goes on though nobody may wait for it any more; any thread.
+size_t features_running(void);
 // When the last request is answered: what they still hold is written.
 void features_stop(void);
 extern const struct notice_channel features_channels[];

@@ -353,7 +353,7 @@ int server_main(void)
     scheduler_stop();
     for (size_t i = 0; i != listener_count; ++i)
         close(listeners[i].fd); // the loops have their own, until they are told
-    shutdown_run(guards, settings.shutdown_timeout);
+    shutdown_run(guards, features_running, settings.shutdown_timeout);
     features_stop();
     if (cage_say(CONTROL_DRAINED) != FAIL_NONE)
         log_warn("the supervisor has gone", "control=%d", CONTROL_FD);

@@ -28,9 +28,9 @@ static void kill_all(struct loop *loop, void *arg)
     guard_loop_kill_all(&guards[loop_index(loop)]);
 }
 
-static bool wait_for_connections(uint64_t until)
+static bool wait_for_all(size_t (*running)(void), uint64_t until)
 {
-    while (guard_counters().connections != 0 || management_running() != 0) {
+    while (guard_counters().connections != 0 || management_running() != 0 || running() != 0) {
         if (clock_monotonic_ms() >= until)
             return false;
         nanosleep(&(struct timespec){.tv_nsec = LOOK_EVERY_MS * 1000000L}, NULL);
@@ -38,12 +38,12 @@ static bool wait_for_connections(uint64_t until)
     return true;
 }
 
-bool shutdown_run(struct guard_loop *guards, uint64_t timeout_ms)
+bool shutdown_run(struct guard_loop *guards, size_t (*running)(void), uint64_t timeout_ms)
 {
     uint64_t began = clock_monotonic_ms();
     drain_ms = timeout_ms;
     loop_broadcast_wait(begin, guards);
-    bool is_clean = wait_for_connections(began + timeout_ms);
+    bool is_clean = wait_for_all(running, began + timeout_ms);
     if (!is_clean) {
         log_warn("some requests did not finish in time and are cut", "connections=%lu",
                  (unsigned long)guard_counters().connections);

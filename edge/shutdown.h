@@ -4,7 +4,8 @@
 #include <stdint.h>
 #include "edge/guard/guard.h"
 
-// Blocks (main thread) until every connection has gone or `timeout_ms` is over; then ends pool and
-// loops. `guards` are the loops', by index. True when everything ended by itself.
-bool shutdown_run(struct guard_loop *guards, uint64_t timeout_ms);
+// Blocks (main thread) until every connection has gone and `running` says 0 (what goes on without
+// one), or `timeout_ms` is over; then ends pool and loops. `guards` are the loops', by index. True
+// when everything ended by itself.
+bool shutdown_run(struct guard_loop *guards, size_t (*running)(void), uint64_t timeout_ms);
 #endif

@@ -21,6 +21,8 @@ struct service *actions_visitors_service(void);
 struct service *actions_self_service(void);
 // Owners: widget actions and tool runs.
 struct service *actions_owners_service(void);
+// Runs under way, whoever still waits for them: a stop lets them finish. Any thread.
+size_t actions_running(void);
 // What is known of a plugin's instances is forgotten (NOTIFY "stoa_bundles", payload = plugin id),
 // or of all (the listening connection was lost and is back). Any thread.
 void actions_on_notice(str payload);

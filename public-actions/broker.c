@@ -524,6 +524,11 @@ void actions_init(const struct action_options *o)
     actions_hooks_init();
 }
 
+size_t actions_running(void)
+{
+    return action_runs_running();
+}
+
 void actions_on_notice(str payload)
 {
     target_forget_plugin(payload);

@@ -178,10 +178,18 @@ static void on_owner(struct loop_message *m)
         on_done(&run->plugin, &(struct plugin_answer){.outcome = PLUGIN_BUSY});
 }
 
+static _Atomic size_t running; // for the end of the process
+
+size_t action_runs_running(void)
+{
+    return running;
+}
+
 // By message even on the owner's own loop: on_finished must never come from inside.
 void action_run_start(struct action_run *run)
 {
     assert(run->target->handler != NULL);
+    ++running;
     run->_.start.run = on_owner;
     loop_post(plugin_owner_loop(run->target->instance.project_id), &run->_.start);
 }
@@ -300,6 +308,7 @@ static void add_events(struct run_record *r, const struct action_run *run)
 
 static void finish(struct action_run *run)
 {
+    --running;
     run->on_finished(run);
 }
 

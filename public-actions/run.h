@@ -51,6 +51,7 @@ struct action_run *action_run_create(struct target *target, enum run_source sour
 // Any loop thread, or a pool thread. on_finished is never called from inside.
 void action_run_start(struct action_run *run);
 void action_run_destroy(struct action_run *run);
+size_t action_runs_running(void); // any thread
 
 // --- bridge.c: what handlers ask for ---
 void bridge_ask(struct action_run *run, uint32_t call, str op, str args);

@@ -1,6 +1,7 @@
 // How runs end when somebody goes (contract §4): the visitor, the time, the server, its process, either PostgreSQL. A run goes on and is
 // recorded whoever asked for it; who is still there is always answered.
 import assert from 'node:assert/strict';
+import http2 from 'node:http2';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { pie } from '../harness/pie.mjs';
@@ -112,6 +113,21 @@ test('SIGTERM: runs in flight finish, are answered and are recorded; what takes 
     const runs = await runsOf(again, here, '&action=sleep');
     assert.ok(runs.filter((r) => r.outcome === 'ok').length >= 20, JSON.stringify(runs.map((r) => r.outcome)));
     assert.equal((await call(again, here, 'go')).status, 200);
+});
+
+test('SIGTERM when only those have runs who left: the runs finish, and are recorded', { timeout: 60000 * slowness() }, async () => {
+    const leaving = await start();
+    const here = await deploy(leaving, 'left');
+    assert.equal((await call(leaving, here, 'go')).status, 200);
+    const session = http2.connect(leaving.apps).on('error', () => {}); // whose end is seen at once
+    for (let i = 0; i < 5; ++i) session.request({ ':method': 'POST', ':path': `/api/public-actions/${here.slug}/sleep`, 'content-type': 'application/json' }).on('error', () => {}).end('{"ms":1500}');
+    await wait(200);
+    session.destroy();
+    await wait(50);
+    process.kill(leaving.pid, 'SIGTERM');
+    assert.equal((await leaving.ended).code, 0);
+    const again = await start({ dataDir: leaving.dataDir, database: leaving.databaseUrl });
+    assert.deepEqual((await runsOf(again, here, '&action=sleep')).map((r) => r.outcome), Array(5).fill('ok'));
 });
 
 test('kill -9 of the server with runs in flight: its workers die with it, and the next one serves', { timeout: 120000 * slowness() }, async () => {
