@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 enum {
-    LINE_MAX = 100,                     // queries waiting, a plugin
+    LINE_MAX = 1000,                    // queries waiting, a plugin: more than its runs at once
     LINE_BYTES_MAX = 32 * 1024 * 1024,  // their statements and parameters
     ROOM_BYTES_MAX = 128 * 1024 * 1024, // of all plugins of a loop
     TURN = 16,          // queries a plugin's only connection serves while another plugin has none

@@ -11,7 +11,7 @@
 #include "expect.h"
 #include "tests/harness/postgres.h"
 
-enum { LOOPS = 2, LINE = 100 };
+enum { LOOPS = 2, LINE = 1000 };
 
 static int setup(void **state)
 {
