@@ -81,6 +81,10 @@ static void on_query(void *arg, bool is_error, str json)
 
 static void ask_query(struct action_run *run, uint32_t call, str args)
 {
+    if (run->_.queries == RUN_QUERIES_MAX) {
+        refuse(run, call, "too_many_queries", "A run may make 1,000 queries; this is one more.");
+        return;
+    }
     ++run->_.queries;
     struct bridge *b = bridge_create(run, call);
     b->query = managed_db_query_start(run->target->instance.project_id,

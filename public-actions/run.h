@@ -6,7 +6,7 @@
 #include "public-actions/runs/runs.h"
 #include "public-actions/target.h"
 
-enum { RUN_FETCHES_MAX = 10, RUN_NOTICES_MAX = 20, RUN_ACTION_ROOM = 65 };
+enum { RUN_FETCHES_MAX = 10, RUN_NOTICES_MAX = 20, RUN_QUERIES_MAX = 1000, RUN_ACTION_ROOM = 65 };
 
 struct action_run {
     struct plugin_run plugin; // first
