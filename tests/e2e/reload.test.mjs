@@ -196,7 +196,9 @@ test('the access log: a new file after a rotation, and no line lost', async () =
     await reload();
     await ask();
     await until(() => lines(log).includes(ids[2]), 'a line in the new file');
-    const all = [...lines(`${log}.1`), ...lines(log)];
+    const both = () => [...lines(`${log}.1`), ...lines(log)];
+    await until(() => ids.every((id) => both().includes(id)), 'every line'); // another loop hands its lines over in its own time
+    const all = both();
     for (const id of ids) assert.equal(all.filter((one) => one === id).length, 1, `${id} of ${ids}`);
 });
 
