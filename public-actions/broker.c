@@ -42,7 +42,7 @@ static const struct action_options *options;
 
 static void action_destroy(struct action *a)
 {
-    inputs_held -= a->charged;
+    atomic_fetch_sub(&inputs_held, a->charged);
     if (a->holder != NULL)
         *a->holder = NULL;
     if (a->own != NULL)
@@ -110,7 +110,7 @@ static void start_run(struct action *a, str payload)
 {
     struct request *r = a->request;
     a->charged = payload.n;
-    if ((inputs_held += payload.n) > INPUTS_MAX) {
+    if (atomic_fetch_add(&inputs_held, payload.n) + payload.n > INPUTS_MAX) {
         refuse(a, 503, "busy",
                "There is too much going on right now. Please try again in a moment.");
         return;
