@@ -66,6 +66,8 @@ test('1 server, clusters, helpers and handlers: a user each, no rights, closed t
             helpers: ['stoa-cage', find(/stoa-inspect/)],
             handlers: ['stoa-handler', find(/stoa-handler/)],
         };
+        // a spare that is still warming up has read nothing of anybody's, and has not closed its door yet
+        for (const pid of [...kinds.helpers[1], ...kinds.handlers[1]]) await until(() => Object.keys(descriptorsOf(pid)).length === 4 && /^Max open files +4 +4 /m.test(fs.readFileSync(`/proc/${pid}/limits`, 'utf8')), `${pid} to be caged`);
         const seen = new Set();
         for (const [kind, [user, pids]] of Object.entries(kinds)) {
             assert.ok(pids.length > 0, `${kind}: none among\n${tree.map((p) => p.command).join('\n')}`);
