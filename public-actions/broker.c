@@ -336,6 +336,12 @@ static void on_own_message(struct loop_message *m)
 
 // --- the path ---
 
+// The longest label a host may have is a slug's; a longer one is nobody's, and has no room here.
+static bool is_nobodys_host(const struct request *r)
+{
+    return r->site != SITE_APPS && r->site_name.n > TARGET_REF_MAX;
+}
+
 // One segment, decoded, when it is short enough to be a name; "" stands for anything else.
 static void take_name(char *to, size_t room, str segment)
 {
@@ -385,7 +391,7 @@ static void actions_on_request(struct request *r)
         return;
     }
     struct action *a = action_create(r, instance, name);
-    if (r->site == SITE_APPS && a->ref[0] == '\0')
+    if (is_nobodys_host(r) || (r->site == SITE_APPS && a->ref[0] == '\0'))
         refuse_unknown(a, FAIL_NOT_FOUND);
     else if (r->site == SITE_APPS)
         find(a, str_from(a->ref), STR(""), on_own, on_own_message);
@@ -458,9 +464,14 @@ static void self_on_request(struct request *r)
     str ref = r->site == SITE_PREVIEW ? STR("") : r->site_name,
         deployment_id = r->site == SITE_PREVIEW ? r->site_name : STR("");
     struct target *t = NULL;
-    enum fail fail;
-    if (target_get(ref, deployment_id, &t, &fail)) {
+    enum fail fail = FAIL_NOT_FOUND;
+    unsigned retry_after;
+    if (is_nobodys_host(r) || target_get(ref, deployment_id, &t, &fail)) {
         reply_self(r, t, fail);
+        return;
+    }
+    if (!policy_may_load(r, &retry_after)) {
+        reply_too_often(r, retry_after);
         return;
     }
     struct self *s = calloc(1, sizeof *s);

@@ -265,6 +265,7 @@ static void make_room(void)
 static struct entry *add(str ref, str deployment_id)
 {
     struct entry *e = zeroed(sizeof *e);
+    assert(ref.n < sizeof e->ref && deployment_id.n < sizeof e->deployment_id);
     memcpy(e->ref, ref.p, ref.n);
     memcpy(e->deployment_id, deployment_id.p, deployment_id.n);
     struct entry **slot = &table.slots[slot_of(ref, deployment_id)];

@@ -281,7 +281,7 @@ describe('instances\' own hosts', () => {
     let named;
     let one;
     let two;
-    const post = (where, { headers = {}, body = '{}' } = {}) => visit(where, { method: 'POST', body, headers: { 'content-type': 'application/json', 'content-length': body.length, ...headers } });
+    const post = (where, { headers = {}, body = '{}', ...more } = {}) => visit(where, { method: 'POST', body, ...more, headers: { 'content-type': 'application/json', 'content-length': body.length, ...headers } });
     before(async () => {
         named = await startNamed();
         one = (await named.manage('POST', '/api/plugins/import', pie('one', PAGE, { code: CODE }))).json;
@@ -305,6 +305,14 @@ describe('instances\' own hosts', () => {
         assert.deepEqual([answer.status, answer.json.code], [403, 'origin_not_allowed']);
         const own = await post(`${new URL(one.publicAppUrl).origin}/api/public-actions/_/echo`, { headers: { origin: new URL(one.publicAppUrl).origin } });
         assert.equal(own.status, 200, own.text);
+    });
+    test('a label that is longer than any name, up to a host of 255 bytes, is nobody\'s', async () => {
+        for (const length of [63, 64, 65, 100, 200]) {
+            const origin = `https://${'a'.repeat(length)}.apps.test:${named.tlsPort}`;
+            for (const answer of [await post(`${origin}/api/public-actions/_/echo`, { servername: 'x.apps.test' }), await visit(`${origin}/api/public-apps/self`, { servername: 'x.apps.test' }), await visit(`${origin}/`, { servername: 'x.apps.test' })])
+                assert.ok([404, 421].includes(answer.status), `${length}: ${answer.status} ${answer.text}`);
+        }
+        assert.equal((await post(`${new URL(one.publicAppUrl).origin}/api/public-actions/_/echo`)).status, 200);
     });
     test('a host tells its instance', async () => {
         const answer = await visit(`${new URL(one.publicAppUrl).origin}/api/public-apps/self`);
