@@ -75,6 +75,12 @@ static void refuse(struct action *a, int status, const char *code, const char *m
     reply_error(r, status, code, message, NULL, status == 503 ? 2 : 0);
 }
 
+static void refuse_action_name(struct action *a)
+{
+    refuse(a, 400, "invalid_action",
+           "An action's name is 1 to 64 letters, digits, dots, dashes and underscores.");
+}
+
 // --- the run ---
 
 static void on_back(struct loop_message *m)
@@ -211,8 +217,7 @@ static void decide(struct action *a)
         action_destroy(a);
         reply_method_not_allowed(r, ALLOW);
     } else if (!action_is_name(str_from(a->name))) {
-        refuse(a, 400, "invalid_action",
-               "An action's name is 1 to 64 letters, digits, dots, dashes and underscores.");
+        refuse_action_name(a);
     } else if (a->own->handler == NULL || strcmp(a->name, "upload") == 0) {
         refuse(a, 404, "no_handler", "This app has no such action.");
     } else {
@@ -242,6 +247,10 @@ static void refuse_unknown(struct action *a, enum fail fail)
 static void redirect_to_host(struct action *a)
 {
     struct request *r = a->request;
+    if (!action_is_name(str_from(a->name))) { // decoded, so any byte; a header takes few
+        refuse_action_name(a);
+        return;
+    }
     struct buf b;
     buf_init(&b, 1024);
     buf_addf(&b, "%s://%s.%s%s" PREFIX "_/%s", options->instance_scheme, a->own->instance.slug,

@@ -314,6 +314,11 @@ describe('instances\' own hosts', () => {
         }
         assert.equal((await post(`${new URL(one.publicAppUrl).origin}/api/public-actions/_/echo`)).status, 200);
     });
+    test('on the apps origin an action is sent on to its host, unless its name is none', async () => {
+        const moved = await post(`${named.appsOrigin}/api/public-actions/${one.instance.slug}/echo`);
+        assert.deepEqual([moved.status, moved.headers.location], [308, `${new URL(one.publicAppUrl).origin}/api/public-actions/_/echo`]);
+        for (const name of ['a%0d%0aset-cookie:b', '%00', '%ff', 'a%20b', '%22']) assert.equal((await post(`${named.appsOrigin}/api/public-actions/${one.instance.slug}/${name}`)).status, 400, name);
+    });
     test('a host tells its instance', async () => {
         const answer = await visit(`${new URL(one.publicAppUrl).origin}/api/public-apps/self`);
         assert.deepEqual(answer.json, { instanceId: one.instance.id, instanceSlug: one.instance.slug, pluginSlug: 'one' });
