@@ -7,7 +7,7 @@
 #include <time.h>
 
 _Atomic unsigned forked_started, forked_ended;
-pid_t forked_pids[FORKED_KEPT];
+_Atomic pid_t forked_pids[FORKED_KEPT];
 
 static enum fail start(struct cage_worker *ret, struct fault *fault)
 {
@@ -18,9 +18,9 @@ static enum fail start(struct cage_worker *ret, struct fault *fault)
     enum fail fail = cage_spawn(CAGE_HANDLER, &program, &pid, &fd, fault != NULL ? fault : &own);
     if (fail != FAIL_NONE)
         return fail;
-    if (forked_started < FORKED_KEPT)
-        forked_pids[forked_started] = pid;
-    ++forked_started;
+    unsigned number = forked_started++; // runs and spares start workers on threads of their own
+    if (number < FORKED_KEPT)
+        forked_pids[number] = pid;
     *ret = (struct cage_worker){.number = (uint32_t)pid, .pid = pid, .fd = fd};
     return FAIL_NONE;
 }

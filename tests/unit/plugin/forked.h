@@ -8,7 +8,7 @@
 extern const struct plugin_source forked_source;
 extern _Atomic unsigned forked_started, forked_ended;
 enum { FORKED_KEPT = 1024 };
-extern pid_t forked_pids[FORKED_KEPT]; // of the first ones
+extern _Atomic pid_t forked_pids[FORKED_KEPT]; // of the first ones
 // Starts the thread that reaps them, and tells the pool.
 void forked_init(void);
 #endif
