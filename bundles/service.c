@@ -245,6 +245,7 @@ void bundles_init(const struct bundle_options *o)
     set_body_max("createDeployment", api_options.archive_bytes);
     serve_init(&api_options);
     static const struct catalog_hooks hooks = {.on_find_deployed = deployment_find_deployed,
+                                               .on_blob_ask = deployment_names_blob,
                                                .on_describe_instance = api_describe_instance};
     catalog_hooks_add(&hooks);
 }
@@ -282,7 +283,7 @@ struct service *bundles_hosts_service(void)
 
 static bool is_named(void *arg, const struct digest *d)
 {
-    return deployment_names_blob(arg, d);
+    return catalog_ask_blob(arg, d);
 }
 
 static void on_collect(struct job *j)

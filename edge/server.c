@@ -107,7 +107,7 @@ static void start_services(void)
 {
     management_init(auth_authenticate, settings.body_memory_total);
     site_init(&(struct site_options){settings.apps_origin, settings.console_origin,
-                                     settings.instance_domain});
+                                     settings.instance_domain, settings.files_origin});
     health_init(settings.admin_token);
     features_init(&settings);
     router_add(health_service());
@@ -118,7 +118,24 @@ static void start_services(void)
 
 static size_t body_limit(void *ctx, str method, str authority, str path)
 {
-    return router_body_limit(method, path);
+    return router_body_bound(method, path).max;
+}
+
+// A 413 in the words of whose path it is.
+static void find_words(h2o_req_t *req, const struct guard_refusal *why, const char **code,
+                       const char **message)
+{
+    *code = why->code;
+    *message = why->message;
+    if (req == NULL || why->status != 413)
+        return;
+    str path = str_of(req->input.path.base, req->input.path.len);
+    struct body_bound bound = router_body_bound(
+        str_of(req->input.method.base, req->input.method.len), str_cut(&path, '?'));
+    if (bound.code != NULL) {
+        *code = bound.code;
+        *message = bound.message;
+    }
 }
 
 // The contract's error form for what the guard refuses; a request that could be read gets an id
@@ -126,7 +143,9 @@ static size_t body_limit(void *ctx, str method, str authority, str path)
 static const char *error_body(void *ctx, h2o_req_t *req, const struct guard_refusal *why,
                               struct buf *to)
 {
-    buf_addf(to, "{\"error\":true,\"code\":\"%s\",\"message\":\"%s\"", why->code, why->message);
+    const char *code, *message;
+    find_words(req, why, &code, &message);
+    buf_addf(to, "{\"error\":true,\"code\":\"%s\",\"message\":\"%s\"", code, message);
     if (req != NULL) {
         char id[TOKEN_REQUEST_ID_ROOM];
         token_request_id(id);
@@ -339,7 +358,8 @@ int server_main(void)
         return give_up(&fault);
     unsigned threads[LANES] = {[LANE_API] = (unsigned)settings.api_threads,
                                [LANE_INGEST] = (unsigned)settings.ingest_threads,
-                               [LANE_LOAD] = (unsigned)settings.load_threads};
+                               [LANE_LOAD] = (unsigned)settings.load_threads,
+                               [LANE_FILES] = (unsigned)settings.files_threads};
     pool_start(threads, POOL_QUEUE_MAX);
     if (start_network(&fault) != FAIL_NONE)
         return give_up(&fault);

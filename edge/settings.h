@@ -53,11 +53,11 @@ struct settings {
     uint64_t managed_db_project_bytes;
     // size
     uint64_t threads; // loops; 0 = one per core
-    uint64_t api_threads, ingest_threads, load_threads;
+    uint64_t api_threads, ingest_threads, load_threads, files_threads;
     uint64_t cache_bytes; // file bytes held for serving
     // limits on what comes in
     uint64_t header_bytes, header_count, target_length;
-    uint64_t body_memory_per_connection, body_memory_total;
+    uint64_t body_memory_per_connection, body_memory_total, body_disk_total;
     uint64_t handshake_timeout, header_timeout, body_timeout, write_timeout, idle_timeout;
     uint64_t minimum_rate; // bytes per second
     uint64_t connections, connections_per_address;
@@ -68,6 +68,9 @@ struct settings {
     // handlers
     uint64_t worker_memory, workers_memory, handler_busy, handler_queue, handler_spares;
     uint64_t keep_run_days, keep_runs;
+    // uploads
+    uint64_t uploads_per_hour, upload_bytes_per_hour, upload_quota_bytes, upload_quota_files,
+        keep_upload_days;
     uint64_t pie_bytes, archive_files, archive_file_bytes, archive_bytes;
     uint64_t shutdown_timeout;
     // telling

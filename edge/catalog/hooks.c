@@ -70,6 +70,14 @@ enum fail catalog_find_deployed(struct db *db, str instance_id, str deployment_i
     return fault_set(fault, FAIL_NOT_FOUND, "deployment_not_found", "Nothing is deployed there.");
 }
 
+bool catalog_ask_blob(struct db *db, const struct digest *d)
+{
+    for (size_t i = 0; i != count; ++i)
+        if (list[i]->on_blob_ask != NULL && list[i]->on_blob_ask(db, d))
+            return true;
+    return false;
+}
+
 enum fail catalog_describe_instance(struct db *db, const struct instance *i, json_t **ret,
                                     struct fault *fault)
 {

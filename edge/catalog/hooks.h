@@ -3,6 +3,7 @@
 // Registered before the pool starts, read by any thread.
 #ifndef STOA_CATALOG_HOOKS_H
 #define STOA_CATALOG_HOOKS_H
+#include "edge/base/digest.h"
 #include "edge/base/problem.h"
 #include "edge/catalog/catalog.h"
 
@@ -49,6 +50,9 @@ struct catalog_hooks {
     // Answered by the one feature that keeps deployments.
     enum fail (*on_find_deployed)(struct db *db, str instance_id, str deployment_id, bool with_code,
                                   struct deployed *ret, struct fault *fault);
+    // Whether a row of the feature names the blob, so that it must stay; true when that cannot be
+    // told now. Pool threads.
+    bool (*on_blob_ask)(struct db *db, const struct digest *d);
     // Adds its members to the instance's resource (contract §3).
     enum fail (*on_describe_instance)(struct db *db, const struct instance *i, json_t *object,
                                       struct fault *fault);
@@ -68,6 +72,7 @@ enum fail catalog_tell_delete(struct db *db, const struct plugin *p, bool keep_d
 // preview's host names no other). FAIL_NOT_FOUND "deployment_not_found". Pool threads.
 enum fail catalog_find_deployed(struct db *db, str instance_id, str deployment_id, bool with_code,
                                 struct deployed *ret, struct fault *fault) MUST_CHECK;
+bool catalog_ask_blob(struct db *db, const struct digest *d); // whether anybody needs it
 // The instance as its owner sees it, a new reference: what every feature has to say of it.
 enum fail catalog_describe_instance(struct db *db, const struct instance *i, json_t **ret,
                                     struct fault *fault) MUST_CHECK;

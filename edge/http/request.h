@@ -26,6 +26,7 @@ enum site_kind {
     SITE_APPS,     // /apps/{plugin}/{instance}/…
     SITE_INSTANCE, // an instance's own host: `site_name` is the instance's slug
     SITE_PREVIEW,  // a deployment's own host: `site_name` is its id
+    SITE_FILES,    // files_origin: signed links and nothing else
     SITE_ADMIN,    // health and metrics
 };
 

@@ -7,6 +7,13 @@
 #include "edge/http/reply.h"
 #include "edge/http/request.h"
 
+// What a request may bring at a path that is no other's of its service, and the words of the 413 for
+// what is larger ("body_too_large" and a general sentence when NULL); literals.
+struct body_bound {
+    size_t max;
+    const char *code, *message;
+};
+
 struct service {
     const char *name; // for logs and metrics
     // Management endpoints on the console origin, served on pool threads. May be NULL.
@@ -19,6 +26,9 @@ struct service {
     const char *prefix; // "/apps/", "/api/public-actions/", "/"
     void (*on_request)(struct request *r);
     size_t body_max; // of requests below `prefix`; 0: a page's
+    // The paths below `prefix` that have a bound of their own: true with it. Pure; any thread. May be
+    // NULL.
+    bool (*on_body_ask)(str path, struct body_bound *ret);
     // Called on each loop's thread before its first turn, and never again.
     void (*on_loop_start)(struct loop *loop);
     // Adds this service's lines to /metrics (Prometheus text); admin loop's thread. May be NULL.

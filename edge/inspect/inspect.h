@@ -71,6 +71,33 @@ struct inspect_visitor {
 enum fail inspect_archive(const struct inspect_limits *limits, str bytes,
                           const struct inspect_visitor *visitor, struct fault *fault) MUST_CHECK;
 
+// What a single file is, by its bytes alone: libmagic's word, and for zips a look at their directory,
+// all said by a caged process that sees this one file and ends.
+enum inspect_container {
+    INSPECT_NO_CONTAINER,
+    INSPECT_ZIP, // an ordinary one
+    INSPECT_OOXML, // [Content_Types].xml and a part of Word's, Excel's or PowerPoint's: `mime` says which
+    INSPECT_ODF,       // its first entry is `mimetype`
+    INSPECT_OTHER_ZIP, // a program or package in a zip: jar, apk, xpi, epub …
+};
+struct inspect_seen {
+    char mime
+        [128]; // lower case, a token "/" a token; "application/octet-stream" when nothing is known
+    enum inspect_container container;
+    bool has_active; // looks like HTML, a script, an SVG or XML with script, or a program, anywhere
+                     // a browser would look: what else it may be does not matter
+};
+enum { INSPECT_FILE_DEADLINE_MS = 5000 };
+// FAIL_BUSY ("inspection_failed"): no process could be had, or it crashed, took too long or broke the
+// protocol: 503, never an accepted file.
+enum fail inspect_file(str bytes, struct inspect_seen *ret, struct fault *fault) MUST_CHECK;
+// Images without what they tell about their maker and place: EXIF, XMP, IPTC, comments; orientation
+// and colour profile stay, the pixels are not touched. `mime` is one of image/jpeg, image/png,
+// image/webp (others: FAIL_NONE with *ret = NULL, nothing to do). *ret is malloc'ed. FAIL_BUSY as above,
+// FAIL_BAD_INPUT ("damaged_image") when it cannot be read as what it says it is.
+enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *ret_n,
+                              struct fault *fault) MUST_CHECK;
+
 // Where processes come from, and how they go.
 struct inspect_source {
     enum fail (*start)(struct cage_worker *ret, struct fault *fault);

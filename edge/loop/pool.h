@@ -10,6 +10,7 @@ enum lane {
     LANE_API,    // management endpoints
     LANE_INGEST, // deploys, compression
     LANE_LOAD,   // cold apps and file bytes for the serving cache
+    LANE_FILES,  // visitors' uploads, handlers' files
     LANES
 };
 

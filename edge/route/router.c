@@ -6,7 +6,7 @@
 #include "edge/http/openapi.h"
 #include "edge/route/site.h"
 
-enum { SERVICES_MAX = 16, PAGE_BODY_MAX = 64 * 1024 };
+enum { SERVICES_MAX = 32, PAGE_BODY_MAX = 64 * 1024 };
 static struct service *services[SERVICES_MAX];
 static size_t service_count;
 
@@ -20,23 +20,29 @@ void router_add(struct service *s)
         openapi_add_schemas(s->schemas);
 }
 
-// The largest that any service takes there: which of them it is for is known by the site only.
-static size_t service_body_max(str path)
+static void widen(struct body_bound *to, struct body_bound by)
 {
-    size_t max = SIZE_MAX;
-    for (size_t i = 0; i != service_count; ++i)
-        if (services[i]->body_max != 0 && str_starts(path, str_from(services[i]->prefix)) &&
-            (max == SIZE_MAX || services[i]->body_max > max))
-            max = services[i]->body_max;
-    return max;
+    if (by.max > to->max)
+        *to = by;
 }
 
-size_t router_body_limit(str method, str path)
+// The largest that any service takes there: which of them it is for is known by the site only.
+struct body_bound router_body_bound(str method, str path)
 {
+    struct body_bound all = {.max = PAGE_BODY_MAX};
     size_t max = management_body_max(method, path);
-    if (max == SIZE_MAX)
-        max = service_body_max(path);
-    return max == SIZE_MAX ? PAGE_BODY_MAX : max < PAGE_BODY_MAX ? PAGE_BODY_MAX : max;
+    if (max != SIZE_MAX)
+        widen(&all, (struct body_bound){.max = max});
+    for (size_t i = 0; max == SIZE_MAX && i != service_count; ++i) {
+        const struct service *s = services[i];
+        struct body_bound bound = {.max = s->body_max};
+        if (s->on_request == NULL || !str_starts(path, str_from(s->prefix)))
+            continue;
+        if (s->on_body_ask == NULL || !s->on_body_ask(path, &bound))
+            bound = (struct body_bound){.max = s->body_max};
+        widen(&all, bound);
+    }
+    return all;
 }
 
 void router_loop_start(struct loop *loop)

@@ -8,7 +8,7 @@ void router_add(struct service *s);
 // Decides the site, then the service, and hands the request over. Loop thread.
 void router_on_request(struct request *r);
 // The largest body a request may bring, for the guard: known from its head alone. Any thread.
-size_t router_body_limit(str method, str path);
+struct body_bound router_body_bound(str method, str path);
 // Calls every service's on_loop_start, and on_metrics.
 void router_loop_start(struct loop *loop);
 void router_metrics(struct buf *to);

@@ -9,7 +9,7 @@ struct origin {
     uint16_t port;
 };
 
-static struct origin apps, console;
+static struct origin apps, console, files;
 static str instance_suffix; // ".apps.example.com", or empty
 
 bool site_parse_origin(const char *origin, bool *ret_is_tls, str *ret_host, uint16_t *ret_port)
@@ -65,9 +65,10 @@ static struct origin keep_origin(char **text, const char *origin)
 
 void site_init(const struct site_options *o)
 {
-    static char *apps_text, *console_text, *suffix_text;
+    static char *apps_text, *console_text, *files_text, *suffix_text;
     apps = keep_origin(&apps_text, o->apps_origin);
     console = keep_origin(&console_text, o->console_origin);
+    files = keep_origin(&files_text, o->files_origin != NULL ? o->files_origin : "");
     instance_suffix = (str){0};
     if (o->instance_domain[0] != '\0') {
         struct buf b;
@@ -131,6 +132,8 @@ void site_decide(struct request *r)
                                   // own (DNS rebinding)
         if (str_eq(r->host, STR("localhost")) || is_ip_literal(r->host))
             r->site = SITE_ADMIN;
+    } else if (listener != SITE_CONSOLE && is_origin(&files, r)) {
+        r->site = SITE_FILES; // it may be a loopback name as the apps' is
     } else if (is_loopback && listener == SITE_CONSOLE && console.is_loopback) {
         r->site = SITE_CONSOLE;
     } else if (is_loopback && listener == SITE_APPS && apps.is_loopback) {

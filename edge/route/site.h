@@ -11,6 +11,7 @@ struct site_options {
         *console_origin; // "http://host[:port]"; while it is a loopback one, the listener decides
                          // and any loopback authority will do
     const char *instance_domain; // "" or "apps.example.com"
+    const char *files_origin;    // "": none
 };
 
 // Keeps copies. The settings have been checked before.

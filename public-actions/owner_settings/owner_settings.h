@@ -23,6 +23,10 @@ struct instance_settings {
     } actions[OWNER_ACTION_LIMITS_MAX];
     size_t action_count;
     uint32_t keep_run_days; // 0: the server's
+    // Of visitors' uploads; 0: the server's.
+    uint32_t uploads_per_hour, keep_upload_days;
+    uint64_t upload_bytes_per_hour;
+    bool strips_images; // EXIF and the like go
     char *_arena;
 };
 // Defaults when nothing was set. Give back with instance_settings_fini.

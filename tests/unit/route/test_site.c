@@ -27,7 +27,7 @@ static void check(const struct row *rows, size_t count)
 
 static void while_origins_are_loopback_the_listener_decides(void **state)
 {
-    site_init(&(struct site_options){"http://127.0.0.1:8080", "http://127.0.0.1:8081", ""});
+    site_init(&(struct site_options){"http://127.0.0.1:8080", "http://127.0.0.1:8081", "", ""});
     static const struct row rows[] = {
         {SITE_APPS, "127.0.0.1", 8080, SITE_APPS, NULL},
         {SITE_APPS, "localhost", 8080, SITE_APPS, NULL},
@@ -50,7 +50,7 @@ static void while_origins_are_loopback_the_listener_decides(void **state)
 static void configured_origins_are_told_apart_by_authority(void **state)
 {
     site_init(&(struct site_options){"https://apps.example.com", "https://console.example.org",
-                                     "apps.example.com"});
+                                     "apps.example.com", ""});
     static const struct row rows[] = {
         {SITE_UNKNOWN, "apps.example.com", 0, SITE_APPS, NULL},
         {SITE_UNKNOWN, "apps.example.com", 443, SITE_APPS, NULL},
@@ -72,10 +72,24 @@ static void configured_origins_are_told_apart_by_authority(void **state)
     check(rows, sizeof rows / sizeof rows[0]);
 }
 
+static void links_may_have_an_origin_of_their_own(void **state)
+{
+    site_init(&(struct site_options){"http://127.0.0.1:8080", "http://127.0.0.1:8081", "",
+                                     "http://files.localhost:8080"});
+    static const struct row rows[] = {
+        {SITE_APPS, "files.localhost", 8080, SITE_FILES, NULL},
+        {SITE_UNKNOWN, "files.localhost", 8080, SITE_FILES, NULL},
+        {SITE_CONSOLE, "files.localhost", 8080, SITE_UNKNOWN, NULL},
+        {SITE_APPS, "files.localhost", 8082, SITE_UNKNOWN, NULL},
+        {SITE_APPS, "127.0.0.1", 8080, SITE_APPS, NULL},
+    };
+    check(rows, sizeof rows / sizeof rows[0]);
+}
+
 static void origins_may_lie_in_instance_domain(void **state)
 {
     site_init(&(struct site_options){"https://www.apps.example.com", "https://console.example.org",
-                                     "apps.example.com"});
+                                     "apps.example.com", ""});
     static const struct row rows[] = {
         {SITE_UNKNOWN, "www.apps.example.com", 0, SITE_APPS, NULL},
         {SITE_UNKNOWN, "www.apps.example.com", 8443, SITE_INSTANCE, "www"},
@@ -117,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(while_origins_are_loopback_the_listener_decides),
         cmocka_unit_test(configured_origins_are_told_apart_by_authority),
+        cmocka_unit_test(links_may_have_an_origin_of_their_own),
         cmocka_unit_test(origins_may_lie_in_instance_domain),
         cmocka_unit_test(the_admin_listener_knows_no_names),
         cmocka_unit_test(reads_origins),

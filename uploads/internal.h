@@ -1,0 +1,61 @@
+// What the .c files of this folder share: a file's row, what types mean, how links are made.
+#ifndef STOA_UPLOADS_INTERNAL_H
+#define STOA_UPLOADS_INTERNAL_H
+#include "edge/catalog/files.h"
+#include "edge/inspect/inspect.h"
+#include "uploads/upload.h"
+
+enum { FILE_NAME_ROOM = 256, FILE_MIME_ROOM = 128 };
+
+enum file_source { FILE_OF_VISITOR, FILE_OF_HANDLER };
+
+struct file {
+    char id[FILES_ID_ROOM]; // "file_…"
+    struct files_owner owner;
+    enum file_source source;
+    char filename
+        [FILE_NAME_ROOM]; // clean: multipart_clean_filename, its extension agreeing with `mime`
+    char original[FILE_NAME_ROOM]; // as it was given, cleaned likewise
+    char mime[FILE_MIME_ROOM];     // of our table (types.c); what it is served as
+    struct digest digest;
+    uint64_t size;
+    int64_t created_at; // real ms
+};
+
+extern const struct uploads_options *uploads_options;
+
+// --- queries.c: every one within a project. Pool threads. ---
+// Takes it against the quota of (project, plugin), whose row it locks: FAIL_QUOTA "quota_exceeded",
+// whose sentence holds the word quota. The blob is synced already. Fills in id and created_at.
+enum fail file_insert(struct db *db, struct file *f, const char *visitor, const char *request_id,
+                      struct fault *fault) MUST_CHECK;
+// By id, whatever the project when `project_id` is NULL (a signed link proves the right).
+// FAIL_NOT_FOUND "file_not_found".
+enum fail file_find(struct db *db, const char *project_id, str id, struct file *ret,
+                    struct fault *fault) MUST_CHECK;
+// The row goes, the quota is given back; its blob goes with the next collection.
+enum fail file_delete(struct db *db, const char *project_id, str id,
+                      struct fault *fault) MUST_CHECK;
+
+// --- types.c: contract §5's rules. Pure. ---
+// What the file is to be called and served as, from what the cage saw, its name and the declared type
+// (may be empty). FAIL_BAD_TYPE "type_not_allowed" or "type_mismatch" with *ret_details =
+// {"seen","extension","declared","expected"}; `is_owner`: a handler's own file, of any type.
+enum fail type_decide(const struct inspect_seen *seen, str bytes, str filename, str declared,
+                      bool is_owner, char ret_mime[static FILE_MIME_ROOM],
+                      char ret_filename[static FILE_NAME_ROOM], json_t **ret_details,
+                      struct fault *fault) MUST_CHECK;
+// Whether a browser may show it in place: raster images, audio, video, plain text (security-rules.md
+// 21), and the bytes bear it out.
+bool type_is_inline(const char *mime, str head);
+
+// --- links.c: signed URLs (contract §5, security-rules.md 21). ---
+enum link_use { LINK_INLINE, LINK_ATTACHMENT };
+// "{origin}/files/{id}/{filename}?exp=&sig=&d=", valid for 15 minutes from `now_ms` (real). What an
+// anonymous uploader gets is LINK_ATTACHMENT.
+void link_make(const struct file *f, enum link_use use, int64_t now_ms, struct buf *to);
+
+// --- json ---
+// {"id","filename","mimeType","size","sha256","createdAt","source","instanceId",…} for owners.
+json_t *file_json(const struct file *f);
+#endif
