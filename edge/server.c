@@ -34,7 +34,7 @@
 #include "edge/supervisor.h"
 #include "edge/tls.h"
 
-enum { POOL_QUEUE_MAX = 2000 };
+enum { POOL_QUEUE_MAX = 2000, DOMAINS_THREADS = 4 };
 
 static struct settings settings;
 static h2o_globalconf_t config;
@@ -359,7 +359,8 @@ int server_main(void)
     unsigned threads[LANES] = {[LANE_API] = (unsigned)settings.api_threads,
                                [LANE_INGEST] = (unsigned)settings.ingest_threads,
                                [LANE_LOAD] = (unsigned)settings.load_threads,
-                               [LANE_FILES] = (unsigned)settings.files_threads};
+                               [LANE_FILES] = (unsigned)settings.files_threads,
+                               [LANE_DOMAINS] = DOMAINS_THREADS};
     pool_start(threads, POOL_QUEUE_MAX);
     if (start_network(&fault) != FAIL_NONE)
         return give_up(&fault);

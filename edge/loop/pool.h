@@ -7,10 +7,11 @@
 #include "edge/loop/loop.h"
 
 enum lane {
-    LANE_API,    // management endpoints
-    LANE_INGEST, // deploys, compression
-    LANE_LOAD,   // cold apps and file bytes for the serving cache
-    LANE_FILES,  // visitors' uploads, handlers' files
+    LANE_API,     // management endpoints
+    LANE_INGEST,  // deploys, compression
+    LANE_LOAD,    // cold apps and file bytes for the serving cache
+    LANE_FILES,   // visitors' uploads, handlers' files
+    LANE_DOMAINS, // what waits for DNS
     LANES
 };
 
