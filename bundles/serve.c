@@ -8,12 +8,12 @@
 #include <assert.h>
 #include <inttypes.h>
 #include "bundles/address.h"
-#include "bundles/conditional.h"
-#include "bundles/range.h"
 #include "bundles/resolve.h"
 #include "bundles/shelf.h"
 #include "edge/base/clock.h"
 #include "edge/catalog/hooks.h"
+#include "edge/http/conditional.h"
+#include "edge/http/range.h"
 
 #define ALLOW "GET, HEAD, OPTIONS"
 

@@ -18,6 +18,7 @@ declare -A nouns=(
     [stoa_http]='http|event_stream|endpoint|endpoints|stream|multipart|request|reply|service|services|openapi|access|principal|call|management|url|body'
     [stoa_multipart]='multipart'
     [stoa_forwarded]='http'
+    [stoa_range]='range|conditional|http_date'
     [stoa_catalog]='catalog|deployed|audit|project|user|plugin|instance|page|files'
     [stoa_auth]='auth|principal|token|tokens|session|jose'
     [stoa_route]='route|router|host|hosts|site'
@@ -32,7 +33,7 @@ declare -A nouns=(
     [stoa_actions]='actions?|bridge|broker|envelope|policy|target|rates?'
     [stoa_bundle_format]='bundle|pie|manifest|config|path|paths|rules|rule|section'
     [stoa_bundle_archive]='archive|bundle|paths?'
-    [stoa_bundle_resolve]='resolve|site|content_type|negotiate|encoding|conditional|http_date|range|path|file_table|table|bundle'
+    [stoa_bundle_resolve]='resolve|site|content_type|negotiate|encoding|path|file_table|table|bundle'
     [stoa_bundles]='api|bundle|bundles|pie|archive|variants?|ingest|deployments?|address|body|cache|declaration|export|hold|mount|serve|shelf|table|site'
 )
 status=0 seen=0

@@ -1,7 +1,7 @@
 // Conditions of a stranger: which of the five fields the bytes are for says the first of them. A weak
 // tag never passes where a strong one is asked for, and a date that is read is one that can be written.
 #include <assert.h>
-#include "bundles/conditional.h"
+#include "edge/http/conditional.h"
 #include "edge/base/clock.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

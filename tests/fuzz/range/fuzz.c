@@ -2,7 +2,7 @@
 // body of the length their sum says.
 #include <assert.h>
 #include <stdlib.h>
-#include "bundles/range.h"
+#include "edge/http/range.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

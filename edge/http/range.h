@@ -1,7 +1,7 @@
 // Byte ranges (RFC 9110 §14) and the multipart/byteranges body that carries several (§14.6). Pure;
 // any thread.
-#ifndef STOA_BUNDLES_RANGE_H
-#define STOA_BUNDLES_RANGE_H
+#ifndef STOA_HTTP_RANGE_H
+#define STOA_HTTP_RANGE_H
 #include "edge/base/str.h"
 
 enum {

@@ -1,6 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
-#include "bundles/range.h"
+#include "edge/http/range.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

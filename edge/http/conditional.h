@@ -1,6 +1,6 @@
 // Conditional requests (RFC 9110 §13) and the dates they compare (§5.6.7). Pure; any thread.
-#ifndef STOA_BUNDLES_CONDITIONAL_H
-#define STOA_BUNDLES_CONDITIONAL_H
+#ifndef STOA_HTTP_CONDITIONAL_H
+#define STOA_HTTP_CONDITIONAL_H
 #include "edge/base/str.h"
 
 // What the selected representation is known by.

@@ -1,4 +1,4 @@
-#include "bundles/conditional.h"
+#include "edge/http/conditional.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "bundles/conditional.h"
+#include "edge/http/conditional.h"
 #include <time.h>
 
 enum { YEAR_SECONDS = 31556952 };

@@ -1,4 +1,4 @@
-#include "bundles/range.h"
+#include "edge/http/range.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
