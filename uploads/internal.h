@@ -1,7 +1,9 @@
 // What the .c files of this folder share: a file's row, what types mean, how links are made.
 #ifndef STOA_UPLOADS_INTERNAL_H
 #define STOA_UPLOADS_INTERNAL_H
+#include "edge/base/digest.h"
 #include "edge/catalog/files.h"
+#include "edge/catalog/page.h"
 #include "edge/inspect/inspect.h"
 #include "uploads/upload.h"
 
@@ -36,6 +38,32 @@ enum fail file_find(struct db *db, const char *project_id, str id, struct file *
 // The row goes, the quota is given back; its blob goes with the next collection.
 enum fail file_delete(struct db *db, const char *project_id, str id,
                       struct fault *fault) MUST_CHECK;
+// What a list shows. `type` is empty, a class ("image/*") or a type; asked for anything else, nothing is
+// found.
+struct file_filter {
+    const char *project_id;
+    const char *plugin_id, *instance_id; // at most one of them; NULL: any
+    str type;
+};
+// A page, newest first (edge/catalog/page.h). *ret is the caller's to free.
+enum fail file_list(struct db *db, const struct file_filter *filter, const struct page *page,
+                    struct file **ret, size_t *ret_count, struct fault *fault) MUST_CHECK;
+// What the plugin's files take up, in all projects.
+struct file_usage {
+    uint64_t bytes, count;
+};
+enum fail file_usage(struct db *db, const char *plugin_id, struct file_usage *ret,
+                     struct fault *fault) MUST_CHECK;
+// All of the plugin's, for good: nothing can be kept for it afterwards. In the deletion's transaction.
+enum fail file_delete_all(struct db *db, const char *plugin_id, struct fault *fault) MUST_CHECK;
+// Visitors' files older than so many days, at most `limit` of them: of one instance, or (NULL) of all.
+enum fail file_delete_old(struct db *db, const char *instance_id, uint32_t days, unsigned limit,
+                          size_t *ret_count, struct fault *fault) MUST_CHECK;
+// The first instance id behind `after` that visitors' files are kept for; "" when there is none.
+enum fail file_next_instance(struct db *db, const char *after, char ret[static CATALOG_ID_ROOM],
+                             struct fault *fault) MUST_CHECK;
+bool file_names_blob(struct db *db,
+                     const struct digest *d); // true, too, when it cannot be told now
 
 // --- types.c: contract §5's rules. Pure. ---
 // What the file is to be called and served as, from what the cage saw, its name and the declared type
