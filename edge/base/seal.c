@@ -91,7 +91,7 @@ static enum fail the_ring(const struct ring **ret, struct fault *fault)
     return FAIL_BUSY;
 }
 
-static const struct ring_key *find_key(const struct ring *ring, const char *id)
+static const struct ring_key *find_key(const struct ring *ring, const void *id)
 {
     for (size_t i = 0; i != ring->count; ++i)
         if (memcmp(ring->keys[i].id, id, SEAL_ID_BYTES) == 0)
@@ -99,16 +99,30 @@ static const struct ring_key *find_key(const struct ring *ring, const char *id)
     return NULL;
 }
 
+static void derive_from(const struct ring_key *key, const char *label, uint8_t ret[static 32])
+{
+    struct digest d = derive(str_of(key->derive.b, 32), label);
+    memcpy(ret, d.b, sizeof d.b);
+    explicit_bzero(&d, sizeof d);
+}
+
 enum fail seal_derive(const char *label, uint8_t ret[static 32], struct fault *fault)
 {
     const struct ring *ring;
     enum fail fail = the_ring(&ring, fault);
-    if (fail != FAIL_NONE)
-        return fail;
-    struct digest d = derive(str_of(ring->keys[0].derive.b, 32), label);
-    memcpy(ret, d.b, sizeof d.b);
-    explicit_bzero(&d, sizeof d);
-    return FAIL_NONE;
+    if (fail == FAIL_NONE)
+        derive_from(&ring->keys[0], label, ret);
+    return fail;
+}
+
+bool seal_derive_under(const uint8_t id[static SEAL_ID_BYTES], const char *label,
+                       uint8_t ret[static 32])
+{
+    const struct ring *ring = atomic_load(&current);
+    const struct ring_key *key = ring != NULL ? find_key(ring, id) : NULL;
+    if (key != NULL)
+        derive_from(key, label, ret);
+    return key != NULL;
 }
 
 // --- keys as text ---

@@ -58,4 +58,8 @@ void seal_forget(struct buf *plain);
 // an independent one. It changes when the first key does: not for what must outlive that. FAIL_BUSY
 // as above.
 enum fail seal_derive(const char *label, uint8_t ret[static 32], struct fault *fault) MUST_CHECK;
+// The same of the key with that id (seal_current_id, kept beside what was made), the first or not:
+// for what shall outlive a change of keys. False when it is none of ours, or before seal_init.
+bool seal_derive_under(const uint8_t id[static SEAL_ID_BYTES], const char *label,
+                       uint8_t ret[static 32]);
 #endif

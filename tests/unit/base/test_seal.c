@@ -222,6 +222,20 @@ static void derived_keys_differ_by_label_and_key(void **state)
     assert_memory_not_equal(a, c, 32);
 }
 
+static void a_derived_key_is_found_by_its_masters_id(void **state)
+{
+    uint8_t id[SEAL_ID_BYTES], a[32], later[32];
+    assert_int_equal(seal_current_id(id, NULL), FAIL_NONE);
+    assert_int_equal(seal_derive("file links", a, NULL), FAIL_NONE);
+    seal_init((struct seal_key[]){two, one}, 2);
+    assert_true(seal_derive_under(id, "file links", later));
+    assert_memory_equal(a, later, 32);
+    seal_init(&two, 1);
+    assert_false(seal_derive_under(id, "file links", later));
+    seal_fini();
+    assert_false(seal_derive_under(id, "file links", later));
+}
+
 // --- keys as text ---
 
 static size_t parse(const char *text, struct seal_key keys[static SEAL_KEYS_MAX])
@@ -309,6 +323,7 @@ int main(void)
         SEAL_TEST(a_full_buffer_is_said),
         SEAL_TEST(values_are_appended),
         SEAL_TEST(derived_keys_differ_by_label_and_key),
+        SEAL_TEST(a_derived_key_is_found_by_its_masters_id),
         cmocka_unit_test(keys_are_read_as_written),
         cmocka_unit_test(other_text_is_no_key),
         cmocka_unit_test(made_keys_differ),
