@@ -13,5 +13,7 @@ struct body;
 struct body *body_take(struct request *r);
 // Valid until body_destroy; any thread.
 str body_bytes(const struct body *b);
+// How many of these bytes are memory of ours, not pages of a file: all or none.
+size_t body_memory(const struct body *b);
 void body_destroy(struct body *b); // any thread; NULL is fine
 #endif

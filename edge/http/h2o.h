@@ -10,4 +10,11 @@
 // list in their accept context: that is how a request knows its listener.
 h2o_hostconf_t **http_register_listener(h2o_globalconf_t *config, const char *name,
                                         enum site_kind site, void (*on_request)(struct request *r));
+
+// Who keeps a large body in its place when its request goes (edge/guard/guard.h: guard_keep_body,
+// guard_release_body). `keep` is called on the request's loop while its body stands, and returns
+// NULL for one that must be copied; `release` may be called on any thread. Before loops start;
+// without it all bodies are copied.
+typedef void *(*http_keep_body_fn)(h2o_req_t *req, const char **ret_bytes);
+void http_set_body_keeper(http_keep_body_fn keep, void (*release)(void *kept));
 #endif
