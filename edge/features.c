@@ -149,7 +149,9 @@ static void init_actions(const struct settings *s)
     options = (struct action_options){.apps_origin = s->apps_origin,
                                       .instance_domain = s->instance_domain,
                                       .instance_scheme = instance_scheme,
-                                      .instance_port = instance_port};
+                                      .instance_port = instance_port,
+                                      .uploads_per_hour = s->uploads_per_hour,
+                                      .upload_bytes_per_hour = s->upload_bytes_per_hour};
     actions_init(&options);
 }
 

@@ -1,20 +1,23 @@
 // A visitor's action in the order it happens: actions_on_request (which app, which action) →
 // on_own / on_named (who answers) → decide (limits, origin, method, type, body) → the run, on its
-// project's loop → on_finished (there) → on_back (here) → envelope_reply.
+// project's loop → on_finished (there) → on_back (here) → envelope_reply. An upload goes its own way
+// (upload.c) from decide on.
 //
 // The action outlives its request when the visitor leaves: the run goes on, its answer is dropped.
-#include "public-actions/action.h"
+#include "public-actions/broker.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
 #include "edge/client/fetch.h"
 #include "edge/http/urlencoded.h"
 #include "edge/loop/watch.h"
+#include "public-actions/action.h"
 #include "public-actions/envelope.h"
 #include "public-actions/hooks.h"
 #include "public-actions/managed_db/managed_db.h"
 #include "public-actions/policy.h"
 #include "public-actions/run.h"
+#include "public-actions/upload.h"
 
 #define PREFIX "/api/public-actions/"
 #define ALLOW "POST, OPTIONS"
@@ -60,7 +63,7 @@ static void on_gone(void *p)
     }
 }
 
-static void reply_too_often(struct request *r, unsigned retry_after)
+void broker_reply_too_often(struct request *r, unsigned retry_after)
 {
     reply_error(r, 429, "rate_limited",
                 "That was too often in a short time. Please wait a moment and try again.", NULL,
@@ -196,19 +199,46 @@ static void allow_to_read(struct request *r)
               STR("RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"));
 }
 
+static bool is_upload(const struct action *a)
+{
+    return strcmp(a->name, ACTION_UPLOAD) == 0;
+}
+
+// What an upload is charged with beside the rest: 0 for anything that will not be looked into.
+static size_t upload_bytes(const struct action *a, enum policy_origin origin)
+{
+    struct request *r = a->request;
+    bool is_one = is_upload(a) && r->method == METHOD_POST && origin != POLICY_FOREIGN &&
+                  action_upload_is_type(request_header(r, HEADER_CONTENT_TYPE));
+    return is_one ? r->body.n : 0;
+}
+
+static void start_upload(struct action *a)
+{
+    struct request *r = a->request;
+    struct target *target = a->own;
+    if (!action_upload_is_type(request_header(r, HEADER_CONTENT_TYPE))) {
+        refuse(a, 415, "unsupported_media_type", "Send the file as multipart/form-data.");
+        return;
+    }
+    a->own = NULL;
+    action_destroy(a);
+    action_upload_start(r, target);
+}
+
 // The instance is known: everything else about the request is decided here, in the order a refusal
 // tells a stranger least.
 static void decide(struct action *a)
 {
     struct request *r = a->request;
     unsigned retry_after;
-    bool may = policy_charge(r, a->own, str_from(a->name), &retry_after);
     enum policy_origin origin = policy_origin(r, a->own);
+    bool may = policy_charge(r, a->own, str_from(a->name), upload_bytes(a, origin), &retry_after);
     if (origin == POLICY_ALLOWED)
         allow_to_read(r);
     if (!may) {
         action_destroy(a);
-        reply_too_often(r, retry_after);
+        broker_reply_too_often(r, retry_after);
     } else if (r->method == METHOD_OPTIONS) {
         reply_preflight(a, origin);
     } else if (origin == POLICY_FOREIGN) {
@@ -218,7 +248,9 @@ static void decide(struct action *a)
         reply_method_not_allowed(r, ALLOW);
     } else if (!action_is_name(str_from(a->name))) {
         refuse_action_name(a);
-    } else if (a->own->handler == NULL || strcmp(a->name, "upload") == 0) {
+    } else if (is_upload(a)) {
+        start_upload(a);
+    } else if (a->own->handler == NULL) {
         refuse(a, 404, "no_handler", "This app has no such action.");
     } else {
         read_body(a);
@@ -233,12 +265,12 @@ static void refuse_unknown(struct action *a, enum fail fail)
     if (fail != FAIL_NOT_FOUND) {
         refuse(a, 503, "busy",
                "The app cannot be reached right now. Please try again in a moment.");
-    } else if (policy_charge(a->request, NULL, STR(""), &retry_after)) {
+    } else if (policy_charge(a->request, NULL, STR(""), 0, &retry_after)) {
         refuse(a, 404, "instance_not_found", "There is no such app.");
     } else {
         struct request *r = a->request;
         action_destroy(a);
-        reply_too_often(r, retry_after);
+        broker_reply_too_often(r, retry_after);
     }
 }
 
@@ -283,7 +315,7 @@ static void find(struct action *a, str ref, str deployment_id,
     if (!policy_may_load(a->request, &retry_after)) {
         struct request *r = a->request;
         action_destroy(a);
-        reply_too_often(r, retry_after);
+        broker_reply_too_often(r, retry_after);
         return;
     }
     a->want = (struct target_want){.message.run = on_message, .loop = a->loop};
@@ -345,8 +377,7 @@ static void on_own_message(struct loop_message *m)
 
 // --- the path ---
 
-// The longest label a host may have is a slug's; a longer one is nobody's, and has no room here.
-static bool is_nobodys_host(const struct request *r)
+bool broker_is_nobodys_host(const struct request *r)
 {
     return r->site != SITE_APPS && r->site_name.n > TARGET_REF_MAX;
 }
@@ -387,11 +418,11 @@ static void actions_on_request(struct request *r)
     str name = str_skip(r->path, sizeof PREFIX - 1), instance = str_cut(&name, '/');
     if (str_find(name, '/') != SIZE_MAX || name.p == NULL || name.n == 0) {
         unsigned retry_after;
-        if (policy_charge(r, NULL, STR(""), &retry_after))
+        if (policy_charge(r, NULL, STR(""), 0, &retry_after))
             reply_error(r, 404, "not_found",
                         "An action's address is " PREFIX "{instance}/{action}.", NULL, 0);
         else
-            reply_too_often(r, retry_after);
+            broker_reply_too_often(r, retry_after);
         return;
     }
     if (request_is_looped(r)) {
@@ -400,7 +431,7 @@ static void actions_on_request(struct request *r)
         return;
     }
     struct action *a = action_create(r, instance, name);
-    if (is_nobodys_host(r) || (r->site == SITE_APPS && a->ref[0] == '\0'))
+    if (broker_is_nobodys_host(r) || (r->site == SITE_APPS && a->ref[0] == '\0'))
         refuse_unknown(a, FAIL_NOT_FOUND);
     else if (r->site == SITE_APPS)
         find(a, str_from(a->ref), STR(""), on_own, on_own_message);
@@ -408,92 +439,6 @@ static void actions_on_request(struct request *r)
         find(a, STR(""), r->site_name, on_own, on_own_message);
     else
         find(a, r->site_name, STR(""), on_own, on_own_message);
-}
-
-// --- GET /api/public-apps/self ---
-
-struct self {
-    struct target_want want; // first
-    struct request *request;
-    struct self **holder;
-};
-
-static void reply_self(struct request *r, struct target *t, enum fail fail)
-{
-    if (t == NULL) {
-        bool is_missing = fail == FAIL_NOT_FOUND;
-        reply_error(r, is_missing ? 404 : 503, is_missing ? "instance_not_found" : "busy",
-                    is_missing
-                        ? "There is no such app."
-                        : "The app cannot be reached right now. Please try again in a moment.",
-                    NULL, is_missing ? 0 : 2);
-        return;
-    }
-    json_t *self = json_pack("{s:s, s:s, s:s}", "instanceId", t->instance.id, "instanceSlug",
-                             t->instance.slug, "pluginSlug", t->plugin_slug);
-    shared_unref(&t->shared);
-    reply_json(r, 200, self);
-}
-
-static void on_self(struct loop_message *m)
-{
-    struct self *s = (struct self *)m;
-    struct request *r = s->request;
-    if (r != NULL) {
-        *s->holder = NULL;
-        reply_self(r, s->want.ret, s->want.fail);
-    } else if (s->want.ret != NULL) {
-        shared_unref(&s->want.ret->shared);
-    }
-    free(s);
-}
-
-static void on_self_gone(void *p)
-{
-    struct self **holder = p;
-    if (*holder != NULL)
-        (*holder)->request = NULL;
-}
-
-static void self_on_request(struct request *r)
-{
-    r->route = "self";
-    if (!str_eq(r->path, STR("/api/public-apps/self"))) {
-        reply_error(r, 404, "not_found", "There is nothing at this address.", NULL, 0);
-        return;
-    }
-    if (r->method == METHOD_OPTIONS) {
-        reply_options(r, "GET, HEAD, OPTIONS");
-        return;
-    }
-    if (r->method != METHOD_GET && r->method != METHOD_HEAD) {
-        reply_method_not_allowed(r, "GET, HEAD, OPTIONS");
-        return;
-    }
-    str ref = r->site == SITE_PREVIEW ? STR("") : r->site_name,
-        deployment_id = r->site == SITE_PREVIEW ? r->site_name : STR("");
-    struct target *t = NULL;
-    enum fail fail = FAIL_NOT_FOUND;
-    unsigned retry_after;
-    if (is_nobodys_host(r) || target_get(ref, deployment_id, &t, &fail)) {
-        reply_self(r, t, fail);
-        return;
-    }
-    if (!policy_may_load(r, &retry_after)) {
-        reply_too_often(r, retry_after);
-        return;
-    }
-    struct self *s = calloc(1, sizeof *s);
-    if (s == NULL)
-        abort();
-    s->want.message.run = on_self;
-    s->want.loop = r->loop;
-    memcpy(s->want.ref, ref.p, ref.n);
-    memcpy(s->want.deployment_id, deployment_id.p, deployment_id.n);
-    s->request = r;
-    s->holder = request_holder(r, sizeof *s->holder, on_self_gone);
-    *s->holder = s;
-    target_want(&s->want);
 }
 
 // --- the services ---
@@ -527,6 +472,11 @@ static void on_loop_start(struct loop *loop)
     managed_db_on_loop_start(loop);
 }
 
+static bool on_body_ask(str path, struct body_bound *ret)
+{
+    return action_upload_bound(str_skip(path, sizeof PREFIX - 1), ret);
+}
+
 struct service *actions_visitors_service(void)
 {
     static struct service service = {.name = "actions",
@@ -535,17 +485,9 @@ struct service *actions_visitors_service(void)
                                      .prefix = PREFIX,
                                      .on_request = actions_on_request,
                                      .body_max = ACTION_BODY_MAX,
+                                     .on_body_ask = on_body_ask,
                                      .on_loop_start = on_loop_start,
                                      .on_metrics = on_metrics};
-    return &service;
-}
-
-struct service *actions_self_service(void)
-{
-    static struct service service = {.name = "self",
-                                     .sites = 1 << SITE_INSTANCE | 1 << SITE_PREVIEW,
-                                     .prefix = "/api/public-apps/",
-                                     .on_request = self_on_request};
     return &service;
 }
 
@@ -553,13 +495,14 @@ void actions_init(const struct action_options *o)
 {
     options = o;
     target_init(o->apps_origin);
+    policy_init(o->uploads_per_hour, o->upload_bytes_per_hour);
     envelope_init();
     actions_hooks_init();
 }
 
 size_t actions_running(void)
 {
-    return action_runs_running();
+    return action_runs_running() + action_uploads_running();
 }
 
 void actions_on_notice(str payload)

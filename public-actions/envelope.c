@@ -133,6 +133,13 @@ static void reply_with(struct request *r, int status, str before, char *text, si
     shared_unref(&d->shared); // the reply holds its own
 }
 
+static str kept_str(struct request *r, str s)
+{
+    char *to = request_alloc(r, s.n);
+    memcpy(to, s.p, s.n);
+    return str_of(to, s.n);
+}
+
 // {"success":false,"error":true,"message":…,"data": for the documented client code.
 static str failure_head(struct request *r, const struct action_run *run)
 {
@@ -145,22 +152,17 @@ static str failure_head(struct request *r, const struct action_run *run)
         message.n = 1500;
     jsonx_add_string(&b, message.p != NULL ? message : STR("That did not work."));
     buf_add(&b, STR(",\"data\":"));
-    char *to = request_alloc(r, b.n);
-    memcpy(to, b.p, b.n);
-    str head = str_of(to, b.n);
+    str head = kept_str(r, buf_str(&b));
     buf_fini(&b);
     return head;
 }
 
-static void reply_data(struct request *r, struct action_run *run)
+static void reply_data(struct request *r, struct action_run *run, str before, str after)
 {
-    str before = json_is_true(json_object_get(run->meta, "dataError"))
-                     ? failure_head(r, run)
-                     : STR("{\"success\":true,\"data\":");
     add_headers(r, json_object_get(run->meta, "headers"));
     char *text = run->data;
     run->data = NULL;
-    reply_with(r, status_of(run->meta), before, text, run->data_size, STR("}"));
+    reply_with(r, status_of(run->meta), before, text, run->data_size, after);
 }
 
 static void reply_failure(struct request *r, enum plugin_outcome outcome)
@@ -188,7 +190,8 @@ static void reply_failure(struct request *r, enum plugin_outcome outcome)
     }
 }
 
-void envelope_reply(struct request *r, struct action_run *run)
+// Whether there is nothing to say but that it failed; said then.
+static bool reply_if_failed(struct request *r, const struct action_run *run)
 {
     if (run->outcome != PLUGIN_RETURNED)
         reply_failure(r, run->outcome);
@@ -196,7 +199,48 @@ void envelope_reply(struct request *r, struct action_run *run)
         reply_error(r, 503, "not_kept",
                     "What was done could not be recorded. Please try again in a moment.", NULL, 2);
     else
-        reply_data(r, run);
+        return false;
+    return true;
+}
+
+void envelope_reply(struct request *r, struct action_run *run)
+{
+    if (reply_if_failed(r, run))
+        return;
+    bool is_error = json_is_true(json_object_get(run->meta, "dataError"));
+    reply_data(r, run, is_error ? failure_head(r, run) : STR("{\"success\":true,\"data\":"),
+               STR("}"));
+}
+
+// {"success":true,"data":{the file's members,"result":
+static str file_head(struct request *r, const json_t *file)
+{
+    char *text = jsonx_dump(file, NULL);
+    struct buf b;
+    buf_init(&b, 64 * 1024);
+    buf_add(&b, STR("{\"success\":true,\"data\":"));
+    buf_add(&b, str_of(text, strlen(text) - 1));
+    buf_add(&b, STR(",\"result\":"));
+    str head = kept_str(r, buf_str(&b));
+    buf_fini(&b);
+    free(text);
+    return head;
+}
+
+// Unlike an action's, an error in what was returned counts whatever was responded: the file is gone.
+void envelope_reply_upload(struct request *r, struct action_run *run, const json_t *file)
+{
+    if (reply_if_failed(r, run))
+        return;
+    if (run->reported_error) {
+        reply_data(r, run, failure_head(r, run), STR("}"));
+    } else if (run->is_answered && !str_eq(str_of(run->data, run->data_size), STR("null"))) {
+        reply_data(r, run, file_head(r, file), STR("}}"));
+    } else {
+        add_headers(r, json_object_get(run->meta, "headers"));
+        reply_json(r, status_of(run->meta),
+                   json_pack("{s:b, s:O}", "success", true, "data", (json_t *)file));
+    }
 }
 
 // --- the owner's side ---

@@ -9,6 +9,8 @@
 void envelope_init(void); // process start
 // The run's data is taken. The visitor's loop; answers the request.
 void envelope_reply(struct request *r, struct action_run *run);
+// The same for an upload's: `file` (borrowed) with what onUpload said as its `result`.
+void envelope_reply_upload(struct request *r, struct action_run *run, const json_t *file);
 // The same for the owner's side: {"ok","result","error","events","runId"}. Always 200, but for a run
 // that could not be begun.
 void envelope_reply_owner(struct request *r, struct action_run *run);

@@ -1,8 +1,8 @@
-// Three checks charged together: the visitor's own two first, the instance's, which strangers
-// share, last.
+// Checks charged together: the visitor's own first, those that strangers share last.
 #include "public-actions/policy.h"
 #include <stdatomic.h>
 #include <stdlib.h>
+#include "edge/catalog/files.h"
 #include "edge/route/site.h"
 
 enum {
@@ -11,12 +11,21 @@ enum {
     VISITOR_PER_MINUTE = 600,
     INSTANCE_PER_MINUTE = 6000,
     LOADS_PER_MINUTE = 600, // of apps that are not held, whether they are there or not
-    NETWORK_SHARE = 4,      // of an instance's limit one /24 or /48 gets a quarter
+    HOUR_S = 60 * 60,
+    CHECKS_MAX = 6,
+    NETWORK_SHARE = 4, // of an instance's limit one /24 or /48 gets a quarter
 
     ANSWERED = 1 << 16, // places; a clash gives an action a limit of its own too early
 };
 
 static _Atomic uint64_t answered[ANSWERED];
+static uint64_t uploads_per_hour, upload_bytes_per_hour;
+
+void policy_init(uint64_t uploads, uint64_t bytes)
+{
+    uploads_per_hour = uploads;
+    upload_bytes_per_hour = bytes;
+}
 
 // --- limits ---
 
@@ -81,16 +90,50 @@ static bool charge(struct request *r, struct limit_check *checks, size_t count,
     return is_allowed;
 }
 
-bool policy_charge(struct request *r, const struct target *t, str action, unsigned *ret_retry_after)
+// Of whom nothing is known, nobody's.
+static bool charge_unknown(struct request *r, unsigned *ret_retry_after)
 {
     static const struct rate none = {0};
+    struct limit_check check = {.key = limits_key(LIMIT_OTHER, limits_visitor(&r->visitor)),
+                                .policy =
+                                    policy_of("unknown", none, ACTION_PER_MINUTE, ACTION_BURST)};
+    return charge(r, &check, 1, ret_retry_after);
+}
+
+// An hour's worth may come at once: who sends twenty photos sends them together. One upload's bytes
+// always fit, however few an owner allows.
+static struct limit_policy policy_of_uploads(uint64_t set, uint64_t server, bool is_bytes)
+{
+    struct limit_policy p = {.name = is_bytes ? "upload-bytes" : "uploads",
+                             .quota = set != 0 ? set : server,
+                             .window_s = HOUR_S,
+                             .is_bytes = is_bytes};
+    p.burst = is_bytes && p.quota < FILES_BODY_MAX ? FILES_BODY_MAX : p.quota;
+    return p;
+}
+
+static size_t add_upload_checks(struct limit_check *to, const struct target *t, str visitor,
+                                size_t bytes)
+{
+    str id = str_from(t->instance.id);
+    struct limit_policy files = policy_of_uploads(t->settings.uploads_per_hour, uploads_per_hour,
+                                                  false),
+                        content = policy_of_uploads(t->settings.upload_bytes_per_hour,
+                                                    upload_bytes_per_hour, true);
+    to[0] = (struct limit_check){.key = key_of(LIMIT_UPLOAD_FILES, &files, id, STR(""), visitor),
+                                 .policy = files};
+    to[1] = (struct limit_check){.key = key_of(LIMIT_UPLOAD_BYTES, &content, id, STR(""), visitor),
+                                 .policy = content,
+                                 .cost = bytes};
+    return 2;
+}
+
+bool policy_charge(struct request *r, const struct target *t, str action, size_t upload_bytes,
+                   unsigned *ret_retry_after)
+{
     str visitor = limits_visitor(&r->visitor), network = limits_network(&r->visitor);
-    if (t == NULL) {
-        struct limit_check check = {
-            .key = limits_key(LIMIT_OTHER, visitor),
-            .policy = policy_of("unknown", none, ACTION_PER_MINUTE, ACTION_BURST)};
-        return charge(r, &check, 1, ret_retry_after);
-    }
+    if (t == NULL)
+        return charge_unknown(r, ret_retry_after);
     const struct rate *own = rate_of_action(t, action);
     bool is_known = own != NULL || has_answered(t, action); // whom the owner names is not made up
     str id = str_from(t->instance.id);
@@ -106,14 +149,18 @@ bool policy_charge(struct request *r, const struct target *t, str action, unsign
     of_network.quota = of_instance.quota / NETWORK_SHARE + of_visitor.quota;
     of_network.burst = of_instance.burst / NETWORK_SHARE + of_visitor.burst;
     of_network.is_shared = of_instance.is_shared = true;
-    struct limit_check checks[] = {
+    struct limit_check checks[CHECKS_MAX] = {
         {.key = key_of(LIMIT_ACTION, &of_action, id, is_known ? action : STR("*"), visitor),
          .policy = of_action},
-        {.key = key_of(LIMIT_VISITOR, &of_visitor, id, STR(""), visitor), .policy = of_visitor},
-        {.key = key_of(LIMIT_NETWORK, &of_network, id, STR(""), network), .policy = of_network},
-        {.key = key_of(LIMIT_INSTANCE, &of_instance, id, STR(""), STR("")), .policy = of_instance},
-    };
-    return charge(r, checks, sizeof checks / sizeof checks[0], ret_retry_after);
+        {.key = key_of(LIMIT_VISITOR, &of_visitor, id, STR(""), visitor), .policy = of_visitor}};
+    size_t n = 2;
+    if (upload_bytes != 0)
+        n += add_upload_checks(checks + n, t, visitor, upload_bytes);
+    checks[n++] = (struct limit_check){
+        .key = key_of(LIMIT_NETWORK, &of_network, id, STR(""), network), .policy = of_network};
+    checks[n++] = (struct limit_check){
+        .key = key_of(LIMIT_INSTANCE, &of_instance, id, STR(""), STR("")), .policy = of_instance};
+    return charge(r, checks, n, ret_retry_after);
 }
 
 bool policy_may_load(struct request *r, unsigned *ret_retry_after)

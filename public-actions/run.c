@@ -18,6 +18,7 @@ struct action_run *action_run_create(struct target *target, enum run_source sour
     assert(action.n < sizeof run->action);
     run->target = target;
     run->source = source;
+    run->entry = "handler";
     memcpy(run->action, action.p, action.n);
     buf_init(&run->input, CALL_MAX);
     token_id("run_", run->run_id);
@@ -39,6 +40,7 @@ void action_run_destroy(struct action_run *run)
     assert(run->_.bridges == NULL);
     shared_unref(&run->target->shared);
     buf_fini(&run->input);
+    json_decref(run->refusal);
     json_decref(run->meta);
     json_decref(run->_.fetch_facts);
     json_decref(run->_.notice_facts);
@@ -57,7 +59,9 @@ static const char *const kinds[RUN_SOURCES] = {
 static void add_call(struct action_run *run, struct buf *to)
 {
     const struct target *t = run->target;
-    buf_add(to, STR("{\"export\":\"handler\",\"input\":"));
+    bool is_optional = strcmp(run->entry, "handler") != 0;
+    buf_addf(to, "{\"export\":\"%s\"%s,\"input\":", run->entry,
+             is_optional ? ",\"isOptional\":true" : "");
     buf_add(to, buf_str(&run->input));
     buf_addf(to, ",\"context\":{\"kind\":\"%s\",\"user\":%s", kinds[run->source], t->user);
     buf_add(to, STR(",\"userConfig\":"));
@@ -169,6 +173,10 @@ static void on_owner(struct loop_message *m)
         (struct action_run *)((char *)m - offsetof(struct action_run, _.start));
     run->_.started_at = clock_real_ms();
     run->_.record = make_record(run);
+    if (run->entry == NULL) {
+        on_done(&run->plugin, &(struct plugin_answer){.outcome = PLUGIN_RETURNED});
+        return;
+    }
     if (!run->target->has_secrets) {
         begin(run);
         return;
@@ -188,7 +196,7 @@ size_t action_runs_running(void)
 // By message even on the owner's own loop: on_finished must never come from inside.
 void action_run_start(struct action_run *run)
 {
-    assert(run->target->handler != NULL);
+    assert(run->entry == NULL || run->target->handler != NULL);
     ++running;
     run->_.start.run = on_owner;
     loop_post(plugin_owner_loop(run->target->instance.project_id), &run->_.start);
@@ -207,6 +215,8 @@ static const char *outcome_name(const struct action_run *run)
         [PLUGIN_NOT_LOADED] = "handler_error",
         [PLUGIN_BUSY] = "busy",
     };
+    if (run->refusal != NULL)
+        return "refused";
     if (run->outcome == PLUGIN_RETURNED)
         return run->reported_error ? "reported_error" : "ok";
     return names[run->outcome];
@@ -227,6 +237,7 @@ static void take_answer(struct action_run *run, const struct plugin_answer *a)
         run->meta = json_object();
     if (run->outcome == PLUGIN_THREW && is_out_of_memory(json_object_get(run->meta, "error")))
         run->outcome = PLUGIN_OUT_OF_MEMORY;
+    run->is_answered = run->entry != NULL && !json_is_true(json_object_get(run->meta, "missing"));
     run->data = str_dup(a->data.n != 0 ? a->data : STR("null"));
     run->data_size = a->data.n != 0 ? a->data.n : 4;
     run->reported_error = json_is_true(json_object_get(run->meta, "dataError")) ||
@@ -256,8 +267,8 @@ static str sentence_of(enum plugin_outcome outcome)
 
 static void add_error(struct run_record *r, const struct action_run *run)
 {
-    const json_t *error = json_object_get(run->meta, "error");
-    if (error != NULL && run->outcome != PLUGIN_RETURNED) {
+    const json_t *error = run->refusal != NULL ? run->refusal : json_object_get(run->meta, "error");
+    if (error != NULL && (run->refusal != NULL || run->outcome != PLUGIN_RETURNED)) {
         char *text = jsonx_dump(error, NULL);
         buf_add(&r->error, str_from(text));
         free(text);
@@ -299,7 +310,8 @@ static void add_payload(struct run_record *r, const struct action_run *run)
 // A run succeeded when it did not throw and reported no error.
 static void add_events(struct run_record *r, const struct action_run *run)
 {
-    if (run->outcome != PLUGIN_RETURNED || run->reported_error || run->target->is_preview)
+    if (run->outcome != PLUGIN_RETURNED || run->reported_error || run->refusal != NULL ||
+        run->target->is_preview)
         return;
     r->events = run_events_match(run->target->front, run->source, str_from(run->action));
     if (r->events != NULL)

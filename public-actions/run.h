@@ -6,7 +6,13 @@
 #include "public-actions/runs/runs.h"
 #include "public-actions/target.h"
 
-enum { RUN_FETCHES_MAX = 10, RUN_NOTICES_MAX = 20, RUN_QUERIES_MAX = 1000, RUN_ACTION_ROOM = 65 };
+enum {
+    RUN_FETCHES_MAX = 10,
+    RUN_NOTICES_MAX = 20,
+    RUN_QUERIES_MAX = 1000,
+    RUN_FILES_MAX = 100,
+    RUN_ACTION_ROOM = 65
+};
 
 struct action_run {
     struct plugin_run plugin; // first
@@ -17,6 +23,11 @@ struct action_run {
     char request_id[TOKEN_REQUEST_ID_ROOM];
     char visitor[46];                // "": the owner's side
     char actor[CATALOG_ID_ROOM + 8]; // the acting member; "": a visitor
+    // What of the code is called: "handler", "onUpload" when there is one, or NULL: nothing is, the
+    // run is only recorded.
+    const char *entry;
+    json_t
+        *refusal; // with no entry: {"code","message"}, why nothing came of it; taken; NULL: it did
     uint32_t timeout_ms;
     uint32_t input_bytes;
     struct buf input; // the JSON of the handler's `input`; taken
@@ -27,6 +38,7 @@ struct action_run {
 
     enum plugin_outcome outcome;
     bool is_kept;        // false: its events could not be written; nothing may be promised
+    bool is_answered;    // false: there was no code to answer
     bool reported_error; // the data that was responded, or the result, has error: true
     json_t *meta;        // protocol.h, WORKER_RESULT; never NULL
     char *data;          // the data's JSON; "null" for undefined
@@ -39,7 +51,7 @@ struct action_run {
         char *secrets; // JSON, forgotten as soon as it was handed over
         enum fail secrets_fail;
         struct bridge *bridges; // under way
-        unsigned fetches, queries, notices;
+        unsigned fetches, queries, notices, files;
         json_t *fetch_facts, *notice_facts;
         struct run_record *record;
         struct run_kept kept;

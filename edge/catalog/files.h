@@ -8,6 +8,10 @@
 #include "edge/loop/loop.h"
 
 enum { FILES_ID_ROOM = CATALOG_ID_ROOM, FILES_VISITOR_ROOM = 46, FILES_REQUEST_ID_ROOM = 25 };
+enum {
+    FILES_FILE_MAX = 10 * 1024 * 1024,            // bytes of one file
+    FILES_BODY_MAX = FILES_FILE_MAX + 512 * 1024, // of the whole body that brings it
+};
 
 // Whose files they are: out of our own tables, never of a frame or a body (security-rules.md 3).
 struct files_owner {

@@ -29,7 +29,7 @@ enum worker_frame {
     // WORKER_FRESH: a new context for each call. Answered by WORKER_LOADED.
     WORKER_LOAD = 1,
     // A run. id: of the run, never used twice. Body:
-    // {"export":"handler","input":{…},"context":{"kind":"public|widget|tool|upload",
+    // {"export":"handler|onUpload","isOptional"?:true,"input":{…},"context":{"kind":"public|widget|tool",
     //  "user":{"id","displayName"},"secrets":{…},"userConfig":{…},
     //  "publicApp":{…}|null, …}}. Acknowledged by WORKER_STARTED, ended by WORKER_RESULT.
     WORKER_CALL,
@@ -68,7 +68,8 @@ enum worker_frame {
     //  "status"?:number,"headers"?:{…} (respond's second argument),
     //  "dataError":bool (data.error === true), "resultError":bool (the result's error === true),
     //  "result"? (widget and tool runs that also responded), "widget"?:[{"type","data"}],
-    //  "trigger"? (_triggerToolCall of the result)}. A failure may have "widget", too.
+    //  "trigger"? (_triggerToolCall of the result),
+    //  "missing"? (true: there is no such export, which was optional)}. A failure may have "widget", too.
     WORKER_RESULT,
     WORKER_LOG, // ref: the run's (0: while loading); body: ["log|info|warn|error|debug","text"]
     WORKER_PONG,

@@ -213,6 +213,8 @@
       names += `${count++ === 0 ? '' : ','}${stringify(key)}`;
     }
     handlers.handler = exported.handler;
+    if (typeof exported.onUpload === 'function')
+      handlers.onUpload = exported.onUpload;
     return `{"exports":[${names}]}`;
   };
 
@@ -226,6 +228,10 @@
       run.kind = body.context.kind;
       const name = body.export;
       const f = handlers[name];
+      if (typeof f !== 'function' && body.isOptional) {
+        sendResult(run, 0, '{"responded":false,"dataError":false,"resultError":false,"missing":true}', '');
+        return;
+      }
       if (typeof f !== 'function')
         throw new TypeError_(`module.exports.${name} is not a function`);
       const settled = resolved(apply(f, exported, [body.input, own.makeContext(run, body.context)]));
