@@ -69,3 +69,19 @@ json_t *page_json(const struct page *page, json_t *data, size_t fetched,
     return json_pack("{so so so}", "data", data, "next", cursor_of(next, 'n', last), "previous",
                      cursor_of(previous, 'p', first));
 }
+
+json_t *page_rows_json(const struct page *page, const struct db_rows *rows,
+                       json_t *(*object_of)(const struct db_rows *rows, size_t row),
+                       struct page_key (*key_of)(const struct db_rows *rows, size_t row))
+{
+    json_t *data = json_array();
+    struct page_key first = {0}, last = {0};
+    size_t fetched = db_count(rows), shown = page_shown(page, fetched);
+    for (size_t i = 0; i != shown; ++i)
+        json_array_append_new(data, object_of(rows, page_row(page, fetched, i)));
+    if (shown != 0) {
+        first = key_of(rows, page_row(page, fetched, 0));
+        last = key_of(rows, page_row(page, fetched, shown - 1));
+    }
+    return page_json(page, data, fetched, &first, &last);
+}

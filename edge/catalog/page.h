@@ -14,6 +14,7 @@
 #define STOA_CATALOG_PAGE_H
 #include <jansson.h>
 #include "edge/base/fail.h"
+#include "edge/store/db.h"
 
 struct page_key {
     int64_t at; // real ms
@@ -39,4 +40,8 @@ size_t page_row(const struct page *page, size_t fetched, size_t i);
 // Takes `data`. The keys are those of the first and the last row shown; not looked at when none is.
 json_t *page_json(const struct page *page, json_t *data, size_t fetched,
                   const struct page_key *first, const struct page_key *last);
+// All of that at once, where a row by itself makes an object: the answer of the rows fetched.
+json_t *page_rows_json(const struct page *page, const struct db_rows *rows,
+                       json_t *(*object_of)(const struct db_rows *rows, size_t row),
+                       struct page_key (*key_of)(const struct db_rows *rows, size_t row));
 #endif

@@ -121,6 +121,9 @@ static void take_answer(const struct cli *cli, const struct api_request *request
     }
     reply->body = jsonx_parse(buf_str(&response->body), NULL);
     reply->exit = ok ? EXIT_DONE : exit_of_status(response->status);
+    // What the command line says went into the query as it is.
+    if (str_eq(jsonx_str(reply->body, "code"), STR("invalid_parameter")))
+        reply->exit = EXIT_USAGE;
     if (ok ? reply->body == NULL : !is_error_object(reply->body)) {
         json_decref(reply->body);
         not_stoa(cli, response, reply);
@@ -305,6 +308,25 @@ enum cli_exit api_call(struct cli *cli, const struct api_request *request, json_
     return reply.exit;
 }
 
+// `app` is no app's name: an instance's, or nobody's.
+static enum cli_exit find_instance(struct cli *cli, const char *app, char **ret)
+{
+    struct api_reply reply;
+    AUTOFREE char *path = api_path("/api/public-apps/instances/%s", app);
+    struct api_request request = API_REQUEST("GET", path);
+    api_send(cli, &request, &reply);
+    enum cli_exit exit = reply.exit;
+    if (exit == EXIT_DONE)
+        *ret = str_dup(str_from(member(reply.body, "id")));
+    else if (strcmp(member(reply.body, "code"), "instance_not_found") == 0)
+        cli_fail(cli, exit, "app_not_found",
+                 "There is no app \"%.80s\" in this project, nor an instance of that name.", app);
+    else
+        api_report(cli, &reply, NULL, false);
+    api_reply_fini(&reply);
+    return exit;
+}
+
 enum cli_exit api_instance_of(struct cli *cli, const char *app, char **ret)
 {
     struct api_reply reply;
@@ -313,13 +335,13 @@ enum cli_exit api_instance_of(struct cli *cli, const char *app, char **ret)
     api_send(cli, &request, &reply);
     enum cli_exit exit = reply.exit;
     const char *id = member(json_object_get(reply.body, "instance"), "id");
-    if (exit == EXIT_NOT_FOUND || (exit == EXIT_DONE && id[0] == '\0'))
-        id = app; // an instance's, perhaps: the next request will tell
-    else if (exit != EXIT_DONE)
+    bool is_unknown = exit == EXIT_NOT_FOUND || (exit == EXIT_DONE && id[0] == '\0');
+    if (exit == EXIT_DONE && !is_unknown)
+        *ret = str_dup(str_from(id));
+    else if (!is_unknown)
         api_report(cli, &reply, NULL, false);
-    *ret = str_dup(str_from(id));
     api_reply_fini(&reply);
-    return exit == EXIT_NOT_FOUND ? EXIT_DONE : exit;
+    return is_unknown ? find_instance(cli, app, ret) : exit;
 }
 
 enum cli_exit api_list(struct cli *cli, const char *path, json_t **ret)

@@ -42,7 +42,7 @@ enum cli_exit api_report(struct cli *cli, const struct api_reply *reply, const c
 MUST_CHECK enum cli_exit api_call(struct cli *cli, const struct api_request *request, json_t **ret);
 // All pages of a list, as one {"data":[…],"next":null,"previous":null}. `path` has no query.
 MUST_CHECK enum cli_exit api_list(struct cli *cli, const char *path, json_t **ret);
-// The id of the caller's instance of an app; `app` itself when it is an instance's. free() it.
+// The id of the caller's instance of an app, or of the instance that `app` names. free() it.
 MUST_CHECK enum cli_exit api_instance_of(struct cli *cli, const char *app, char **ret);
 // A path from a format whose only conversion is %s, each argument percent-encoded as one segment.
 // free() it.

@@ -50,6 +50,15 @@ const struct command commands[] = {
      "happen,\n"
      "oldest first, until Ctrl-C.\n",
      OPTS_SERVER | OPT_BIT(OPT_FOLLOW), 1, 1, command_events},
+    {"subscriptions list", "", "list who is told of events", TARGET_TEXT, OPTS_SERVER, 0, 0,
+     command_subscriptions_list},
+    {"subscriptions add", "URL [EVENT]...", "have events sent to a URL, signed",
+     "EVENT is an id of the manifest's heartbeatEvents; without any, all events. With --instance,\n"
+     "only that app's or instance's. The secret that signs what is sent is shown once.\n",
+     OPTS_SERVER | OPT_BIT(OPT_INSTANCE), 1, 24, command_subscriptions_add},
+    {"subscriptions rm", "ID", "end a subscription, with what is still to be told",
+     "ID is the one `stoa subscriptions list` shows.\n", OPTS_SERVER, 1, 1,
+     command_subscriptions_rm},
     {"invoke", "APP ACTION [JSON]", "run an action of an app once, and print what came out",
      "As a visitor, unless --widget or --tool says otherwise: then as the app's owner, with what\n"
      "the widget was told and the run's id. JSON is the payload (with --tool, the input), {}\n"

@@ -43,6 +43,11 @@ static void print_line(const struct cli *cli, const json_t *event)
         output_json(&cli->output, event);
         return;
     }
+    if (cli->output.quiet) {
+        show_id(event);
+        fflush(stdout);
+        return;
+    }
     listing_init(&t, 5);
     add_event(&t, event);
     listing_print(&t, &cli->output);
@@ -169,7 +174,9 @@ enum cli_exit command_events(struct cli *cli)
     if (cli->output.json)
         return cli_json(cli, json_incref(page));
     const json_t *events = json_object_get(page, "data");
-    if (json_array_size(events) == 0)
+    if (cli->output.quiet)
+        show_ids(events);
+    else if (json_array_size(events) == 0)
         cli_note(cli, "There are no events yet.");
     else
         print_events(cli, events);

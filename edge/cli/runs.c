@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
+#include "edge/base/jsonx.h"
 #include "edge/cli/api.h"
 #include "edge/cli/show.h"
 
@@ -117,6 +118,45 @@ static void print_log(const struct cli *cli, const json_t *log)
     }
 }
 
+// Requests a run made, and what else it had the server do: "GET api.example 200 in 31 ms".
+static void print_fetches(const struct cli *cli, const json_t *fetches)
+{
+    size_t i;
+    json_t *fetch;
+    if (json_array_size(fetches) != 0)
+        fputc('\n', stdout);
+    json_array_foreach(fetches, i, fetch)
+    {
+        int64_t status = number(fetch, "status");
+        output_text(&cli->output, stdout, STYLE_DIM, STR("fetch"));
+        fputc(' ', stdout);
+        output_text(&cli->output, stdout, STYLE_STRONG, show_member(fetch, "method"));
+        fputc(' ', stdout);
+        output_text(&cli->output, stdout, STYLE_NONE, show_member(fetch, "host"));
+        if (status != 0)
+            printf(" %" PRId64, status);
+        else
+            output_text(&cli->output, stdout, STYLE_BAD, STR(" failed"));
+        printf(" in %" PRId64 " ms\n", number(fetch, "ms"));
+    }
+}
+
+static void print_notices(const struct cli *cli, const json_t *notices)
+{
+    size_t i;
+    json_t *notice;
+    if (json_array_size(notices) != 0)
+        fputc('\n', stdout);
+    json_array_foreach(notices, i, notice)
+    {
+        AUTOFREE char *args = jsonx_dump(json_object_get(notice, "args"), NULL);
+        output_text(&cli->output, stdout, STYLE_DIM, show_member(notice, "op"));
+        fputc(' ', stdout);
+        output_text(&cli->output, stdout, STYLE_NONE, str_from(args));
+        fputc('\n', stdout);
+    }
+}
+
 static void print_run(const struct cli *cli, const json_t *run)
 {
     char text[160];
@@ -135,6 +175,8 @@ static void print_run(const struct cli *cli, const json_t *run)
     print_field(cli, "used", str_from(text));
     if (json_is_object(json_object_get(run, "error")))
         print_error(cli, json_object_get(run, "error"));
+    print_fetches(cli, json_object_get(run, "fetches"));
+    print_notices(cli, json_object_get(run, "notices"));
     print_log(cli, json_object_get(run, "log"));
 }
 
@@ -148,7 +190,10 @@ static enum cli_exit show_one(struct cli *cli, const char *id)
         return exit;
     if (cli->output.json)
         return cli_json(cli, json_incref(run));
-    print_run(cli, run);
+    if (cli->output.quiet)
+        show_id(run);
+    else
+        print_run(cli, run);
     return EXIT_DONE;
 }
 
@@ -179,6 +224,11 @@ static void print_line(const struct cli *cli, const json_t *run)
     struct listing t;
     if (cli->output.json) {
         output_json(&cli->output, run);
+        return;
+    }
+    if (cli->output.quiet) {
+        show_id(run);
+        fflush(stdout);
         return;
     }
     listing_init(&t, 6);
@@ -269,7 +319,9 @@ enum cli_exit command_runs(struct cli *cli)
     if (cli->output.json)
         return cli_json(cli, json_incref(page));
     const json_t *runs = json_object_get(page, "data");
-    if (json_array_size(runs) == 0)
+    if (cli->output.quiet)
+        show_ids(runs);
+    else if (json_array_size(runs) == 0)
         cli_note(cli, "There are no such runs yet.");
     else
         print_runs(cli, runs);

@@ -22,6 +22,22 @@ void show_add_time(struct listing *t, const json_t *object, const char *key)
     listing_add(t, STYLE_DIM, str_from(text));
 }
 
+void show_id(const json_t *object)
+{
+    escape_print(stdout, show_member(object, "id"));
+    fputc('\n', stdout);
+}
+
+void show_ids(const json_t *list)
+{
+    size_t i;
+    json_t *object;
+    json_array_foreach((json_t *)list, i, object)
+    {
+        show_id(object);
+    }
+}
+
 static uint64_t number(const json_t *object, const char *key)
 {
     json_int_t value = json_integer_value(json_object_get(object, key));

@@ -7,6 +7,9 @@
 str show_member(const json_t *object, const char *key);
 // "2 min ago" of a time member, "" when it is absent or no time.
 void show_add_time(struct listing *t, const json_t *object, const char *key);
+// With --quiet: the ids of a list, a line each; of one.
+void show_ids(const json_t *list);
+void show_id(const json_t *object);
 void show_add_bytes(struct listing *t, const json_t *object, const char *key);
 // The answer of a deploy, a dry run or an activation: what changed, warnings, the link last.
 void show_deployed(struct cli *cli, const json_t *answer, bool is_dry_run);

@@ -11,6 +11,8 @@
 json_t *run_time_json(int64_t real_ms);
 json_t *run_text_json(str s);
 json_t *run_value_json(str text);
+// The page that the query's `limit` and `cursor` name.
+enum fail run_page_of(const struct call *call, struct page *ret, struct fault *fault) MUST_CHECK;
 // A row of EVENT_COLUMNS (queries.c): {"id","streamId","type",…,"data"}; streamId is what
 // Last-Event-ID takes.
 json_t *event_json(const struct db_rows *rows, size_t row);

@@ -25,29 +25,16 @@ enum fail event_api_list(struct call *call, struct answer *answer, struct fault 
 {
     struct page page;
     struct instance instance;
-    unsigned limit = 0;
     DB_ROWS_AUTO rows = NULL;
     const char *project_id = call->principal->project_id;
-    enum fail f = call_limit(call, &limit, fault);
-    if (f == FAIL_NONE)
-        f = page_init(&page, call_query(call, "cursor"), limit, fault);
+    enum fail f = run_page_of(call, &page, fault);
     if (f == FAIL_NONE)
         f = catalog_instance_find(call->db, project_id, call->params[0], &instance, fault);
     if (f == FAIL_NONE)
         f = runs_query_event_page(call->db, project_id, instance.id, &page, &rows, fault);
-    if (f != FAIL_NONE)
-        return f;
-    json_t *data = json_array();
-    size_t fetched = db_count(rows), shown = page_shown(&page, fetched);
-    for (size_t i = 0; i != shown; ++i)
-        json_array_append_new(data, event_json(rows, page_row(&page, fetched, i)));
-    struct page_key first = {0}, last = {0};
-    if (shown != 0) {
-        first = key_of(rows, page_row(&page, fetched, 0));
-        last = key_of(rows, page_row(&page, fetched, shown - 1));
-    }
-    answer->json = page_json(&page, data, fetched, &first, &last);
-    return FAIL_NONE;
+    if (f == FAIL_NONE)
+        answer->json = page_rows_json(&page, rows, event_json, key_of);
+    return f;
 }
 
 // From now on; Last-Event-ID, which the loop reads, says from where instead.

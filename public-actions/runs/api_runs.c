@@ -27,6 +27,13 @@ json_t *run_value_json(str text)
     return value != NULL ? value : jsonx_string(text);
 }
 
+enum fail run_page_of(const struct call *call, struct page *ret, struct fault *fault)
+{
+    unsigned limit = 0;
+    enum fail f = call_limit(call, &limit, fault);
+    return f == FAIL_NONE ? page_init(ret, call_query(call, "cursor"), limit, fault) : f;
+}
+
 static json_t *run_json(const struct db_rows *rows, size_t row)
 {
 #define TEXT(column) run_text_json(db_get(rows, row, column))
@@ -50,35 +57,40 @@ static struct page_key key_of(const struct db_rows *rows, size_t row)
     return key;
 }
 
+// "Write one of ok, reported_error, …": whoever mistypes it is told what there is.
+static enum fail check_outcome(str outcome, struct fault *fault)
+{
+    struct buf known;
+    if (outcome.p == NULL || run_outcome_is_known(outcome))
+        return FAIL_NONE;
+    buf_init(&known, 512);
+    for (size_t i = 0; run_outcomes[i] != NULL; ++i)
+        buf_addf(&known, "%s%s", i != 0 ? ", " : "", run_outcomes[i]);
+    enum fail f =
+        fault_set(fault, FAIL_REFUSED, "invalid_parameter",
+                  "The query parameter \"outcome\" must be one of %.*s.", STR_FMT(buf_str(&known)));
+    buf_fini(&known);
+    return f;
+}
+
 enum fail run_api_list(struct call *call, struct answer *answer, struct fault *fault)
 {
     struct page page;
     struct instance instance;
-    unsigned limit = 0;
     DB_ROWS_AUTO rows = NULL;
     const char *project_id = call->principal->project_id;
-    enum fail f = call_limit(call, &limit, fault);
-    if (f == FAIL_NONE)
-        f = page_init(&page, call_query(call, "cursor"), limit, fault);
+    enum fail f = run_page_of(call, &page, fault);
     if (f == FAIL_NONE)
         f = catalog_instance_find(call->db, project_id, call->params[0], &instance, fault);
     struct run_filter filter = {project_id, instance.id, call_query(call, "action"),
                                 call_query(call, "outcome")};
     if (f == FAIL_NONE)
+        f = check_outcome(filter.outcome, fault);
+    if (f == FAIL_NONE)
         f = runs_query_page(call->db, &filter, &page, &rows, fault);
-    if (f != FAIL_NONE)
-        return f;
-    json_t *data = json_array();
-    size_t fetched = db_count(rows), shown = page_shown(&page, fetched);
-    for (size_t i = 0; i != shown; ++i)
-        json_array_append_new(data, run_json(rows, page_row(&page, fetched, i)));
-    struct page_key first = {0}, last = {0};
-    if (shown != 0) {
-        first = key_of(rows, page_row(&page, fetched, 0));
-        last = key_of(rows, page_row(&page, fetched, shown - 1));
-    }
-    answer->json = page_json(&page, data, fetched, &first, &last);
-    return FAIL_NONE;
+    if (f == FAIL_NONE)
+        answer->json = page_rows_json(&page, rows, run_json, key_of);
+    return f;
 }
 
 // --- one run ---

@@ -163,27 +163,14 @@ static struct page_key key_of(const struct db_rows *rows, size_t row)
 enum fail event_api_subscriptions(struct call *call, struct answer *answer, struct fault *fault)
 {
     struct page page;
-    unsigned limit = 0;
     DB_ROWS_AUTO rows = NULL;
-    enum fail f = call_limit(call, &limit, fault);
-    if (f == FAIL_NONE)
-        f = page_init(&page, call_query(call, "cursor"), limit, fault);
+    enum fail f = run_page_of(call, &page, fault);
     if (f == FAIL_NONE)
         f = runs_query_subscription_page(call->db, call->principal->project_id, &page, &rows,
                                          fault);
-    if (f != FAIL_NONE)
-        return f;
-    json_t *data = json_array();
-    size_t fetched = db_count(rows), shown = page_shown(&page, fetched);
-    for (size_t i = 0; i != shown; ++i)
-        json_array_append_new(data, subscription_json(rows, page_row(&page, fetched, i)));
-    struct page_key first = {0}, last = {0};
-    if (shown != 0) {
-        first = key_of(rows, page_row(&page, fetched, 0));
-        last = key_of(rows, page_row(&page, fetched, shown - 1));
-    }
-    answer->json = page_json(&page, data, fetched, &first, &last);
-    return FAIL_NONE;
+    if (f == FAIL_NONE)
+        answer->json = page_rows_json(&page, rows, subscription_json, key_of);
+    return f;
 }
 
 enum fail event_api_subscription(struct call *call, struct answer *answer, struct fault *fault)

@@ -35,6 +35,24 @@ const char *run_source_name(enum run_source source)
     return names[source];
 }
 
+const char *const run_outcomes[] = {"ok",
+                                    "reported_error",
+                                    "handler_error",
+                                    "handler_timeout",
+                                    "handler_crashed",
+                                    "handler_out_of_memory",
+                                    "busy",
+                                    "refused",
+                                    NULL};
+
+bool run_outcome_is_known(str outcome)
+{
+    for (size_t i = 0; run_outcomes[i] != NULL; ++i)
+        if (str_eq(outcome, str_from(run_outcomes[i])))
+            return true;
+    return false;
+}
+
 void run_event_id(const char *run_id, str type, char to[static CATALOG_ID_ROOM])
 {
     char hex[DIGEST_HEX_ROOM];

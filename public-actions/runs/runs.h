@@ -27,9 +27,8 @@ struct run_record {
     char actor[CATALOG_ID_ROOM + 8];
     enum run_source source;
     bool is_preview;
-    const char
-        *outcome; // a literal: "ok" | "reported_error" | "handler_error" | "handler_timeout" | …
-    int64_t started_at; // real ms
+    const char *outcome; // one of run_outcomes
+    int64_t started_at;  // real ms
     uint32_t queued_ms, ran_ms;
     uint32_t input_bytes, output_bytes;
     uint32_t queries, fetches;
@@ -51,6 +50,10 @@ enum {
 // With an id of its own, empty buffers of these bounds, everything else zero.
 struct run_record *run_record_create(void);
 void run_record_destroy(struct run_record *r); // takes NULL
+
+// What a record's outcome may be; the last is NULL.
+extern const char *const run_outcomes[];
+bool run_outcome_is_known(str outcome);
 
 // Which heartbeat events a successful run of `action` raises: the ids of those in the manifest
 // (`front`'s manifest.heartbeatEvents.events[]) that are enabled and have a matcher of this source

@@ -64,7 +64,9 @@ void runs_metrics(struct buf *to)
 static const struct endpoint_field page_fields[] = {PAGE_FIELDS, {0}};
 static const struct endpoint_field run_fields[] = {
     {"action", "string", false, "Only runs of this action."},
-    {"outcome", "string", false, "Only runs that ended so: ok, reported_error, handler_error, …"},
+    {"outcome", "string", false,
+     "Only runs that ended so: ok, reported_error, handler_error, handler_timeout, "
+     "handler_crashed, handler_out_of_memory, busy or refused."},
     PAGE_FIELDS,
     {0},
 };

@@ -8,6 +8,7 @@
 // to a bound; every half second one batch is tried. A database that neither answers nor refuses is
 // noticed by a timer of the first loop, so that no visitor waits for it.
 #include "public-actions/runs/internal.h"
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -129,6 +130,7 @@ void runs_record(struct run_record *r, struct loop *loop, struct run_kept *on_ke
     struct entry *e = calloc(1, sizeof *e);
     if (e == NULL)
         abort();
+    assert(run_outcome_is_known(str_from(r->outcome)));
     *e = (struct entry){.record = r, .loop = loop, .kept = on_kept, .bytes = bytes_of(r)};
     uint64_t now = clock_monotonic_ms();
     pthread_mutex_lock(&lock);

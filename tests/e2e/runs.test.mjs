@@ -21,10 +21,10 @@ function addEvent(server, app, type, data, { notice = app.instance.id, id = `evt
     return id;
 }
 
-function addRun(server, app, { id = `run_${crypto.randomBytes(10).toString('hex')}`, action = 'submit', outcome = 'ok', log = '', error = '' } = {}) {
+function addRun(server, app, { id = `run_${crypto.randomBytes(10).toString('hex')}`, action = 'submit', outcome = 'ok', log = '', error = '', facts = '' } = {}) {
     const project = `(select project_id from instances where id = ${quote(app.instance.id)})`;
     server.database.query(`insert into runs values (${quote(id)}, ${project}, ${quote(app.plugin.id)}, ${quote(app.instance.id)}, 'dep', 'public',
-        ${quote(action)}, ${quote(outcome)}, false, 'req', '192.0.2.7', '', now(), now(), 1, 2, 3, 4, 5, 6, ${quote(log)}, ${quote(error)}, '')`);
+        ${quote(action)}, ${quote(outcome)}, false, 'req', '192.0.2.7', '', now(), now(), 1, 2, 3, 4, 5, 6, ${quote(log)}, ${quote(error)}, ${quote(facts)})`);
     return id;
 }
 
@@ -242,6 +242,61 @@ describe('rows that are there', () => {
         assert.equal((await stoa(server, ['runs', 'rows', '--id', 'run_absent'])).code, 3);
         assert.equal((await stoa(server, ['runs', 'rows', '--new'])).code, 2);
         assert.match((await stoa(server, ['help', 'runs'])).out, /--follow/);
+    });
+
+    test('one run in a shell shows what it asked of others, a list with -q its ids alone', async () => {
+        const facts = { fetches: [{ method: 'POST', host: 'api.example\u001b[2J', status: 201, ms: 31 }, { method: 'GET', host: 'away.example', ms: 9 }],
+            notices: [{ op: 'notify', args: ['A new answer', { level: 'info' }] }] };
+        const id = addRun(server, app, { action: 'asking', facts: JSON.stringify(facts) });
+        const { out } = await stoa(server, ['runs', 'rows', '--id', id]);
+        assert.match(out, /^fetch POST api\.example.* 201 in 31 ms$/m);
+        assert.match(out, /^fetch GET away\.example failed in 9 ms$/m);
+        assert.match(out, /^notify \["A new answer",\{"level":"info"\}\]$/m);
+        assert.ok(!out.includes('\u001b'));
+        const list = await stoa(server, ['runs', 'rows', '--action', 'asking', '-q']);
+        assert.deepEqual(list, { code: 0, out: `${id}\n`, err: '' });
+        assert.deepEqual(await stoa(server, ['runs', 'rows', '--action', 'no_such', '-q']), { code: 0, out: '', err: '' });
+        const event = addEvent(server, app, 'quiet', {});
+        assert.equal((await stoa(server, ['events', 'rows', '-q'])).out.split('\n')[0], event);
+    });
+
+    test('an outcome there is not is refused, with those there are', async () => {
+        const answer = await server.api('GET', `/api/public-apps/instances/${app.instance.id}/runs?outcome=bogus`);
+        assert.equal(answer.status, 422);
+        assert.equal(answer.json.code, 'invalid_parameter');
+        const ran = await stoa(server, ['runs', 'rows', '--outcome', 'bogus']);
+        assert.equal(ran.code, 2);
+        assert.match(ran.err, /ok, reported_error, handler_error, handler_timeout, handler_crashed, handler_out_of_memory, busy/);
+    });
+
+    test('an app there is not is called an app', async () => {
+        for (const args of [['invoke', 'absent', 'x'], ['runs', 'absent'], ['events', 'absent']]) {
+            const ran = await stoa(server, args);
+            assert.equal(ran.code, 3);
+            assert.match(ran.err, /There is no app "absent" in this project/);
+        }
+    });
+
+    test('subscriptions from a shell: made with a secret, listed, ended', async () => {
+        const made = await stoa(server, ['subscriptions', 'add', 'https://hook.example/a', 'received', 'paid', '--instance', 'rows']);
+        assert.equal(made.code, 0, made.err);
+        assert.match(made.out, /^whsec_[A-Za-z0-9+/=]{44}\n$/);
+        const all = await stoa(server, ['subscriptions', 'add', 'https://hook.example/b', '--json']);
+        const { id, events, instanceId } = JSON.parse(all.out);
+        assert.deepEqual([events, instanceId], [['*'], null]);
+        const list = await stoa(server, ['subscriptions', 'list']);
+        assert.match(list.out, new RegExp(`received, paid +${app.instance.id} .*https://hook\\.example/a`));
+        assert.match(list.out, /all +all apps .*https:\/\/hook\.example\/b/);
+        assert.ok(!list.out.includes('whsec_'));
+        const ids = (await stoa(server, ['subscriptions', 'list', '-q'])).out.trim().split('\n');
+        assert.ok(ids.length === 2 && ids.includes(id), ids.join());
+        for (const each of ids) assert.equal((await stoa(server, ['subscriptions', 'rm', each])).code, 0);
+        assert.equal((await stoa(server, ['subscriptions', 'rm', id])).code, 3);
+        assert.match((await stoa(server, ['subscriptions', 'list'])).err, /no subscriptions yet/);
+        const refused = await stoa(server, ['subscriptions', 'add', 'ftp://hook.example/']);
+        assert.equal(refused.code, 1);
+        assert.match(refused.err, /url: This must be an http/);
+        assert.equal((await stoa(server, ['subscriptions'])).code, 2);
     });
 
     test('following prints what comes', async () => {

@@ -123,6 +123,8 @@ static void runs_are_walked_and_filtered(void **state)
                      FAIL_NOT_FOUND);
     assert_int_equal(ask(run_api_list, &mine, mine.instance.id, "cursor=x", NULL, NULL),
                      FAIL_REFUSED);
+    assert_int_equal(ask(run_api_list, &mine, mine.instance.id, "outcome=bogus", NULL, NULL),
+                     FAIL_REFUSED);
     // another's instance that was given mine's id by mistake shows nothing of mine
     page = NULL;
     assert_int_equal(ask(run_api_list, &others, others.instance.id, NULL, NULL, &page), FAIL_NONE);
