@@ -311,8 +311,11 @@ static void put_time(struct loop_log *l)
     l->time_at = now;
 }
 
-static const char *const site_names[] = {"unknown",  "console", "apps",
-                                         "instance", "preview", "admin"};
+static const char *const site_names[] = {
+    [SITE_UNKNOWN] = "unknown",   [SITE_CONSOLE] = "console", [SITE_APPS] = "apps",
+    [SITE_INSTANCE] = "instance", [SITE_PREVIEW] = "preview", [SITE_FILES] = "files",
+    [SITE_ADMIN] = "admin",
+};
 
 static char *write_line(char *to, struct loop_log *l, const struct http_request *own, int status,
                         uint64_t bytes)
