@@ -31,6 +31,7 @@ declare -A nouns=(
     [stoa_owner_settings]='owner|owner_settings|instance_settings|secrets?'
     [stoa_uploads]='uploads?|files?|types?|links?'
     [stoa_actions]='actions?|bridge|broker|envelope|policy|target|rates?'
+    [stoa_domain_names]='hostname|dns'
     [stoa_bundle_format]='bundle|pie|manifest|config|path|paths|rules|rule|section'
     [stoa_bundle_archive]='archive|bundle|paths?'
     [stoa_bundle_resolve]='resolve|site|content_type|negotiate|encoding|path|file_table|table|bundle'

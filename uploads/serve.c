@@ -1,0 +1,460 @@
+// A visit with a link, in the order it happens: on_request (the link, on the loop: a wrong one goes
+// no further) → on_load (row and bytes, on a pool thread) → on_loaded (the client may have left) →
+// reply_*.
+//
+// Bytes are mapped from their blob, never copied: a thousand slow readers hold a thousand
+// descriptors and the system's page cache, which gives way. The pool thread brings them into memory
+// and, the first time in this process, checks them against their digest, so that the loop seldom
+// waits for a disk. What goes out in clear text goes from the file by the kernel.
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "edge/base/clock.h"
+#include "edge/http/conditional.h"
+#include "edge/http/range.h"
+#include "edge/limits/limits.h"
+#include "edge/loop/pool.h"
+#include "edge/store/blob.h"
+#include "uploads/links.h"
+
+#define ALLOW "GET, HEAD, OPTIONS"
+
+enum {
+    HEAD_BYTES = 4096,        // what type_is_inline looks at
+    CHECKED_SLOTS = 4096,     // digests known to be whole
+    VISITOR_INTERVAL = 50000, // µs: 1,200 a minute of good links …
+    VISITOR_BURST = 600, // … and so many at once: a page of thumbnails, a film with its ranges
+};
+
+// A file that is being given. Immutable; the last reply that sends of it frees it.
+struct given {
+    struct shared shared; // first
+    struct file file;
+    bool is_inline; // its type and bytes may be shown
+    bool is_utf8;   // text, and all of it is
+    int fd;
+    const char *bytes; // mapped; "" when there are none
+};
+
+// Outlives its request when the client leaves.
+struct visit {
+    struct job job;          // first
+    struct request *request; // NULL once the client has left; this loop only
+    struct visit **holder;
+    struct link link;
+    struct given *given; // a reference
+    struct fault fault;
+    enum fail fail;
+};
+
+// --- what every answer says ---
+
+// Refusals and 304s as well as bytes (security-rules.md 21): no guessing of types, no script, no
+// plugin, no origin of its own, no address passed on.
+static void add_guards(struct request *r)
+{
+    reply_add(r, "content-security-policy",
+              STR("default-src 'none'; style-src 'unsafe-inline'; sandbox"));
+    reply_add(r, "cross-origin-resource-policy", STR("cross-origin"));
+    reply_add(r, "referrer-policy", STR("no-referrer"));
+}
+
+static void refuse(struct request *r, int status, const char *code, const char *message,
+                   unsigned retry_after)
+{
+    add_guards(r);
+    reply_error(r, status, code, message, NULL, retry_after);
+}
+
+static void refuse_link(struct request *r, enum link_state state)
+{
+    if (state == LINK_NONE)
+        refuse(r, 404, "not_found", "There is nothing at this address.", 0);
+    else if (state == LINK_EXPIRED)
+        refuse(r, 403, "link_expired",
+               "This link has expired. Open the file again where you found it, to get a fresh one.",
+               0);
+    else
+        refuse(
+            r, 403, "link_invalid",
+            "This link is not valid. Open the file again where you found it, to get a fresh one.",
+            0);
+}
+
+// --- loading: pool thread ---
+
+// The digests that were found whole, each in the slot its first bytes name. Half a digest tells one
+// from another; at worst a damaged file is given as it is.
+static _Atomic uint64_t checked[CHECKED_SLOTS];
+
+static uint64_t word_of(const struct digest *d, size_t at)
+{
+    uint64_t w;
+    memcpy(&w, d->b + at, sizeof w);
+    return w;
+}
+
+// A disk that lies or loses is found out by reading, not by touching a mapping.
+static enum fail check_blob(const struct digest *d, struct fault *fault)
+{
+    _Atomic uint64_t *slot = &checked[word_of(d, 0) % CHECKED_SLOTS];
+    AUTOFREE char *bytes = NULL;
+    size_t n;
+    if (atomic_load_explicit(slot, memory_order_relaxed) == word_of(d, 8))
+        return FAIL_NONE;
+    enum fail f = blob_get(d, SIZE_MAX, &bytes, &n, fault);
+    if (f == FAIL_NONE)
+        atomic_store_explicit(slot, word_of(d, 8), memory_order_relaxed);
+    return f;
+}
+
+static enum fail lost(const struct file *f, struct fault *fault)
+{
+    char why[sizeof fault->log_text];
+    snprintf(why, sizeof why, "%.200s",
+             fault->log_text[0] != '\0' ? fault->log_text : "the content is gone");
+    fault_set(fault, FAIL_INTERNAL, "file_damaged",
+              "This file cannot be read any more. The server's log has the reason.");
+    fault_log(fault, "%s: %s", f->id, why);
+    return FAIL_INTERNAL;
+}
+
+static bool is_text(const struct file *f)
+{
+    return str_starts(str_from(f->mime), STR("text/"));
+}
+
+static void given_free(struct shared *s)
+{
+    struct given *g = (struct given *)s;
+    if (g->file.size != 0)
+        munmap((void *)g->bytes, g->file.size);
+    if (g->fd >= 0)
+        close(g->fd);
+    free(g);
+}
+
+static void *map_file(int fd, size_t n)
+{
+    return n != 0 ? mmap(NULL, n, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0) : (void *)"";
+}
+
+// Takes fd.
+static enum fail make_given(const struct file *f, int fd, size_t n, struct given **ret,
+                            struct fault *fault)
+{
+    void *bytes = n == f->size ? map_file(fd, n) : MAP_FAILED;
+    if (bytes == MAP_FAILED) {
+        close(fd);
+        return lost(f, fault);
+    }
+    struct given *g = calloc(1, sizeof *g);
+    if (g == NULL)
+        abort();
+    shared_init(&g->shared, given_free);
+    g->file = *f;
+    g->fd = fd;
+    g->bytes = bytes;
+    g->is_inline = type_is_inline(f->mime, str_of(bytes, n < HEAD_BYTES ? n : HEAD_BYTES));
+    g->is_utf8 = is_text(f) && str_is_utf8(str_of(bytes, n));
+    *ret = g;
+    return FAIL_NONE;
+}
+
+static enum fail load(struct visit *v)
+{
+    struct file f;
+    int fd;
+    size_t n;
+    enum fail fail = file_find(db_of_thread(), NULL, str_from(v->link.id), &f, &v->fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    if (check_blob(&f.digest, &v->fault) != FAIL_NONE ||
+        blob_open_read(&f.digest, &fd, &n, &v->fault) != FAIL_NONE)
+        return lost(&f, &v->fault);
+    return make_given(&f, fd, n, &v->given, &v->fault);
+}
+
+static void on_load(struct job *job)
+{
+    struct visit *v = (struct visit *)job;
+    v->fail = load(v);
+}
+
+// --- what is said of a file ---
+
+static bool is_attr_char(unsigned char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+           (c != '\0' && strchr("!#$&+-.^_`|~", c) != NULL);
+}
+
+// RFC 6266: a name for everybody, in ASCII, and the name itself as RFC 8187 has it. In the first no
+// byte that somebody reads otherwise: quotes, backslashes, percent signs.
+static void add_disposition(struct request *r, const struct link *link, const struct given *g)
+{
+    struct buf b;
+    str name = str_from(g->file.filename);
+    buf_init(&b, 8 * FILE_NAME_ROOM);
+    bool is_shown = link->use == LINK_INLINE && g->is_inline;
+    buf_addf(&b, "%s; filename=\"", is_shown ? "inline" : "attachment");
+    for (size_t i = 0; i != name.n; ++i) {
+        unsigned char c = (unsigned char)name.p[i];
+        if (c < 0x80) // of a longer character, one byte stands for all
+            buf_addc(&b, c < 0x20 || c == 0x7f || strchr("\"\\%", c) != NULL ? '_' : (char)c);
+        else if (c >= 0xc0)
+            buf_addc(&b, '_');
+    }
+    buf_add(&b, STR("\"; filename*=UTF-8''"));
+    for (size_t i = 0; i != name.n; ++i)
+        if (is_attr_char((unsigned char)name.p[i]))
+            buf_addc(&b, name.p[i]);
+        else
+            buf_addf(&b, "%%%02X", (unsigned char)name.p[i]);
+    reply_add(r, "content-disposition", buf_str(&b));
+    buf_fini(&b);
+}
+
+// Script and style are taken into a page by their type alone, whatever the other fields say: they go
+// out as text, which nosniff keeps out of there. Everything else is what it is.
+static bool is_taken_into_pages(str mime)
+{
+    static const char *const words[] = {"javascript", "ecmascript", "jscript", "livescript",
+                                        "text/css"};
+    for (size_t i = 0; i != sizeof words / sizeof words[0]; ++i)
+        if (str_find_str(mime, str_from(words[i])) != SIZE_MAX)
+            return true;
+    return false;
+}
+
+static str content_type(struct request *r, const struct given *g)
+{
+    str mime = str_from(g->file.mime);
+    if (is_taken_into_pages(mime))
+        mime = STR("text/plain");
+    if (!g->is_utf8)
+        return mime;
+    str charset = STR("; charset=utf-8");
+    char *text = request_alloc(r, mime.n + charset.n);
+    memcpy(text, mime.p, mime.n);
+    memcpy(text + mime.n, charset.p, charset.n);
+    return str_of(text, mime.n + charset.n);
+}
+
+enum { ETAG_ROOM = DIGEST_HEX_ROOM + 2 };
+
+static struct validators validators_of(const struct given *g, char etag[static ETAG_ROOM])
+{
+    etag[0] = '"';
+    digest_hex(&g->file.digest, etag + 1);
+    memcpy(etag + DIGEST_HEX_ROOM, "\"", 2);
+    return (struct validators){str_of(etag, DIGEST_HEX_ROOM + 1), g->file.created_at / 1000};
+}
+
+// Kept no longer than the link is good, and by nobody but who asked.
+static void add_validators(struct request *r, const struct link *link, const struct given *g)
+{
+    char etag[ETAG_ROOM], date[CLOCK_HTTP_ROOM], caching[48];
+    int64_t left = link->expires_at - clock_real_ms() / 1000;
+    struct validators v = validators_of(g, etag);
+    clock_http_date(v.last_modified, date);
+    snprintf(caching, sizeof caching, "private, max-age=%lld", (long long)(left > 0 ? left : 0));
+    add_guards(r);
+    reply_add(r, "x-content-type-options", STR("nosniff"));
+    reply_add(r, "cache-control", str_from(caching));
+    reply_add(r, "etag", v.etag);
+    reply_add(r, "last-modified", str_from(date));
+    reply_add(r, "accept-ranges", STR("bytes"));
+}
+
+// --- replies: loop ---
+
+static str bytes_of(const struct given *g)
+{
+    return str_of(g->bytes, g->file.size);
+}
+
+static void reply_one_range(struct request *r, struct given *g, const struct range *range)
+{
+    char text[RANGE_TEXT_ROOM];
+    reply_add(r, "content-type", content_type(r, g));
+    reply_add(r, "content-range", str_of(text, range_content_range(range, g->file.size, text)));
+    reply_bytes_of(r, 206, NULL, str_of(g->bytes + range->first, range->last - range->first + 1),
+                   (struct reply_file){g->fd, range->first}, &g->shared);
+}
+
+static void reply_ranges(struct request *r, struct given *g, const struct ranges *ranges)
+{
+    static const char prefix[] = "multipart/byteranges; boundary=";
+    char type[sizeof prefix + RANGE_BOUNDARY_ROOM], *boundary = type + sizeof prefix - 1;
+    str part_type = content_type(r, g);
+    memcpy(type, prefix, sizeof prefix);
+    range_boundary(boundary);
+    str *pieces = request_alloc(r, (2 * ranges->count + 1) * sizeof *pieces);
+    char *room = request_alloc(r, range_multipart_room(ranges, part_type));
+    size_t n = range_multipart(ranges, bytes_of(g), part_type, boundary, room, pieces);
+    reply_add(r, "content-type", str_from(type));
+    reply_pieces(r, 206, NULL, pieces, n, &g->shared);
+}
+
+static void reply_unsatisfiable(struct request *r, const struct given *g)
+{
+    char text[RANGE_TEXT_ROOM];
+    reply_add(r, "content-range", str_of(text, range_unsatisfied(g->file.size, text)));
+    reply_add(r, "accept-ranges", STR("bytes"));
+    refuse(r, 416, "range_not_satisfiable", "The file is shorter than that.", 0);
+}
+
+static enum range_kind ranges_of(struct request *r, const struct given *g, struct ranges *ret)
+{
+    char etag[ETAG_ROOM];
+    struct validators v = validators_of(g, etag);
+    str range = r->method == METHOD_GET ? request_header(r, HEADER_RANGE) : (str){0};
+    str if_range = request_header(r, HEADER_IF_RANGE);
+    if (range.p == NULL ||
+        (if_range.p != NULL && !conditional_if_range(if_range, &v, clock_real_ms() / 1000)))
+        return RANGE_WHOLE;
+    return range_parse(range, g->file.size, ret);
+}
+
+static void reply_content(struct request *r, const struct link *link, struct given *g)
+{
+    struct ranges ranges;
+    enum range_kind kind = ranges_of(r, g, &ranges);
+    if (kind == RANGE_UNSATISFIABLE) {
+        reply_unsatisfiable(r, g);
+        return;
+    }
+    add_validators(r, link, g);
+    add_disposition(r, link, g);
+    if (kind == RANGE_WHOLE) {
+        reply_add(r, "content-type", content_type(r, g));
+        reply_bytes_of(r, 200, NULL, bytes_of(g), (struct reply_file){g->fd, 0}, &g->shared);
+    } else if (ranges.count == 1) {
+        reply_one_range(r, g, &ranges.at[0]);
+    } else {
+        reply_ranges(r, g, &ranges);
+    }
+}
+
+static void reply_given(struct request *r, const struct link *link, struct given *g)
+{
+    char etag[ETAG_ROOM];
+    struct validators v = validators_of(g, etag);
+    struct conditions c = {
+        request_header(r, HEADER_IF_MATCH), request_header(r, HEADER_IF_UNMODIFIED_SINCE),
+        request_header(r, HEADER_IF_NONE_MATCH), request_header(r, HEADER_IF_MODIFIED_SINCE)};
+    switch (conditional_evaluate(&c, &v, clock_real_ms() / 1000)) {
+    case VERDICT_NOT_MODIFIED:
+        add_validators(r, link, g);
+        reply_bytes(r, 304, NULL, STR(""), NULL);
+        return;
+    case VERDICT_FAILED:
+        refuse(r, 412, "precondition_failed", "The file is another one by now.", 0);
+        return;
+    case VERDICT_GO_ON:
+        reply_content(r, link, g);
+    }
+}
+
+// --- a visit ---
+
+static void on_gone(void *p)
+{
+    struct visit **holder = p;
+    if (*holder != NULL)
+        (*holder)->request = NULL;
+}
+
+static void answer(struct request *r, struct visit *v)
+{
+    if (v->fail != FAIL_NONE) {
+        v->fault.fail = v->fail;
+        add_guards(r);
+        reply_fault(r, &v->fault, NULL, 0);
+    } else if (!link_is_of(&v->link, r, &v->given->file)) {
+        refuse_link(r, LINK_WRONG);
+    } else {
+        reply_given(r, &v->link, v->given);
+    }
+}
+
+static void on_loaded(struct job *job)
+{
+    struct visit *v = (struct visit *)job;
+    if (v->request != NULL) {
+        *v->holder = NULL; // the request's memory may go inside the reply
+        answer(v->request, v);
+    }
+    if (v->given != NULL)
+        shared_unref(&v->given->shared); // the reply holds its own
+    free(v);
+}
+
+static void start(struct request *r, const struct link *link)
+{
+    struct visit *v = calloc(1, sizeof *v);
+    if (v == NULL)
+        abort();
+    v->job.run = on_load;
+    v->job.done = on_loaded;
+    v->request = r;
+    v->link = *link;
+    if (pool_post(LANE_LOAD, &v->job) != FAIL_NONE) {
+        free(v);
+        refuse(r, 503, "busy",
+               "There is too much going on right now. Please try again in a moment.", 2);
+        return;
+    }
+    v->holder = request_holder(r, sizeof *v->holder, on_gone);
+    *v->holder = v;
+}
+
+// Each good link is a question to the database: one visitor gets only so many answered.
+static bool may_ask(const struct request *r, unsigned *ret_retry_after)
+{
+    uint64_t wait_us = 0;
+    str parts[] = {STR("file link"), limits_visitor(&r->visitor)};
+    bool may = limits_conforms(limits_key_of(LIMIT_OTHER, parts, 2), VISITOR_INTERVAL,
+                               VISITOR_BURST, &wait_us);
+    *ret_retry_after = (unsigned)((wait_us + 999999) / 1000000);
+    return may;
+}
+
+static void on_request(struct request *r)
+{
+    struct link link;
+    unsigned retry_after;
+    r->route = "file";
+    if (r->method == METHOD_OPTIONS) {
+        add_guards(r);
+        reply_options(r, ALLOW);
+        return;
+    }
+    if (r->method != METHOD_GET && r->method != METHOD_HEAD) {
+        add_guards(r);
+        reply_method_not_allowed(r, ALLOW);
+        return;
+    }
+    enum link_state state = link_read(r, clock_real_ms(), &link);
+    if (state != LINK_GOOD)
+        refuse_link(r, state);
+    else if (!may_ask(r, &retry_after))
+        refuse(r, 429, "rate_limited",
+               "That was too often in a short time. Please wait a moment and try again.",
+               retry_after);
+    else
+        start(r, &link);
+}
+
+struct service *uploads_links_service(void)
+{
+    static struct service service = {.name = "files",
+                                     .sites =
+                                         1u << SITE_APPS | 1u << SITE_INSTANCE | 1u << SITE_FILES,
+                                     .prefix = "/files/file_",
+                                     .on_request = on_request};
+    return &service;
+}
