@@ -28,7 +28,7 @@ set(CPACK_PACKAGE_DESCRIPTION "Serves apps deployed from .pie files and archives
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION httpd)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "postgresql-15, passwd")
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "postgresql-15, dns-root-data, passwd")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${from}/conffiles ${from}/postinst ${from}/prerm ${from}/postrm)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_STRIP_FILES ON)
