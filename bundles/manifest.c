@@ -109,11 +109,6 @@ static bool is_sql_name(str s)
     return s.n != 0 && s.n <= 63;
 }
 
-static bool is_public_action_id(str s)
-{
-    return is_action_id(s) && !str_eq(s, STR("upload"));
-}
-
 #define SECRET_WANTED "1 to 64 letters, digits and underscores, not beginning with a digit"
 #define SQL_WANTED "1 to 63 bytes long"
 #define ACTION_WANTED "1 to 64 letters, digits, '_', '.' and '-'"
@@ -328,8 +323,8 @@ static void check_matcher(const struct rule_place *at, const json_t *matcher)
     if (rule_member(matcher, key) == NULL)
         rule_problem(at, matcher, key, "is missing: a matcher of this source needs it.");
     if (str_eq(source, STR("public")) && rule_member(matcher, key) != NULL &&
-        !is_public_action_id(jsonx_str(matcher, key)))
-        rule_problem(at, matcher, key, "must be " ACTION_WANTED ", and not upload.");
+        !is_action_id(jsonx_str(matcher, key)))
+        rule_problem(at, matcher, key, "must be " ACTION_WANTED ".");
 }
 
 static void check_event_ids(const struct rule_place *at, const json_t *heartbeat)

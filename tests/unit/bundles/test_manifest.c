@@ -249,7 +249,8 @@ static void heartbeat_events(void **state)
            "must be tool, widget, public or webhook");
     refuse(EVENTS(EVENT("a", "{source: public, action: x}")), 8, "actionId is missing");
     refuse(EVENTS(EVENT("a", "{source: tool, actionId: x}")), 8, "action is missing");
-    refuse(EVENTS(EVENT("a", "{source: public, actionId: upload}")), 8, "and not upload");
+    accept(EVENTS(EVENT("a", "{source: public, actionId: upload}")));
+    refuse(EVENTS(EVENT("a", "{source: public, actionId: a/b}")), 8, "actionId must be");
     refuse(EVENTS(EVENT("a", "{source: tool, action: x}") ", " EVENT("a",
                                                                      "{source: tool, action: y}")),
            8, "has the id \"a\" twice");
