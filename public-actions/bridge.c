@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
+#include "edge/catalog/files.h"
 #include "edge/client/fetch.h"
 #include "public-actions/managed_db/managed_db.h"
 #include "public-actions/run.h"
@@ -22,6 +23,8 @@ struct bridge {
     struct managed_db_query *query;
     struct fetch *fetch;
     json_t *fact; // of a fetch; borrowed from the run's list
+    struct files_question files;
+    bool is_of_files;
 };
 
 static struct bridge *bridge_create(struct action_run *run, uint32_t call)
@@ -55,6 +58,8 @@ void bridge_cancel_all(struct action_run *run)
             managed_db_query_cancel(b->query);
         if (b->fetch != NULL)
             fetch_cancel(b->fetch);
+        if (b->is_of_files)
+            files_cancel(&b->files);
         bridge_destroy(b);
     }
 }
@@ -65,11 +70,9 @@ static void refuse(struct action_run *run, uint32_t call, const char *code, cons
         plugin_reply_error(&run->plugin, call, code, str_from(message));
 }
 
-// --- managedDb.query(sql, params?, options?) ---
-
-static void on_query(void *arg, bool is_error, str json)
+// Ends the question. With `is_error`, `json` is an object {"message","code",…}.
+static void answer(struct bridge *b, bool is_error, str json)
 {
-    struct bridge *b = arg;
     struct action_run *run = b->run;
     uint32_t call = b->call;
     bridge_destroy(b);
@@ -77,6 +80,13 @@ static void on_query(void *arg, bool is_error, str json)
         plugin_reply_failure(&run->plugin, call, json);
     else
         plugin_reply(&run->plugin, call, json);
+}
+
+// --- managedDb.query(sql, params?, options?) ---
+
+static void on_query(void *arg, bool is_error, str json)
+{
+    answer(arg, is_error, json);
 }
 
 static void ask_query(struct action_run *run, uint32_t call, str args)
@@ -220,6 +230,29 @@ static void ask_fetch(struct action_run *run, uint32_t call, str args)
     start_fetch(run, call, parsed);
 }
 
+// --- files.upload, list, get, getUrl, delete ---
+
+static void on_files(struct files_question *q, bool is_error, str json)
+{
+    answer((struct bridge *)((char *)q - offsetof(struct bridge, files)), is_error, json);
+}
+
+// Whose files they are, the worker is not asked (security-rules.md 3).
+static void ask_files(struct action_run *run, uint32_t call, str op, str args)
+{
+    if (run->_.files == RUN_FILES_MAX) {
+        refuse(run, call, "too_many_files_calls",
+               "A run may ask for files 100 times; this is one more.");
+        return;
+    }
+    ++run->_.files;
+    struct bridge *b = bridge_create(run, call);
+    b->is_of_files = true;
+    b->files.on_answer = on_files;
+    target_files_owner(run->target, &b->files.owner);
+    files_ask(&b->files, op, args);
+}
+
 // --- notify, streamEvent: recorded ---
 
 static void ask_notice(struct action_run *run, uint32_t call, str op, str args)
@@ -247,6 +280,8 @@ void bridge_ask(struct action_run *run, uint32_t call, str op, str args)
         ask_fetch(run, call, args);
     else if (str_eq(op, STR("notify")) || str_eq(op, STR("streamEvent")))
         ask_notice(run, call, op, args);
+    else if (str_starts(op, STR("files.")))
+        ask_files(run, call, str_skip(op, sizeof "files." - 1), args);
     else
         refuse(run, call, "not_offered", "This part of context is not offered here.");
 }

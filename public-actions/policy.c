@@ -2,7 +2,6 @@
 #include "public-actions/policy.h"
 #include <stdatomic.h>
 #include <stdlib.h>
-#include "edge/catalog/files.h"
 #include "edge/route/site.h"
 
 enum {

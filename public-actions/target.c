@@ -99,6 +99,16 @@ static struct handler *make_handler(const struct instance *i, const char *deploy
     return h;
 }
 
+void target_files_owner(const struct target *t, struct files_owner *ret)
+{
+    *ret = (struct files_owner){0};
+    memcpy(ret->project_id, t->instance.project_id, sizeof ret->project_id);
+    memcpy(ret->plugin_id, t->instance.plugin_id, sizeof ret->plugin_id);
+    memcpy(ret->instance_id, t->instance.id, sizeof ret->instance_id);
+    memcpy(ret->instance_slug, t->instance.slug, sizeof ret->instance_slug);
+    memcpy(ret->owner_id, t->owner_id, sizeof ret->owner_id);
+}
+
 static char *dump(json_t *taken)
 {
     char *text = jsonx_dump(taken, NULL);

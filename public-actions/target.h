@@ -3,6 +3,7 @@
 // visitors wait; forgotten when the plugin changes.
 #ifndef STOA_ACTIONS_TARGET_H
 #define STOA_ACTIONS_TARGET_H
+#include "edge/catalog/files.h"
 #include "public-actions/owner_settings/owner_settings.h"
 #include "public-actions/plugin/plugin.h"
 
@@ -42,6 +43,9 @@ struct target_want {
 // The answer at once when it is held: true, with *ret (a reference) or FAIL_NOT_FOUND in *ret_fail.
 bool target_get(str ref, str deployment_id, struct target **ret, enum fail *ret_fail);
 void target_want(struct target_want *w);
+
+// Whose files its visitors' and its handler's are.
+void target_files_owner(const struct target *t, struct files_owner *ret);
 
 void target_forget_plugin(str plugin_id);
 void target_forget_all(void);

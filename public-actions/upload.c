@@ -156,15 +156,6 @@ bool action_upload_is_type(str content_type)
     return str_caseeq(str_trim(str_cut(&content_type, ';')), STR("multipart/form-data"));
 }
 
-static void set_owner(struct files_owner *o, const struct target *t)
-{
-    memcpy(o->project_id, t->instance.project_id, sizeof o->project_id);
-    memcpy(o->plugin_id, t->instance.plugin_id, sizeof o->plugin_id);
-    memcpy(o->instance_id, t->instance.id, sizeof o->instance_id);
-    memcpy(o->instance_slug, t->instance.slug, sizeof o->instance_slug);
-    memcpy(o->owner_id, t->owner_id, sizeof o->owner_id);
-}
-
 void action_upload_start(struct request *r, struct target *target)
 {
     struct upload *u = calloc(1, sizeof *u);
@@ -177,7 +168,7 @@ void action_upload_start(struct request *r, struct target *target)
     u->request = r;
     u->holder = request_holder(r, sizeof *u->holder, on_gone);
     *u->holder = u;
-    set_owner(&u->files.owner, target);
+    target_files_owner(target, &u->files.owner);
     u->files.body = body_take(r);
     u->files.content_type = str_dup(request_header(r, HEADER_CONTENT_TYPE));
     memcpy(u->files.visitor, r->peer, sizeof u->files.visitor);
