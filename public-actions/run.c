@@ -21,7 +21,7 @@ struct action_run *action_run_create(struct target *target, enum run_source sour
     run->entry = "handler";
     memcpy(run->action, action.p, action.n);
     buf_init(&run->input, CALL_MAX);
-    token_id("run_", run->run_id);
+    token_ordered_id("run_", run->run_id);
     return run;
 }
 

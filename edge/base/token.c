@@ -1,5 +1,6 @@
 // Random names.
 #include "edge/base/token.h"
+#include "edge/base/clock.h"
 #include "edge/base/digest.h"
 #include <stdio.h>
 
@@ -15,6 +16,15 @@ void token_id(const char *prefix, char to[static TOKEN_ID_ROOM])
         tail[i] = base32[random[i] & 31];
     tail[26] = '\0';
     snprintf(to, TOKEN_ID_ROOM, "%.5s%s", prefix, tail);
+}
+
+void token_ordered_id(const char *prefix, char to[static TOKEN_ID_ROOM])
+{
+    token_id(prefix, to);
+    uint64_t ms = (uint64_t)clock_real_ms();
+    char *tail = to + strlen(to) - 26;
+    for (int i = 9; i >= 0; --i, ms >>= 5)
+        tail[i] = base32[ms & 31];
 }
 
 void token_request_id(char to[static TOKEN_REQUEST_ID_ROOM])

@@ -297,6 +297,21 @@ static PGresult *run_plain(struct db *db, const char *sql, const struct bound *b
     return PQexec(db->conn, sql);
 }
 
+// What the server says comes once, behind the data.
+static PGresult *run_copy(struct db *db, const char *sql, const struct bound *b)
+{
+    PGresult *r = PQexec(db->conn, sql);
+    if (PQresultStatus(r) != PGRES_COPY_IN)
+        return r;
+    PQclear(r);
+    (void)PQputCopyData(db->conn, b->values[0], b->lengths[0]); // failures are told by the result
+    (void)PQputCopyEnd(db->conn, NULL);
+    PGresult *first = PQgetResult(db->conn);
+    while ((r = PQgetResult(db->conn)) != NULL)
+        PQclear(r);
+    return first;
+}
+
 static enum fail judge(struct db *db, const PGresult *r, struct fault *fault)
 {
     ExecStatusType status = PQresultStatus(r);
@@ -372,6 +387,19 @@ enum fail db_query_n(struct db *db, struct fault *fault, struct db_rows **ret_ro
         *ret_rows = (struct db_rows *)r;
     else
         PQclear(r);
+    return f;
+}
+
+enum fail db_copy(struct db *db, struct fault *fault, const char *sql, str bytes)
+{
+    struct bound b;
+    PGresult *r = NULL;
+    struct db_param p = db_bytes(bytes);
+    enum fail f = db_bound_init(&b, &p, 1, fault);
+    if (f == FAIL_NONE)
+        f = run(db, run_copy, sql, &b, &r, fault);
+    db_bound_fini(&b);
+    PQclear(r);
     return f;
 }
 

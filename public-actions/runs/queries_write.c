@@ -1,10 +1,11 @@
-// A batch's transaction. The rows of a batch travel as PostgreSQL's own binary arrays, a parameter a
-// column: one statement, planned once, with nothing to quote.
+// A batch's transaction. Runs are copied in, in PostgreSQL's binary form: the least that it can be
+// asked to do for a row. Events, which raise deliveries, travel as its binary arrays, a parameter a
+// column: one statement, planned once. Nothing is quoted.
 #include "public-actions/runs/internal.h"
 #include <assert.h>
 #include <stdlib.h>
 
-enum { OID_BOOL = 16, OID_INT8 = 20, OID_INT4 = 23, OID_TEXT = 25, OID_TIMESTAMPTZ = 1184 };
+enum { OID_TEXT = 25, OID_TIMESTAMPTZ = 1184 };
 
 // A one-dimensional array without NULLs, as array_recv reads it.
 struct array {
@@ -43,33 +44,6 @@ static void add_text(struct array *a, str s)
     ++a->count;
 }
 
-static void add_int4(struct array *a, uint32_t v)
-{
-    put32(&a->bytes, 4);
-    put32(&a->bytes, v < INT32_MAX ? v : INT32_MAX);
-    ++a->count;
-}
-
-static void add_int8(struct array *a, int64_t v)
-{
-    put32(&a->bytes, 8);
-    put64(&a->bytes, v);
-    ++a->count;
-}
-
-// PostgreSQL's own count: microseconds since 2000.
-static void add_time(struct array *a, int64_t real_ms)
-{
-    add_int8(a, (real_ms - 946684800000) * 1000);
-}
-
-static void add_bool(struct array *a, bool v)
-{
-    put32(&a->bytes, 1);
-    buf_addc(&a->bytes, v ? 1 : 0);
-    ++a->count;
-}
-
 static struct db_param array_param(struct array *a)
 {
     assert(!a->bytes.full);
@@ -86,112 +60,105 @@ static void arrays_fini(struct array *list, size_t count)
 
 // --- runs ---
 
-enum run_column {
-    R_ID,
-    R_PROJECT,
-    R_PLUGIN,
-    R_INSTANCE,
-    R_DEPLOYMENT,
-    R_SOURCE,
-    R_ACTION,
-    R_OUTCOME,
-    R_PREVIEW,
-    R_REQUEST,
-    R_VISITOR,
-    R_ACTOR,
-    R_STARTED,
-    R_ENDED,
-    R_QUEUED,
-    R_RAN,
-    R_INPUT,
-    R_OUTPUT,
-    R_QUERIES,
-    R_FETCHES,
-    R_LOG,
-    R_ERROR,
-    R_FACTS,
-    R_COLUMNS
-};
-
-static uint32_t oid_of(enum run_column c)
-{
-    switch (c) {
-    case R_PREVIEW:
-        return OID_BOOL;
-    case R_STARTED:
-    case R_ENDED:
-        return OID_TIMESTAMPTZ;
-    case R_INPUT:
-    case R_OUTPUT:
-        return OID_INT8;
-    case R_QUEUED:
-    case R_RAN:
-    case R_QUERIES:
-    case R_FETCHES:
-        return OID_INT4;
-    default:
-        return OID_TEXT;
-    }
-}
-
 static int64_t ended_at(const struct run_record *r)
 {
     return r->started_at + r->queued_ms + r->ran_ms;
 }
 
-static void add_run(struct array *a, const struct run_record *r)
+// PostgreSQL's own count: microseconds since 2000.
+static int64_t pg_time(int64_t real_ms)
 {
-    add_text(&a[R_ID], str_from(r->id));
-    add_text(&a[R_PROJECT], str_from(r->project_id));
-    add_text(&a[R_PLUGIN], str_from(r->plugin_id));
-    add_text(&a[R_INSTANCE], str_from(r->instance_id));
-    add_text(&a[R_DEPLOYMENT], str_from(r->deployment_id));
-    add_text(&a[R_SOURCE], str_from(run_source_name(r->source)));
-    add_text(&a[R_ACTION], str_from(r->action));
-    add_text(&a[R_OUTCOME], str_from(r->outcome));
-    add_bool(&a[R_PREVIEW], r->is_preview);
-    add_text(&a[R_REQUEST], str_from(r->request_id));
-    add_text(&a[R_VISITOR], str_from(r->visitor));
-    add_text(&a[R_ACTOR], str_from(r->actor));
-    add_time(&a[R_STARTED], r->started_at);
-    add_time(&a[R_ENDED], ended_at(r));
-    add_int4(&a[R_QUEUED], r->queued_ms);
-    add_int4(&a[R_RAN], r->ran_ms);
-    add_int8(&a[R_INPUT], r->input_bytes);
-    add_int8(&a[R_OUTPUT], r->output_bytes);
-    add_int4(&a[R_QUERIES], r->queries);
-    add_int4(&a[R_FETCHES], r->fetches);
-    add_text(&a[R_LOG], buf_str(&r->log));
-    add_text(&a[R_ERROR], buf_str(&r->error));
-    add_text(&a[R_FACTS], buf_str(&r->facts));
+    return (real_ms - 946684800000) * 1000;
 }
 
-static enum fail insert_runs(struct db *db, struct run_record *const *list, size_t count,
-                             struct fault *fault)
+static void copy_text(struct buf *b, str s)
 {
-    static const char sql[] =
-        "insert into runs (id, project_id, plugin_id, instance_id, deployment_id, source, action,"
-        " outcome, is_preview, request_id, visitor, actor, started_at, ended_at, queued_ms, ran_ms,"
-        " input_bytes, output_bytes, query_count, fetch_count, log, error, facts)"
-        " select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],"
-        " $6::text[], $7::text[], $8::text[], $9::boolean[], $10::text[], $11::text[],"
-        " $12::text[], $13::timestamptz[], $14::timestamptz[], $15::integer[], $16::integer[],"
-        " $17::bigint[], $18::bigint[], $19::integer[], $20::integer[], $21::text[], $22::text[],"
-        " $23::text[]) on conflict (id) do nothing";
-    struct array columns[R_COLUMNS];
-    struct db_param params[R_COLUMNS];
-    for (int c = 0; c != R_COLUMNS; ++c)
-        array_init(&columns[c], oid_of(c));
+    put32(b, (uint32_t)s.n);
+    buf_add(b, s);
+}
+
+static void copy_int4(struct buf *b, uint32_t v)
+{
+    put32(b, 4);
+    put32(b, v < INT32_MAX ? v : INT32_MAX);
+}
+
+static void copy_int8(struct buf *b, int64_t v)
+{
+    put32(b, 8);
+    put64(b, v);
+}
+
+enum { RUN_COLUMNS = 23 };
+#define RUN_COLUMN_NAMES                                                                           \
+    "id, project_id, plugin_id, instance_id, deployment_id, source, action, outcome, is_preview,"  \
+    " request_id, visitor, actor, started_at, ended_at, queued_ms, ran_ms, input_bytes,"           \
+    " output_bytes, query_count, fetch_count, log, error, facts"
+
+static void copy_run(struct buf *b, const struct run_record *r)
+{
+    buf_add(b, str_of("\0\x17", 2)); // RUN_COLUMNS
+    copy_text(b, str_from(r->id));
+    copy_text(b, str_from(r->project_id));
+    copy_text(b, str_from(r->plugin_id));
+    copy_text(b, str_from(r->instance_id));
+    copy_text(b, str_from(r->deployment_id));
+    copy_text(b, str_from(run_source_name(r->source)));
+    copy_text(b, str_from(r->action));
+    copy_text(b, str_from(r->outcome));
+    copy_text(b, r->is_preview ? STR("\1") : str_of("\0", 1));
+    copy_text(b, str_from(r->request_id));
+    copy_text(b, str_from(r->visitor));
+    copy_text(b, str_from(r->actor));
+    copy_int8(b, pg_time(r->started_at));
+    copy_int8(b, pg_time(ended_at(r)));
+    copy_int4(b, r->queued_ms);
+    copy_int4(b, r->ran_ms);
+    copy_int8(b, r->input_bytes);
+    copy_int8(b, r->output_bytes);
+    copy_int4(b, r->queries);
+    copy_int4(b, r->fetches);
+    copy_text(b, buf_str(&r->log));
+    copy_text(b, buf_str(&r->error));
+    copy_text(b, buf_str(&r->facts));
+}
+
+// COPY cannot pass over a row that is there: after a commit whose outcome is not known the batch is
+// copied into a table of the transaction first.
+static enum fail copy_runs(struct db *db, struct run_record *const *list, size_t count,
+                           bool is_again, struct fault *fault)
+{
+    _Static_assert(RUN_COLUMNS == 0x17, "copy_run says how many");
+    struct buf b;
+    buf_init(&b, INT32_MAX / 2);
+    buf_add(&b, str_of("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19));
     for (size_t i = 0; i != count; ++i)
-        add_run(columns, list[i]);
-    for (int c = 0; c != R_COLUMNS; ++c)
-        params[c] = array_param(&columns[c]);
-    enum fail f = db_query_n(db, fault, NULL, sql, params, R_COLUMNS);
-    arrays_fini(columns, R_COLUMNS);
+        copy_run(&b, list[i]);
+    buf_add(&b, STR("\377\377"));
+    assert(!b.full);
+    enum fail f = FAIL_NONE;
+    if (is_again)
+        f = db_script(db, fault, "create temporary table runs_again (like runs) on commit drop");
+    if (f == FAIL_NONE)
+        f = db_copy(db, fault,
+                    is_again ? "copy runs_again (" RUN_COLUMN_NAMES ") from stdin (format binary)"
+                             : "copy runs (" RUN_COLUMN_NAMES ") from stdin (format binary)",
+                    buf_str(&b));
+    if (f == FAIL_NONE && is_again)
+        f = db_script(db, fault,
+                      "insert into runs (" RUN_COLUMN_NAMES ") select " RUN_COLUMN_NAMES
+                      " from runs_again on conflict (id) do nothing");
+    buf_fini(&b);
     return f;
 }
 
 // --- events ---
+
+static void add_time(struct array *a, int64_t real_ms)
+{
+    copy_int8(&a->bytes, pg_time(real_ms));
+    ++a->count;
+}
 
 enum event_column {
     E_ID,
@@ -321,8 +288,9 @@ enum fail runs_query_writer_session(struct db *db, struct fault *fault)
                      " set idle_in_transaction_session_timeout = '5s'");
 }
 
-enum fail runs_query_insert(struct db *db, struct run_record *const *list, size_t count,
-                            bool is_waited, bool *ret_deliveries, struct fault *fault)
+static enum fail write_batch(struct db *db, struct run_record *const *list, size_t count,
+                             bool is_waited, bool is_again, bool *ret_deliveries,
+                             struct fault *fault)
 {
     bool any_events = false;
     *ret_deliveries = false;
@@ -332,11 +300,20 @@ enum fail runs_query_insert(struct db *db, struct run_record *const *list, size_
     if (f == FAIL_NONE && !is_waited && !any_events)
         f = db_script(db, fault, "set local synchronous_commit = off");
     if (f == FAIL_NONE)
-        f = insert_runs(db, list, count, fault);
+        f = copy_runs(db, list, count, is_again, fault);
     if (f == FAIL_NONE && any_events)
         f = insert_events(db, list, count, ret_deliveries, fault);
     if (f == FAIL_NONE)
         return db_commit(db, fault);
     db_rollback(db);
+    return f;
+}
+
+enum fail runs_query_insert(struct db *db, struct run_record *const *list, size_t count,
+                            bool is_waited, bool *ret_deliveries, struct fault *fault)
+{
+    enum fail f = write_batch(db, list, count, is_waited, false, ret_deliveries, fault);
+    if (f == FAIL_CONFLICT) // written before, by a commit that seemed to be lost
+        f = write_batch(db, list, count, is_waited, true, ret_deliveries, fault);
     return f;
 }

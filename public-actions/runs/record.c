@@ -7,7 +7,7 @@ struct run_record *run_record_create(void)
     struct run_record *r = calloc(1, sizeof *r);
     if (r == NULL)
         abort();
-    token_id("run_", r->id);
+    token_ordered_id("run_", r->id);
     r->outcome = "";
     buf_init(&r->log, RUN_LOG_MAX);
     buf_init(&r->error, RUN_ERROR_MAX);

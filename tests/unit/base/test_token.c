@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <cmocka.h>
 
 static void ids(void **state)
@@ -17,6 +18,19 @@ static void ids(void **state)
     assert_true(str_starts(str_from(a), STR("plg_")));
     assert_int_equal(strspn(a + 4, "0123456789abcdefghjkmnpqrstvwxyz"), 26);
     assert_string_not_equal(a, b);
+}
+
+static void ordered_ids_begin_with_their_time(void **state)
+{
+    char a[TOKEN_ID_ROOM], b[TOKEN_ID_ROOM], c[TOKEN_ID_ROOM];
+    token_ordered_id("run_", a);
+    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    token_ordered_id("run_", b);
+    token_ordered_id("run_", c);
+    assert_int_equal(strlen(a), 4 + 26);
+    assert_true(strcmp(a, b) < 0);
+    assert_int_equal(strspn(a + 4, "0123456789abcdefghjkmnpqrstvwxyz"), 26);
+    assert_memory_not_equal(b + 14, c + 14, 16); // the random part
 }
 
 static void request_ids_follow_each_other(void **state)
@@ -55,6 +69,7 @@ static void hex(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(ids),
+                                       cmocka_unit_test(ordered_ids_begin_with_their_time),
                                        cmocka_unit_test(request_ids_follow_each_other),
                                        cmocka_unit_test(uuids), cmocka_unit_test(hex)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,6 +97,21 @@ static void one_that_is_refused_takes_no_other_with_it(void **state)
     setup_sql("alter table runs drop constraint poison");
 }
 
+// As after a commit whose answer was lost: the whole batch comes again.
+static void what_was_written_before_is_passed_over(void **state)
+{
+    struct run_record *first = setup_run(&mine, "repeated"), *again = setup_run(&mine, "repeated");
+    memcpy(again->id, first->id, sizeof again->id);
+    setup_event(first, "repeated", "{}");
+    setup_event(again, "repeated", "{}");
+    assert_int_equal(setup_keep(first), FAIL_NONE);
+    runs_record(setup_run(&mine, "with it"), NULL, NULL);
+    assert_int_equal(setup_keep(again), FAIL_NONE);
+    setup_wait_for("select count(*) from runs where action = 'with it'", 1);
+    assert_int_equal(setup_number("select count(*) from runs where action = 'repeated'"), 1);
+    assert_int_equal(setup_number("select count(*) from run_events where action = 'repeated'"), 1);
+}
+
 enum { WRITERS = 48, EACH = 40 };
 
 static void *keep_some(void *arg)
@@ -269,6 +284,7 @@ int main(void)
         cmocka_unit_test(hostile_text_is_kept_and_takes_nothing_with_it),
         cmocka_unit_test(huge_logs_stay_within_their_bound),
         cmocka_unit_test(one_that_is_refused_takes_no_other_with_it),
+        cmocka_unit_test(what_was_written_before_is_passed_over),
         cmocka_unit_test(many_at_once_share_transactions),
         cmocka_unit_test(numbers_grow_in_the_order_of_commits),
         cmocka_unit_test(away_nobody_waits_and_others_are_kept),
