@@ -104,7 +104,7 @@ struct endpoint {
         *fields; // of the JSON body; unknown ones are refused (422); NULL: none
     const char
         *answer; // the component schema's name of the 2xx answer: "Deployment", "PluginList", …
-    int success; // 200 | 201
+    int success; // 200 | 201; 302: the way to it, by a struct later
     const char *codes; // codes it may fail with beside the common ones: "invalid_pie has_domains"
     enum fail (*run)(struct call *call, struct answer *answer, struct fault *fault);
 };

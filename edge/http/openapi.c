@@ -80,6 +80,12 @@ static json_t *body_of(const struct endpoint *e)
     return json_pack("{s:b, s:o}", "required", e->body == BODY_BYTES, "content", content);
 }
 
+static json_t *redirect_response(void)
+{
+    return json_pack("{s:s, s:{s:{s:{s:s}}}}", "description", "`Location` says where.", "headers",
+                     "Location", "schema", "type", "string");
+}
+
 static json_t *responses_of(const struct endpoint *e)
 {
     char reference[128], status[8];
@@ -92,8 +98,12 @@ static json_t *responses_of(const struct endpoint *e)
         is_bytes ? json_pack("{s:{s:{s:s, s:s}}}", e->answer, "schema", "type", "string", "format",
                              "binary")
                  : json_pack("{s:{s:{s:s}}}", "application/json", "schema", "$ref", reference);
-    json_object_set_new(responses, status,
-                        json_pack("{s:s, s:o}", "description", "Done.", "content", content));
+    if (e->success == 302)
+        json_object_set_new(responses, status, redirect_response());
+    else
+        json_object_set_new(responses, status,
+                            json_pack("{s:s, s:O}", "description", "Done.", "content", content));
+    json_decref(content);
     char text[512];
     snprintf(text, sizeof text, "Refused; `code` says why%s%s.",
              e->codes != NULL ? ". Beside the common codes: " : "",
