@@ -79,7 +79,7 @@ static enum fail lock_it(const struct settings *s, int *ret_lock, struct fault *
 enum fail data_directory_open(const struct settings *s, uid_t server_uid, gid_t server_gid,
                               int *ret_lock, struct fault *fault)
 {
-    static const char *const parts[] = {DATA_BLOBS, DATA_TOKENS, DATA_LOGS, DATA_KEYS};
+    static const char *const parts[] = {DATA_BLOBS, DATA_BODIES, DATA_TOKENS, DATA_LOGS, DATA_KEYS};
     enum fail fail = directory_make_above(s->data, fault);
     if (fail == FAIL_NONE)
         fail = enter(s->data, fault);

@@ -8,6 +8,7 @@
 // What lies in it, besides ready.json, lock, and the clusters (state-pg). Each is the server's
 // user's, 0700.
 #define DATA_BLOBS "blobs"
+#define DATA_BODIES "bodies" // request bodies while they come in: files without names
 #define DATA_TOKENS "tokens"
 #define DATA_OWNER_TOKEN "tokens/owner.token" // 0600, made at the first start
 #define DATA_LOGS "logs"

@@ -18,6 +18,7 @@
 #include "edge/guard/guard.h"
 #include "edge/health.h"
 #include "edge/http/access.h"
+#include "edge/http/h2o.h"
 #include "edge/http/management.h"
 #include "edge/limits/limits.h"
 #include "edge/listener.h"
@@ -41,7 +42,7 @@ static h2o_globalconf_t config;
 static struct guard_loop guards[LOOPS_MAX];
 static const struct listener_fd *listeners;
 static size_t listener_count;
-static char *token_file;
+static char *token_file, *bodies;
 
 #ifdef STOA_ASAN
 // libh2o keeps recyclers per thread, and its loops are left as they are: it cannot tear them down (edge/loop/h2o.h).
@@ -176,6 +177,8 @@ static struct guard_policy policy_of(const struct settings *s)
     p.minimum_rate = s->minimum_rate;
     p.body_memory_per_connection = s->body_memory_per_connection;
     p.body_memory_total = s->body_memory_total;
+    p.body_directory = bodies;
+    p.body_disk_total = s->body_disk_total;
     return p;
 }
 
@@ -216,8 +219,10 @@ static void on_loop_start(struct loop *loop)
 
 static enum fail start_network(struct fault *fault)
 {
+    bodies = data_path(&settings, DATA_BODIES);
     struct guard_policy policy = policy_of(&settings);
     guard_start(&policy);
+    http_set_body_keeper(guard_keep_body, guard_release_body);
     enum fail fail = guard_selftest(fault);
     if (fail == FAIL_NONE && settings.certificate_count != 0)
         fail = tls_init(settings.certificates, settings.certificate_count, console_host(), fault);

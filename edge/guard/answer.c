@@ -31,6 +31,10 @@ const struct guard_refusal guard_busy = {
     503,    "Service Unavailable",
     "busy", "The server is receiving too many uploads at this moment. Try again shortly.",
     5,      false};
+const struct guard_refusal guard_disk_full = {
+    507,         "Insufficient Storage",
+    "disk_full", "The server has no room on its disk for an upload of this size.",
+    0,           false};
 const struct guard_refusal guard_request_timeout = {
     408, "Request Timeout", "request_timeout", "The request came in too slowly.", 0, false};
 

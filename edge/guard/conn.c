@@ -80,8 +80,12 @@ static void leave(struct guard_conn *c, struct guard_conn *outer)
 static void on_read(h2o_socket_t *sock, const char *err)
 {
     struct guard_conn *c = guard_conn_of(sock), *outer = enter(c);
-    c->peer_gone |= err != NULL;
-    c->read(sock, err);
+    if (err == h2o_socket_error_out_of_memory && c->in_body && guard_h1_is_waiting(c)) {
+        guard_h1_give_up(c, guard_last_refusal()); // the body's file cannot grow
+    } else {
+        c->peer_gone |= err != NULL;
+        c->read(sock, err);
+    }
     leave(c, outer);
 }
 
@@ -161,8 +165,9 @@ void h2o_http2_accept(h2o_accept_ctx_t *ctx, h2o_socket_t *sock, struct timeval 
         return;
     }
     outer = enter(c);
-    guard_release(
-        c, c->buffered); // of an HTTP/1 connection that turned out to be one of prior knowledge
+    // of an HTTP/1 connection that turned out to be one of prior knowledge
+    guard_release(c, c->buffered);
+    c->stored = 0;
     c->kind = GUARD_H2;
     c->raw = NULL;
     c->req = NULL;

@@ -94,8 +94,8 @@ static void throw_away(struct seen *s, int slot)
 // the middle of the body.
 static void refuse_body(struct seen *s, h2o_http2_stream_t *stream, const struct guard_refusal *why)
 {
-    guard_count(why == &guard_busy ? &guard_totals.busy : &guard_totals.large_bodies);
-    guard_release(s->c, stream->_req_body->size);
+    guard_count_refusal(why);
+    guard_release_body_of(s->c, stream->_req_body);
     h2o_buffer_consume(&stream->_req_body, stream->_req_body->size);
     h2o_http2_stream_set_state(s->conn, stream, H2O_HTTP2_STREAM_STATE_REQ_PENDING);
     h2o_http2_stream_set_state(s->conn, stream, H2O_HTTP2_STREAM_STATE_SEND_HEADERS);
@@ -110,9 +110,23 @@ static const struct guard_refusal *judge_data(struct guard_conn *c, h2o_http2_st
     size_t limit = guard_body_limit(str_of(req->input.method.base, req->input.method.len),
                                     str_of(req->input.authority.base, req->input.authority.len),
                                     str_of(req->input.path.base, req->input.path.len));
-    if (stream->_req_body->size + n > limit)
+    size_t size = stream->_req_body->size + n;
+    if (size > limit)
         return &guard_body_too_large;
-    return guard_has_room(c, n) ? NULL : &guard_busy;
+    bool fits = guard_wants_file(size) ? guard_has_share(c, n) : guard_has_room(c, n);
+    return fits ? NULL : &guard_busy;
+}
+
+static const struct guard_refusal *admit_data(struct guard_conn *c, h2o_http2_stream_t *stream,
+                                              size_t n)
+{
+    const struct guard_refusal *why = judge_data(c, stream, n);
+    if (why != NULL)
+        return why;
+    guard_release_body_of(c, stream->_req_body);
+    why = guard_reserve(&stream->_req_body, n, stream->_expected_content_length);
+    guard_hold_body(c, stream->_req_body, why == NULL ? n : 0);
+    return why;
 }
 
 static void set_data_price(struct seen *s)
@@ -137,11 +151,9 @@ static int on_data(struct seen *s)
     int slot = refused_slot(s->c, s->frame->stream_id);
     h2o_http2_stream_t *stream = h2o_http2_conn_get_stream(s->conn, s->frame->stream_id);
     if (slot == -1 && stream != NULL && stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY) {
-        const struct guard_refusal *why = judge_data(s->c, stream, payload.length);
-        if (why == NULL) {
-            guard_hold(s->c, payload.length);
+        const struct guard_refusal *why = admit_data(s->c, stream, payload.length);
+        if (why == NULL)
             return 0;
-        }
         refuse_body(s, stream, why);
         slot = refused_slot(s->c, s->frame->stream_id);
     }
@@ -158,7 +170,7 @@ void h2o_http2_stream_close(h2o_http2_conn_t *conn, h2o_http2_stream_t *stream)
     struct guard_conn *c = guard_conn_of(conn->sock);
     GUARD_SEES(h2o_http2_stream_close);
     if (c != NULL && stream->_req_body != NULL)
-        guard_release(c, stream->_req_body->size);
+        guard_release_body_of(c, stream->_req_body);
     if (c != NULL && conn->state < H2O_HTTP2_CONN_STATE_IS_CLOSING) {
         int slot = refused_slot(c, stream->stream_id);
         if (slot != -1 && !c->refused[slot].ended)

@@ -36,7 +36,8 @@ struct guard_refusal {
     bool clears_cookies;  // sends Clear-Site-Data: "cookies"
 };
 
-// Given by main before the first loop starts, and again at a reload, loop by loop. Sizes are bytes, times milliseconds.
+// Given by main before the first loop starts, and again at a reload, loop by loop. Sizes are bytes,
+// times milliseconds.
 struct guard_policy {
     // The most bytes of a body this request may have. Called when its head is known and again while
     // a body of unknown length comes in, so: a pure function, quick, on a loop thread. `path` is as
@@ -63,9 +64,16 @@ struct guard_policy {
     uint64_t idle_timeout;   // between requests
     uint64_t minimum_rate;   // bytes per second
 
-    // Request bytes held in memory (libh2o's buffers double, so real memory is up to twice that).
-    // The first must not be less than the largest answer of body_limit.
+    // Request bytes held: for one connection, wherever they are (not less than the largest answer of
+    // body_limit), and for all in memory (libh2o's buffers double, so real memory is up to twice
+    // that).
     size_t body_memory_per_connection, body_memory_total;
+    // Bodies from body_file_from bytes on stand in unlinked files of body_directory, which is kept,
+    // not copied, and the same at every reload; NULL: all in memory. These files together have at
+    // most body_disk_total bytes, and leave body_disk_spare bytes of the disk to others.
+    const char *body_directory;
+    size_t body_file_from;
+    uint64_t body_disk_total, body_disk_spare;
 
     // One token bucket a connection for HTTP/2 frames that cost the peer nothing: resets, pings,
     // settings, empty frames …
@@ -80,7 +88,7 @@ struct guard_policy {
 // Everything but the callbacks, which are then NULL: a body_limit of NULL allows 1 MiB.
 void guard_policy_defaults(struct guard_policy *p);
 
-// Copies the policy. Once, before any loop runs.
+// Copies the policy, empties its directory of bodies. Once, before any loop runs.
 void guard_start(const struct guard_policy *policy);
 
 // Sees each hook fire on connections of its own, and that the library is the one this was written
@@ -89,8 +97,8 @@ void guard_start(const struct guard_policy *policy);
 enum fail guard_selftest(struct fault *fault) MUST_CHECK;
 
 // Sets the options of libh2o that the guard's promises rest on, after h2o_config_init and the
-// registration of hosts: time-outs, body size (the policy's instead), no push, no temporary files.
-// HTTP/2 in cleartext starts by prior knowledge.
+// registration of hosts: time-outs, body size (the policy's instead), no push, no temporary files of
+// the library's own. HTTP/2 in cleartext starts by prior knowledge.
 void guard_configure(h2o_globalconf_t *config);
 
 // Sets on a listening socket what accepted ones inherit: a receive buffer that bounds what one read
@@ -118,6 +126,13 @@ void guard_on_accept(struct guard_loop *loop, h2o_socket_t *sock, void *user,
 void *guard_user(h2o_req_t *req);
 void *guard_socket_user(h2o_socket_t *sock);
 
+// Keeps the body of a request in its file when the request goes, without a copy; NULL when it is
+// not large (or there is no room for a file of its own, if it came too fast to be in one): copy it.
+// On the request's loop. *ret_bytes is where it stands from then on, as long as req->entity says,
+// until it is released. It counts against body_disk_total until then.
+void *guard_keep_body(h2o_req_t *req, const char **ret_bytes);
+void guard_release_body(void *kept); // any thread
+
 // Connections that still have a descriptor.
 size_t guard_loop_connections(const struct guard_loop *loop);
 
@@ -132,14 +147,16 @@ void guard_loop_close_idle(struct guard_loop *loop);
 // Ends every connection, whatever it is doing.
 void guard_loop_kill_all(struct guard_loop *loop);
 
-// Since the start, over all loops; `connections` and `buffered` are of now.
+// Since the start, over all loops; `connections`, `buffered` and `stored` are of now.
 struct guard_counters {
     uint64_t connections;
-    uint64_t buffered;       // request bytes held
+    uint64_t buffered;       // request bytes held in memory
+    uint64_t stored;         // of the disk, for request bodies
     uint64_t bad_heads;      // 400 by the guard
     uint64_t large_heads;    // 431 and 414
     uint64_t large_bodies;   // 413
-    uint64_t busy;           // 503 for body memory
+    uint64_t busy;           // 503 for want of room for a body
+    uint64_t disk_full;      // 507
     uint64_t timeouts;       // 408, and slow or silent connections ended
     uint64_t calmed;         // ENHANCE_YOUR_CALM
     uint64_t malformed;      // HTTP/2 requests with a malformed head

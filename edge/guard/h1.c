@@ -45,19 +45,19 @@ static const struct guard_refusal *judge_body(struct guard_conn *c, const struct
     c->body_limit = guard_body_limit(h->method, h->authority, h->target);
     if (!h->is_chunked && h->content_length > c->body_limit)
         return &guard_body_too_large;
-    if (!guard_has_room(c, 1))
-        return &guard_busy;
-    return NULL;
+    return guard_judge_length(c, h->is_chunked ? UINT64_MAX : h->content_length);
 }
 
 static void admit_body(struct guard_conn *c, const struct head *h)
 {
+    enum { A_READ = 4096 }; // libh2o wants that much room before it reads
     const struct guard_refusal *why = judge_body(c, h);
     c->in_body = true;
+    c->body_most = h->is_chunked ? SIZE_MAX : h->n + h->content_length + A_READ;
     chunks_init(&c->chunks);
     if (why == NULL)
         return;
-    guard_count(why == &guard_busy ? &guard_totals.busy : &guard_totals.large_bodies);
+    guard_count_refusal(why);
     c->why = why;
     c->why_req = c->req;
     h->entity->value = "!";

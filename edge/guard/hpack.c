@@ -129,14 +129,7 @@ static const struct guard_refusal *judge(struct guard_conn *c, h2o_req_t *req, s
         content_length > guard_body_limit(view(req->input.method), view(req->input.authority),
                                           view(req->input.path)))
         return &guard_body_too_large;
-    return guard_has_room(c, 1) ? NULL : &guard_busy;
-}
-
-static void count_refusal(const struct guard_refusal *why)
-{
-    guard_count(why == &guard_busy             ? &guard_totals.busy
-                : why == &guard_body_too_large ? &guard_totals.large_bodies
-                                               : &guard_totals.large_heads);
+    return guard_judge_length(c, content_length != SIZE_MAX ? content_length : UINT64_MAX);
 }
 
 // libh2o answers a head with a character that may not be there by an error to the request; all
@@ -144,7 +137,7 @@ static void count_refusal(const struct guard_refusal *why)
 static int refuse(struct guard_conn *c, h2o_req_t *req, const struct guard_refusal *why,
                   const char **err_desc)
 {
-    count_refusal(why);
+    guard_count_refusal(why);
     c->why = why;
     c->why_req = req;
     *err_desc = why->reason;

@@ -42,8 +42,9 @@ extern __thread uint32_t guard_seen; // which hooks have fired on this thread, f
 extern __thread struct guard_policy
     guard_policy; // of this loop: guard_loop_init, guard_loop_reload
 extern struct guard_totals {
-    _Atomic uint64_t connections, buffered, bad_heads, large_heads, large_bodies, busy, timeouts,
-        calmed, malformed, averted_aborts, averted_loops, unknown_frames, idle_closed;
+    _Atomic uint64_t connections, buffered, stored, files, bad_heads, large_heads, large_bodies,
+        busy, disk_full, timeouts, calmed, malformed, averted_aborts, averted_loops, unknown_frames,
+        idle_closed;
 } guard_totals;
 static inline void guard_count(_Atomic uint64_t *counter)
 {
@@ -82,7 +83,7 @@ struct guard_conn {
     int linger_fd;
     uint64_t linger_until;
     size_t lingered;
-    size_t buffered; // request bytes accounted to this connection
+    size_t buffered, stored; // request bytes accounted to this connection: in memory, in files
     // refusals
     const struct guard_refusal *raw; // libh2o's next write is its constant 400: send this instead
     char *answer;                    // the bytes of that
@@ -93,6 +94,7 @@ struct guard_conn {
     bool in_body;      // the head is complete, the body not
     uint64_t requests; // over both protocols
     size_t body_limit;
+    size_t body_most; // what head, body and one read come to; SIZE_MAX: not known
     struct chunks chunks;
     // HTTP/2
     struct budget budget;
@@ -132,19 +134,45 @@ void guard_linger_end(struct guard_conn *c);
 // ---- answer.c
 
 extern const struct guard_refusal guard_bad_request, guard_bad_body, guard_target_too_long,
-    guard_headers_too_large, guard_body_too_large, guard_busy, guard_request_timeout;
+    guard_headers_too_large, guard_body_too_large, guard_busy, guard_disk_full,
+    guard_request_timeout;
 // A whole HTTP/1 response that closes; c->answer holds the bytes.
 h2o_iovec_t guard_raw_answer(struct guard_conn *c, const struct guard_refusal *why);
 // Answers a request whose head is known, over either protocol.
 void guard_answer(h2o_req_t *req, const struct guard_refusal *why);
 
-// ---- body.c: request bytes in memory
+// ---- body.c: request bytes held
 
 void guard_hold(struct guard_conn *c, size_t n);
 void guard_release(struct guard_conn *c, size_t n);
+// The same for a body, wherever it stands; `more` bytes are about to be added.
+void guard_hold_body(struct guard_conn *c, const h2o_buffer_t *body, size_t more);
+void guard_release_body_of(struct guard_conn *c, const h2o_buffer_t *body);
+// Within what one connection may hold; and within what all may hold in memory.
+bool guard_has_share(const struct guard_conn *c, size_t n);
 bool guard_has_room(const struct guard_conn *c, size_t n);
-// After each turn of an HTTP/1 connection: accounts what its input buffer holds.
+// Of a body whose length has been announced, before any of it is there; UINT64_MAX: not announced.
+const struct guard_refusal *guard_judge_length(const struct guard_conn *c, uint64_t n);
+// After each turn of an HTTP/1 connection: moves a large body to a file, accounts what the input
+// buffer holds.
 void guard_h1_account(struct guard_conn *c);
+void guard_count_refusal(const struct guard_refusal *why);
+void guard_h1_give_up(struct guard_conn *c, const struct guard_refusal *why);
+
+// ---- file.c: large bodies in files
+
+bool guard_is_file(const h2o_buffer_t *b);
+void guard_empty_directory(const char *path);
+// Whether a body of that many bytes belongs into a file.
+bool guard_wants_file(size_t bytes);
+// Whether a file of that many bytes could be made now.
+const struct guard_refusal *guard_judge_file(size_t bytes);
+// Sees to it that a buffer that is, or with `more` bytes becomes, large is a file with room for
+// them. `most` is what it will come to, SIZE_MAX when that is not known. The buffer is untouched when
+// a reason is returned.
+const struct guard_refusal *guard_reserve(h2o_buffer_t **buf, size_t more, size_t most);
+// Why the library was last told on this thread that there is no memory.
+const struct guard_refusal *guard_last_refusal(void);
 
 // ---- sweep.c
 

@@ -31,6 +31,9 @@ void guard_policy_defaults(struct guard_policy *p)
         .minimum_rate = 500,
         .body_memory_per_connection = 32 * 1024 * 1024,
         .body_memory_total = 512 * 1024 * 1024,
+        .body_file_from = 256 * 1024,
+        .body_disk_total = UINT64_C(4) << 30,
+        .body_disk_spare = 64 * 1024 * 1024,
         .bucket_size = 400,
         .bucket_per_second = 50,
         .linger_timeout = 2000,
@@ -62,6 +65,8 @@ void guard_start(const struct guard_policy *policy)
 {
     at_start = *policy;
     guard_policy_begin();
+    if (policy->body_directory != NULL)
+        guard_empty_directory(policy->body_directory);
     // Over HTTP/2 libh2o drops Host unseen. As an ordinary field it reaches the guard, which
     // compares and then drops it (hpack.c).
     H2O_TOKEN_HOST->http2_should_reject = 0;
@@ -71,7 +76,7 @@ void guard_configure(h2o_globalconf_t *config)
 {
     // one number for all requests is no limit: body_limit is
     config->max_request_entity_size = SIZE_MAX / 4;
-    h2o_socket_buffer_mmap_settings.threshold = SIZE_MAX;
+    h2o_socket_buffer_mmap_settings.threshold = SIZE_MAX; // file.c does that
     config->handshake_timeout = guard_policy.handshake_timeout;
     // would cut a lawful slow upload short, and is the keep-alive time-out as well: sweep.c tells
     // them apart
@@ -105,10 +110,10 @@ struct guard_counters guard_counters(void)
 {
 #define READ(name) .name = atomic_load_explicit(&guard_totals.name, memory_order_relaxed)
     return (struct guard_counters){
-        READ(connections),  READ(buffered),       READ(bad_heads),     READ(large_heads),
-        READ(large_bodies), READ(busy),           READ(timeouts),      READ(calmed),
-        READ(malformed),    READ(averted_aborts), READ(averted_loops), READ(unknown_frames),
-        READ(idle_closed),
+        READ(connections),   READ(buffered),       READ(stored),      READ(bad_heads),
+        READ(large_heads),   READ(large_bodies),   READ(busy),        READ(disk_full),
+        READ(timeouts),      READ(calmed),         READ(malformed),   READ(averted_aborts),
+        READ(averted_loops), READ(unknown_frames), READ(idle_closed),
     };
 #undef READ
 }
