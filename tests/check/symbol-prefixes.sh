@@ -29,6 +29,7 @@ declare -A nouns=(
     [stoa_managed_db]='managed_db|recv'
     [stoa_runs]='runs?|events?|deliver|deliveries'
     [stoa_owner_settings]='owner|owner_settings|instance_settings|secrets?'
+    [stoa_upload_types]='types?'
     [stoa_uploads]='uploads?|files?|types?|links?'
     [stoa_actions]='actions?|bridge|broker|envelope|policy|target|rates?'
     [stoa_domain_names]='hostname|dns'
