@@ -68,6 +68,14 @@ static bool to_unicode(const char *ascii, char ret[static HOSTNAME_UNICODE_ROOM]
     return fits;
 }
 
+// Fills in the Unicode form. libidn2 takes xn-- spellings of signs that it would not spell so itself.
+static bool is_spelt_so(struct hostname *h)
+{
+    char again[HOSTNAME_ROOM];
+    return to_unicode(h->ascii, h->unicode) && to_ascii(h->unicode, again) == IDN2_OK &&
+           strcmp(again, h->ascii) == 0;
+}
+
 static const struct {
     int code;
     const char *reason;
@@ -340,8 +348,8 @@ enum fail hostname_parse(str text, struct hostname *ret, struct fault *fault)
         (f = check_public(name, h.ascii, fault)) != FAIL_NONE ||
         (f = check_own(name, fault)) != FAIL_NONE)
         return f;
-    if (!to_unicode(h.ascii, h.unicode))
-        return refuse_idna(IDN2_DISALLOWED, fault);
+    if (!is_spelt_so(&h))
+        return refuse_idna(IDN2_ALABEL_ROUNDTRIP_FAILED, fault);
     if ((f = check_lookalike(&h, fault)) != FAIL_NONE)
         return f;
     const char *registrable = psl_registrable_domain(suffixes, h.ascii);

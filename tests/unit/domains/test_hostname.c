@@ -163,6 +163,7 @@ static const struct {
     {"xn--.com", XN},
     {"xn--a.com", SIGN},
     {"xn--stoa-.com", "A part"},
+    {"xn--fa-n--hia.de", "A part that begins with xn-- is not how its letters are spelt"},
     {"ab--cd.com", "A part has hyphens in its third and fourth place"},
     {"1יהודה.com", "It mixes letters written from the right"},
     {"\xcc\x81"
