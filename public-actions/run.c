@@ -229,14 +229,26 @@ static bool is_out_of_memory(const json_t *error)
            str_eq(jsonx_str(error, "message"), STR("Out of memory"));
 }
 
+// Not the handler's fault, and over in a moment: what it asked of us could not be done now, and it
+// has not caught that.
+static bool is_busy(const json_t *error)
+{
+    str code = jsonx_str(error, "code");
+    return str_eq(code, STR("managed_db_busy")) || str_eq(code, STR("managed_db_unavailable")) ||
+           str_eq(code, STR("files_busy"));
+}
+
 static void take_answer(struct action_run *run, const struct plugin_answer *a)
 {
     run->outcome = a->outcome;
     run->meta = a->meta.n != 0 ? jsonx_parse(a->meta, NULL) : NULL;
     if (run->meta == NULL)
         run->meta = json_object();
-    if (run->outcome == PLUGIN_THREW && is_out_of_memory(json_object_get(run->meta, "error")))
+    const json_t *error = json_object_get(run->meta, "error");
+    if (run->outcome == PLUGIN_THREW && is_out_of_memory(error))
         run->outcome = PLUGIN_OUT_OF_MEMORY;
+    if (run->outcome == PLUGIN_THREW && is_busy(error))
+        run->outcome = PLUGIN_BUSY;
     run->is_answered = run->entry != NULL && !json_is_true(json_object_get(run->meta, "missing"));
     run->data = str_dup(a->data.n != 0 ? a->data : STR("null"));
     run->data_size = a->data.n != 0 ? a->data.n : 4;

@@ -7,7 +7,7 @@
   const { bytesToBase64 } = own.host;
   const { stringify } = JSON;
   const { isArray } = Array;
-  const { freeze, is } = Object;
+  const { freeze, is, defineProperty } = Object, { ceil } = Math;
   const { ownKeys } = Reflect;
   const Error_ = Error, TypeError_ = TypeError, RangeError_ = RangeError;
   const toText = String, isInteger = Number.isInteger, isFinite = Number.isFinite;
@@ -15,8 +15,10 @@
   const dateText = uncurry(Date.prototype.toISOString), datePrototype = Date.prototype;
   const dateTime = uncurry(Date.prototype.getTime);
   const { Map: Map_ } = globalThis;
+  const includes = uncurry(Array.prototype.includes);
   const mapForEach = uncurry(Map.prototype.forEach);
 
+  const FILE_MOST = 10 * 1024 * 1024; // bytes
   const NOTICES_MOST = 20, TYPE_MOST = 100, WIDGET_MOST = 192 * 1024, ARRAY_DEPTH_MOST = 6;
 
   const resolved = Promise.resolve.bind(Promise), rejected = Promise.reject.bind(Promise);
@@ -154,13 +156,26 @@
     return stringify(value);
   }
 
+  function tooLarge() {
+    const error = new RangeError_('context.files.upload: a file may have 10 MiB at most');
+    return defineProperty(error, 'code', { __proto__: null, value: 'file_too_large', enumerable: true });
+  }
+
+  // Bytes, or their base64 as text.
+  function content(data) {
+    const bytes = bytesOf(data);
+    if (bytes !== null && bytes.length > FILE_MOST)
+      throw tooLarge();
+    const encoded = text(bytes !== null ? bytesToBase64(bytes) : data, 'upload: the data (base64)');
+    if (encoded.length - 2 > ceil(FILE_MOST / 3) * 4)
+      throw tooLarge();
+    return encoded;
+  }
+
   function filesOf(run) {
     return {
-      upload: (filename, mimeType, data) => promise(() => {
-        const bytes = bytesOf(data);
-        const content = bytes !== null ? bytesToBase64(bytes) : data;
-        return ask(run, 'files.upload', `,${text(filename, 'upload: the filename')},${text(mimeType, 'upload: the type')},${text(content, 'upload: the data (base64)')}`);
-      }),
+      upload: (filename, mimeType, data) => promise(() =>
+        ask(run, 'files.upload', `,${text(filename, 'upload: the filename')},${text(mimeType, 'upload: the type')},${content(data)}`)),
       list: (filter) => promise(() => ask(run, 'files.list', filter === undefined || filter === null ? '' : `,${text(filter, 'list: the filter')}`)),
       get: (id) => promise(() => ask(run, 'files.get', `,${text(id, 'get: the id')}`)),
       getUrl: (id) => promise(() => ask(run, 'files.getUrl', `,${text(id, 'getUrl: the id')}`)),
@@ -213,11 +228,17 @@
   }
 
   // --- publicApp ---
+  // About a form or a range that there is not (205, 206), a proxy (407), or the connection, so that
+  // browsers send the request once more (408, 421, 425).
+  const NOT_THEIRS = [205, 206, 407, 408, 421, 425];
+
   function statusMember(status) {
     if (status === undefined)
       return '';
     if (!isInteger(status) || !((status >= 200 && status <= 299) || (status >= 400 && status <= 499)))
       throw new RangeError_('context.publicApp.respond: the status must be 2xx or 4xx');
+    if (includes(NOT_THEIRS, status))
+      throw new RangeError_(`context.publicApp.respond: the status ${status} is not an app's to set`);
     return `,"status":${status}`;
   }
 

@@ -30,7 +30,7 @@
   const arraySize = uncurry(getOwnPropertyDescriptor(typedArrayPrototype, 'length').get);
 
   const TEXT_MOST = 10000, ITEMS_MOST = 100, DEPTH_MOST = 4, LINE_WIDTH = 76;
-  const STACK_MOST = 4000, MESSAGE_MOST = 4000, NAME_MOST = 100;
+  const STACK_MOST = 4000, MESSAGE_MOST = 4000, NAME_MOST = 100, CODE_MOST = 64;
 
   own.uncurry = uncurry;
 
@@ -107,6 +107,9 @@
       out.message = cut(message, MESSAGE_MOST);
     else
       out.message = typeof thrown === 'string' ? cut(thrown, MESSAGE_MOST) : cut(inspect(thrown), MESSAGE_MOST);
+    const code = isObject ? ask(thrown, 'code') : undefined;
+    if (typeof code === 'string' && code !== '' && code.length <= CODE_MOST)
+      out.code = code;
     const stack = isObject ? ask(thrown, 'stack') : undefined;
     if (typeof stack === 'string') {
       const read = readStack(stack);

@@ -13,9 +13,9 @@
 enum { TIMERS = 256, LINES = 64, RUN = 5 };
 
 struct wanted {
-    const char *kind, *input, *export, *data, *meta, *error, *load_error;
+    const char *kind, *input, *export, *data, *meta, *error, *code, *load_error;
     long line, column;
-    bool is_stuck, is_fresh;
+    bool is_stuck, is_fresh, is_optional;
     const char *logs[LINES], *calls[LINES];
     size_t log_count, call_count;
 };
@@ -59,11 +59,13 @@ static void take_line(struct wanted *w, char *line)
         w->is_stuck = true;
     } else if (strcmp(line, "// fresh") == 0) {
         w->is_fresh = true;
+    } else if (strcmp(line, "// optional") == 0) {
+        w->is_optional = true;
     } else {
         (void)(take(line, "kind", &w->kind) || take(line, "input", &w->input) ||
                take(line, "export", &w->export) || take(line, "data", &w->data) ||
                take(line, "meta", &w->meta) || take(line, "error", &w->error) ||
-               take(line, "load-error", &w->load_error));
+               take(line, "code", &w->code) || take(line, "load-error", &w->load_error));
     }
 }
 
@@ -125,6 +127,8 @@ static void is_error(json_t *error, const char *wanted, const struct wanted *w)
              json_string_value(json_object_get(error, "message")));
     if (strncmp(text, wanted, strlen(wanted)) != 0)
         fail_msg("the error is\n  %s\nand not\n  %s", text, wanted);
+    if (w->code != NULL)
+        assert_string_equal(json_string_value(json_object_get(error, "code")), w->code);
     if (w->line != 0)
         assert_int_equal(json_integer_value(json_object_get(error, "line")), w->line);
     if (w->column != 0)
@@ -216,12 +220,12 @@ static void play_run(struct play *p)
             ? "{\"instanceId\":\"i-1\",\"visitorIp\":\"192.0.2.1\"}"
             : "{\"instanceId\":\"i-1\",\"instanceSlug\":\"app-1\",\"pluginSlug\":\"app\","
               "\"baseUrl\":\"https://apps.example\"}";
-    buf_addf(
-        &b,
-        "{\"export\":\"%s\",\"input\":%s,\"context\":{\"kind\":\"%s\",\"user\":{\"id\":\"u-1\","
-        "\"displayName\":\"Uma\"},\"secrets\":{\"KEY\":\"s3cret\"},\"userConfig\":{\"topics\":"
-        "[\"tech\"]},\"publicApp\":%s}}",
-        w->export, w->input, w->kind, app);
+    buf_addf(&b,
+             "{\"export\":\"%s\",\"isOptional\":%s,\"input\":%s,\"context\":{\"kind\":\"%s\","
+             "\"user\":{\"id\":\"u-1\","
+             "\"displayName\":\"Uma\"},\"secrets\":{\"KEY\":\"s3cret\"},\"userConfig\":{\"topics\":"
+             "[\"tech\"]},\"publicApp\":%s}}",
+             w->export, w->is_optional ? "true" : "false", w->input, w->kind, app);
     player_send(&p->player, WORKER_CALL, 0, RUN, 0, buf_str(&b));
     buf_fini(&b);
     player_send(&p->player, WORKER_PING, 0, 0, 0, STR(""));
