@@ -5,6 +5,7 @@
 #ifndef STOA_DOMAINS_DNS_H
 #define STOA_DOMAINS_DNS_H
 #include "edge/base/fail.h"
+#include "edge/base/ip.h"
 
 enum {
     DNS_DEADLINE_MS = 15000,
@@ -31,6 +32,7 @@ struct dns_record {
     str text; // TXT: its strings joined; A, AAAA: the address; CNAME: the target without a final dot; CAA: `0 issue "ca"`
     bool
         is_redacted; // an address in a private or reserved range, or a reserved name: `text` is then "redacted"
+    struct ip address; // A, AAAA: of a redacted one, too; to be compared, never shown
 };
 
 struct dns_answer {
