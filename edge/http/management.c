@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
 #include "edge/base/log.h"
+#include "edge/http/body.h"
 #include "edge/http/internal.h"
 #include "edge/http/urlencoded.h"
 
@@ -118,7 +119,8 @@ struct management_call {
     char *json_text; // the answer, packed
     size_t json_size, charged;
     struct call_holder *holder;
-    char *text; // copies of what the request said, in one allocation
+    struct body *body; // of call.body; NULL when it is empty
+    char *text;        // copies of what the request said, in one allocation
     size_t text_used, text_room;
 };
 
@@ -138,7 +140,7 @@ static void call_free(struct management_call *c)
     if (c->answer.later != NULL)
         c->answer.later->drop(c->answer.later);
     free((void *)c->call.principal);
-    free((char *)c->call.body.p);
+    body_destroy(c->body);
     free(c->json_text);
     free(c->text);
     free(c);
@@ -390,16 +392,17 @@ static void not_found(struct request *r)
                 NULL, 0);
 }
 
-// The body is copied: libh2o's buffer goes with the client, and a pool thread may still be reading.
-static bool take_body(struct management_call *c, str body)
+// A pool thread may still be reading when the client has left. False: the calls that run hold too
+// much memory.
+static bool take_body(struct management_call *c, struct request *r)
 {
-    size_t before = atomic_fetch_add(&memory_used, body.n);
-    c->charged = body.n;
-    if (body.n > memory_max || before > memory_max - body.n)
-        return false;
-    if (body.n != 0)
-        c->call.body = str_of(str_dup(body), body.n);
-    return true;
+    if (r->body.n == 0)
+        return true;
+    c->body = body_take(r);
+    c->call.body = body_bytes(c->body);
+    c->charged = body_memory(c->body);
+    size_t before = atomic_fetch_add(&memory_used, c->charged);
+    return c->charged <= memory_max && before <= memory_max - c->charged;
 }
 
 static void start_call(struct request *r, const struct endpoint *e,
@@ -434,7 +437,7 @@ static void start_call(struct request *r, const struct endpoint *e,
     c->super.done = on_done;
     c->holder = request_holder(r, sizeof *c->holder, on_client_gone);
     c->holder->call = c;
-    if (!take_body(c, r->body) || pool_post(e->lane, &c->super) != FAIL_NONE) {
+    if (!take_body(c, r) || pool_post(e->lane, &c->super) != FAIL_NONE) {
         c->holder->call = NULL;
         call_free(c);
         reply_error(r, 503, "busy",
