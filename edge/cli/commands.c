@@ -65,6 +65,14 @@ const struct command commands[] = {
      "unless given; - reads it from stdin. An error that the handler reported or threw ends with\n"
      "1. APP may be an instance's id or slug, too.\n",
      OPTS_SERVER | OPT_BIT(OPT_WIDGET) | OPT_BIT(OPT_TOOL), 2, 3, command_invoke},
+    {"files", "APP", "list what was uploaded to an app, save a file, or delete one",
+     "Uploads of visitors and files that handlers made, newest first. APP may be an instance's id\n"
+     "or slug, too. --get saves a file in this directory, under its own name or, where that is\n"
+     "taken, with a number behind it; --output names another place, where an existing file is\n"
+     "replaced with --force only. --rm asks first; --yes does not.\n",
+     OPTS_SERVER | OPT_BIT(OPT_TYPE) | OPT_BIT(OPT_GET) | OPT_BIT(OPT_OUTPUT) | OPT_BIT(OPT_FORCE) |
+         OPT_BIT(OPT_RM) | OPT_BIT(OPT_YES),
+     1, 1, command_files},
     {"secrets", "APP [set|rm NAME]", "list an app's secrets, set one, or delete one",
      "Names and times only: a value never comes out again. set asks for the value on the\n"
      "terminal, or reads it from --file, or from stdin when that is no terminal; one line end at\n"

@@ -65,6 +65,7 @@ enum cli_exit command_deploy(struct cli *cli);
 enum cli_exit command_deployments(struct cli *cli);
 enum cli_exit command_events(struct cli *cli);
 enum cli_exit command_export(struct cli *cli);
+enum cli_exit command_files(struct cli *cli);
 enum cli_exit command_help(struct cli *cli);
 enum cli_exit command_instance_settings(struct cli *cli);
 enum cli_exit command_instances(struct cli *cli);

@@ -24,7 +24,7 @@ const struct option_row option_rows[OPT_COUNT] = {
     [OPT_OUTPUT] = {"output", 'o', "FILE", "write to FILE (- is stdout)"},
     [OPT_SOURCE] = {"source", 0, NULL, "the .pie file as it was deployed"},
     [OPT_NEW] = {"new", 0, NULL, "make another instance"},
-    [OPT_RM] = {"rm", 0, "ID", "delete the instance ID"},
+    [OPT_RM] = {"rm", 0, "ID", "delete the instance, or the file, ID"},
     [OPT_SCOPE] = {"scope", 0, "SCOPE", "read, deploy or admin (default: deploy)"},
     [OPT_EXPIRES] = {"expires", 0, "WHEN", "a span (12h, 30d) or an RFC 3339 time"},
     [OPT_FOLLOW] = {"follow", 0, NULL, "go on, and print what comes as it comes"},
@@ -35,6 +35,8 @@ const struct option_row option_rows[OPT_COUNT] = {
     [OPT_WIDGET] = {"widget", 0, NULL, "as a widget's action, as the owner"},
     [OPT_TOOL] = {"tool", 0, NULL, "as a tool run, as the owner"},
     [OPT_CSV] = {"csv", 0, NULL, "all rows, as comma-separated values"},
+    [OPT_TYPE] = {"type", 0, "TYPE", "only files of this type: image/png, image/*, ..."},
+    [OPT_GET] = {"get", 0, "ID", "save the file ID"},
     [OPT_ID] = {"id", 0, "RUN", "one run, with its log and its error"},
 };
 

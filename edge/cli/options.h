@@ -40,6 +40,8 @@ enum option {
     OPT_WIDGET,
     OPT_TOOL,
     OPT_CSV,
+    OPT_TYPE,
+    OPT_GET,
     OPT_COUNT
 };
 #define OPT_BIT(option) (UINT64_C(1) << (option))
