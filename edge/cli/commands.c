@@ -96,7 +96,10 @@ const struct command commands[] = {
      "visitor-action=60/30           a visitor may call one action 60 times a minute, 30 at once\n"
      "visitor=, instance=            the same for all actions of a visitor, and of all visitors\n"
      "action:NAME=5/2                a visitor, for the action NAME\n"
-     "keep-runs=30                   days that runs are kept, if not more than the server's\n"
+     "uploads=20, upload-bytes=100MiB  what a visitor may upload in an hour\n"
+     "strip-images=yes               take place, camera and the like out of uploaded images\n"
+     "keep-runs=30, keep-uploads=90  days that runs and uploads are kept, if not more than the\n"
+     "                               server's\n"
      "Nothing behind the = is the server's default. APP may be an instance's id or slug, too.\n",
      OPTS_SERVER, 1, 24, command_instance_settings},
     {"token create", "NAME", "make an API token; it is shown once",

@@ -1,8 +1,9 @@
-// An instance's settings as NAME=VALUE words: who else may call its actions, how often, and how long
-// runs are kept.
+// An instance's settings as NAME=VALUE words: who else may call its actions, how often, what may be
+// uploaded, and how long runs and uploads are kept.
 #include "edge/base/jsonx.h"
 #include "edge/cli/api.h"
 #include "edge/cli/show.h"
+#include "edge/cli/units.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -48,6 +49,29 @@ static void add_origins(struct listing *t, const json_t *settings)
     buf_fini(&b);
 }
 
+static void add_number(struct listing *t, const char *word, const json_t *number, const char *what)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(number));
+    add_row(t, word, json_is_integer(number) ? str_from(text) : (str){0}, what);
+}
+
+static void add_uploads(struct listing *t, const json_t *uploads)
+{
+    char text[UNITS_ROOM];
+    const json_t *bytes = json_object_get(uploads, "bytesPerHour");
+    bool strips = json_is_true(json_object_get(uploads, "stripImageMetadata"));
+    add_number(t, "uploads", json_object_get(uploads, "filesPerHour"),
+               "files a visitor may upload in an hour");
+    add_row(t, "upload-bytes",
+            json_is_integer(bytes)
+                ? str_from(units_bytes((uint64_t)json_integer_value(bytes), text))
+                : (str){0},
+            "their bytes");
+    add_row(t, "strip-images", strips ? STR("yes") : STR("no"),
+            "take place, camera and the like out of uploaded images");
+}
+
 static void show(struct cli *cli, const json_t *instance)
 {
     struct listing t;
@@ -56,7 +80,7 @@ static void show(struct cli *cli, const json_t *instance)
     json_t *rate;
     const json_t *settings = json_object_get(instance, "settings"),
                  *limits = json_object_get(settings, "rateLimits"),
-                 *days = json_object_get(json_object_get(settings, "retention"), "runDays");
+                 *retention = json_object_get(settings, "retention");
     listing_init(&t, 3);
     for (size_t i = 0; i != 3; ++i)
         listing_add(&t, STYLE_DIM, str_from((const char *[]){"SETTING", "VALUE", "WHAT"}[i]));
@@ -71,9 +95,10 @@ static void show(struct cli *cli, const json_t *instance)
         snprintf(word, sizeof word, ACTION "%.64s", action);
         add_row(&t, word, rate_text(rate, text, sizeof text), "a visitor, for this action");
     }
-    snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(days));
-    add_row(&t, "keep-runs", json_is_integer(days) ? str_from(text) : (str){0},
-            "days that runs are kept");
+    add_uploads(&t, json_object_get(settings, "uploads"));
+    add_number(&t, "keep-runs", json_object_get(retention, "runDays"), "days that runs are kept");
+    add_number(&t, "keep-uploads", json_object_get(retention, "uploadDays"),
+               "days that visitors' uploads are kept");
     listing_print(&t, &cli->output);
     listing_fini(&t);
 }
@@ -125,15 +150,55 @@ static bool take_rate(str word, str value, json_t *patch)
     return true;
 }
 
-static bool take_days(str value, json_t *patch)
+static void set_number(json_t *object, const char *member, bool is_set, uint64_t n)
+{
+    json_object_set_new(object, member, is_set ? json_integer((json_int_t)n) : json_null());
+}
+
+static bool take_days(str value, const char *member, json_t *patch)
 {
     uint64_t days = 0;
     if (str_ends(value, STR("d")))
         --value.n;
     if (value.n != 0 && !str_to_u64(value, 100000, &days))
         return false;
-    json_object_set_new(member_object(patch, "retention"), "runDays",
-                        value.n != 0 ? json_integer((json_int_t)days) : json_null());
+    set_number(member_object(patch, "retention"), member, value.n != 0, days);
+    return true;
+}
+
+static bool take_count(str value, const char *member, json_t *patch)
+{
+    uint64_t n = 0;
+    if (value.n != 0 && !str_to_u64(value, INT32_MAX, &n))
+        return false;
+    set_number(member_object(patch, "uploads"), member, value.n != 0, n);
+    return true;
+}
+
+// "100MiB", "2GiB", or bytes.
+static bool take_bytes(str value, const char *member, json_t *patch)
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB"};
+    uint64_t n = 0;
+    unsigned shift = 0;
+    bool is_set = value.n != 0;
+    for (unsigned i = 0; i != 3; ++i)
+        if (str_ends(value, str_from(units[i]))) {
+            shift = 10 * (i + 1);
+            value.n -= 3;
+        }
+    if (is_set && !str_to_u64(value, (uint64_t)INT64_MAX >> shift, &n))
+        return false;
+    set_number(member_object(patch, "uploads"), member, is_set, n << shift);
+    return true;
+}
+
+static bool take_flag(str value, const char *member, json_t *patch)
+{
+    bool is_yes = str_eq(value, STR("yes"));
+    if (!is_yes && !str_eq(value, STR("no")) && value.n != 0)
+        return false;
+    json_object_set_new(member_object(patch, "uploads"), member, json_boolean(is_yes));
     return true;
 }
 
@@ -149,6 +214,15 @@ static bool take_origins(str value, json_t *patch)
     return true;
 }
 
+static const struct {
+    const char *word, *member;
+    bool (*take)(str value, const char *member, json_t *patch);
+} words[] = {{"keep-runs", "runDays", take_days},
+             {"keep-uploads", "uploadDays", take_days},
+             {"uploads", "filesPerHour", take_count},
+             {"upload-bytes", "bytesPerHour", take_bytes},
+             {"strip-images", "stripImageMetadata", take_flag}};
+
 static bool take(const char *arg, json_t *patch)
 {
     str value = str_from(arg), word = str_cut(&value, '=');
@@ -156,8 +230,9 @@ static bool take(const char *arg, json_t *patch)
         return false;
     if (str_eq(word, STR("origins")))
         return take_origins(value, patch);
-    if (str_eq(word, STR("keep-runs")))
-        return take_days(value, patch);
+    for (size_t i = 0; i != sizeof words / sizeof *words; ++i)
+        if (str_eq(word, str_from(words[i].word)))
+            return words[i].take(value, words[i].member, patch);
     return take_rate(word, value, patch);
 }
 
@@ -168,8 +243,9 @@ static enum cli_exit patch_of(struct cli *cli, json_t *patch)
         if (!take(o->args[i], patch))
             return cli_fail(cli, EXIT_USAGE, "usage",
                             "\"%.60s\" is no setting: write origins=ORIGIN,…, visitor=60/30, "
-                            "visitor-action=, instance=, action:NAME= or keep-runs=DAYS; nothing "
-                            "behind the = is the server's default.",
+                            "visitor-action=, instance=, action:NAME=, uploads=20, "
+                            "upload-bytes=100MiB, strip-images=yes, keep-runs=DAYS or "
+                            "keep-uploads=DAYS; nothing behind the = is the server's default.",
                             o->args[i]);
     return EXIT_DONE;
 }

@@ -14,7 +14,11 @@ enum {
     RATE_MAX = 10000000,  // a minute
     BURST_MAX = 1000000,
     KEEP_RUN_DAYS_MAX = 365,
+    KEEP_UPLOAD_DAYS_MAX = 36500,
+    UPLOADS_MAX = 1000000, // an hour
 };
+#define UPLOAD_BYTES_MIN (UINT64_C(1) << 20) // an hour
+#define UPLOAD_BYTES_MAX (UINT64_C(1) << 40)
 
 // --- declared.c: the manifest, which was checked when it was deployed ---
 

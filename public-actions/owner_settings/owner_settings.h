@@ -1,5 +1,5 @@
 // What owners set beside their code: secrets (encrypted at rest), config values, and an instance's
-// settings (allowed origins, rate limits, retention). Endpoints of contract §3, and what a run needs
+// settings (allowed origins, rate limits, uploads, retention). Endpoints of contract §3, and what a run needs
 // of them. Pool threads.
 #ifndef STOA_OWNER_SETTINGS_OWNER_SETTINGS_H
 #define STOA_OWNER_SETTINGS_OWNER_SETTINGS_H
@@ -26,7 +26,7 @@ struct instance_settings {
     // Of visitors' uploads; 0: the server's.
     uint32_t uploads_per_hour, keep_upload_days;
     uint64_t upload_bytes_per_hour;
-    bool strips_images; // EXIF and the like go
+    bool strips_images; // EXIF and the like go, place and all
     char *_arena;
 };
 // Defaults when nothing was set. Give back with instance_settings_fini.

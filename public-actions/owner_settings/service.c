@@ -17,8 +17,12 @@ static const struct endpoint_field settings_fields[] = {
     {"rateLimits", "object", false,
      "visitorAction, visitor, instance and actions.{action}, each {perMinute, burst}; null: the "
      "server's."},
+    {"uploads", "object", false,
+     "filesPerHour, bytesPerHour: what one visitor may upload in an hour; null: the server's. "
+     "stripImageMetadata: whether place, camera and the like are taken out of images."},
     {"retention", "object", false,
-     "runDays: how long runs are kept, if shorter than the server's; null: the server's."},
+     "runDays, uploadDays: how long runs and visitors' uploads are kept, if shorter than the "
+     "server's; null: the server's."},
     {0}};
 
 #define COMMON .lane = LANE_API, .success = 200
@@ -73,7 +77,8 @@ static const struct endpoint endpoints[] = {
      .codes = "instance_not_found invalid_config", .run = owner_api_put_config},
     {COMMON, .method = "PATCH", .path = "/api/public-apps/instances/:instance",
      .id = "updateInstance",
-     .summary = "Change allowed origins, rate limits or retention; what is left out stays.",
+     .summary =
+         "Change allowed origins, rate limits, uploads or retention; what is left out stays.",
      .scope = SCOPE_DEPLOY, .body = BODY_JSON, .body_max = 64 << 10, .fields = settings_fields,
      .answer = "Instance", .codes = "instance_not_found invalid_settings",
      .run = owner_api_patch_instance},
@@ -95,15 +100,19 @@ static const char schemas[] =
     "\"Rate\":{\"type\":[\"object\",\"null\"],\"required\":[\"perMinute\",\"burst\"],"
     "\"properties\":{\"perMinute\":{\"type\":\"integer\"},\"burst\":{\"type\":\"integer\"}}},"
     "\"InstanceSettings\":{\"type\":\"object\",\"required\":[\"allowedOrigins\",\"rateLimits\","
-    "\"retention\"],\"properties\":{\"allowedOrigins\":{\"type\":\"array\",\"items\":{\"type\":"
+    "\"uploads\",\"retention\"],\"properties\":{\"allowedOrigins\":{\"type\":\"array\",\"items\":{"
+    "\"type\":"
     "\"string\"}},\"rateLimits\":{\"type\":\"object\",\"properties\":{"
     "\"visitorAction\":{\"$ref\":\"#/components/schemas/Rate\"},"
     "\"visitor\":{\"$ref\":\"#/components/schemas/Rate\"},"
     "\"instance\":{\"$ref\":\"#/components/schemas/Rate\"},"
     "\"actions\":{\"type\":\"object\",\"additionalProperties\":{"
     "\"$ref\":\"#/components/schemas/Rate\"}}}},"
+    "\"uploads\":{\"type\":\"object\",\"properties\":{\"filesPerHour\":{\"type\":[\"integer\","
+    "\"null\"]},\"bytesPerHour\":{\"type\":[\"integer\",\"null\"]},"
+    "\"stripImageMetadata\":{\"type\":\"boolean\"}}},"
     "\"retention\":{\"type\":\"object\",\"properties\":{\"runDays\":{\"type\":[\"integer\","
-    "\"null\"]}}}}}}";
+    "\"null\"]},\"uploadDays\":{\"type\":[\"integer\",\"null\"]}}}}}}";
 
 static enum fail on_describe_instance(struct db *db, const struct instance *i, json_t *object,
                                       struct fault *fault)

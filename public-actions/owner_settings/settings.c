@@ -35,6 +35,23 @@ static void refuse_strangers(const json_t *object, const char *const *known, con
     }
 }
 
+// The member as a number from `min` to `max`, or 0 when it is absent, null or wrong.
+static uint64_t number_between(const json_t *parent, const char *key, uint64_t min, uint64_t max,
+                               const char *where, json_t *wrong)
+{
+    const json_t *v = json_object_get(parent, key);
+    if (v == NULL || json_is_null(v))
+        return 0;
+    json_int_t n = json_integer_value(v);
+    if (json_is_integer(v) && n >= (json_int_t)min && n <= (json_int_t)max)
+        return (uint64_t)n;
+    char path[200];
+    snprintf(path, sizeof path, "%s.%s", where, key);
+    refuse(wrong, path, "This must be a whole number from %llu to %llu.", (unsigned long long)min,
+           (unsigned long long)max);
+    return 0;
+}
+
 // The member as an object, or NULL when it is absent or null.
 static const json_t *object_of(const json_t *parent, const char *key, const char *where,
                                json_t *wrong)
@@ -50,15 +67,18 @@ static const json_t *object_of(const json_t *parent, const char *key, const char
 static uint32_t number_of(const json_t *parent, const char *key, uint32_t max, const char *where,
                           json_t *wrong)
 {
+    return (uint32_t)number_between(parent, key, 1, max, where, wrong);
+}
+
+static bool flag_of(const json_t *parent, const char *key, const char *where, json_t *wrong)
+{
     const json_t *v = json_object_get(parent, key);
-    if (v == NULL || json_is_null(v))
-        return 0;
-    if (json_is_integer(v) && json_integer_value(v) >= 1 && json_integer_value(v) <= max)
-        return (uint32_t)json_integer_value(v);
     char path[200];
+    if (v == NULL || json_is_null(v) || json_is_boolean(v))
+        return json_is_true(v);
     snprintf(path, sizeof path, "%s.%s", where, key);
-    refuse(wrong, path, "This must be a whole number from 1 to %u.", max);
-    return 0;
+    refuse(wrong, path, "This must be true or false.");
+    return false;
 }
 
 // --- allowed origins (security-rules.md 12) ---
@@ -189,6 +209,33 @@ static void read_rates(const json_t *settings, struct instance_settings *ret, js
     read_action_rates(limits, ret, wrong);
 }
 
+// --- uploads, retention ---
+
+static void read_uploads(const json_t *settings, struct instance_settings *ret, json_t *wrong)
+{
+    static const char *const known[] = {"filesPerHour", "bytesPerHour", "stripImageMetadata", NULL};
+    const json_t *uploads = object_of(settings, "uploads", "uploads", wrong);
+    if (uploads == NULL)
+        return;
+    refuse_strangers(uploads, known, "uploads", wrong);
+    ret->uploads_per_hour = number_of(uploads, "filesPerHour", UPLOADS_MAX, "uploads", wrong);
+    ret->upload_bytes_per_hour = number_between(uploads, "bytesPerHour", UPLOAD_BYTES_MIN,
+                                                UPLOAD_BYTES_MAX, "uploads", wrong);
+    ret->strips_images = flag_of(uploads, "stripImageMetadata", "uploads", wrong);
+}
+
+static void read_retention(const json_t *settings, struct instance_settings *ret, json_t *wrong)
+{
+    static const char *const known[] = {"runDays", "uploadDays", NULL};
+    const json_t *retention = object_of(settings, "retention", "retention", wrong);
+    if (retention == NULL)
+        return;
+    refuse_strangers(retention, known, "retention", wrong);
+    ret->keep_run_days = number_of(retention, "runDays", KEEP_RUN_DAYS_MAX, "retention", wrong);
+    ret->keep_upload_days =
+        number_of(retention, "uploadDays", KEEP_UPLOAD_DAYS_MAX, "retention", wrong);
+}
+
 // --- the whole ---
 
 static str take(char **to, str s)
@@ -219,18 +266,15 @@ static void take_strings(struct instance_settings *s, const struct origins *orig
 
 void owner_settings_read(const json_t *settings, struct instance_settings *ret, json_t *wrong)
 {
-    static const char *const known[] = {"allowedOrigins", "rateLimits", "retention", NULL},
-                             *const days[] = {"runDays", NULL};
+    static const char *const known[] = {"allowedOrigins", "rateLimits", "uploads", "retention",
+                                        NULL};
     struct origins origins;
     *ret = (struct instance_settings){0};
     refuse_strangers(settings, known, "", wrong);
     read_origins(settings, &origins, wrong);
     read_rates(settings, ret, wrong);
-    const json_t *retention = object_of(settings, "retention", "retention", wrong);
-    if (retention != NULL) {
-        refuse_strangers(retention, days, "retention", wrong);
-        ret->keep_run_days = number_of(retention, "runDays", KEEP_RUN_DAYS_MAX, "retention", wrong);
-    }
+    read_uploads(settings, ret, wrong);
+    read_retention(settings, ret, wrong);
     take_strings(ret, &origins);
 }
 
@@ -247,6 +291,11 @@ static json_t *rate_json(const struct rate *r)
     return json_pack("{s:i, s:i}", "perMinute", (int)r->per_minute, "burst", (int)r->burst);
 }
 
+static json_t *number_json(uint64_t n)
+{
+    return n != 0 ? json_integer((json_int_t)n) : json_null();
+}
+
 json_t *owner_settings_json(const struct instance_settings *s)
 {
     json_t *origins = json_array(), *actions = json_object();
@@ -257,11 +306,13 @@ json_t *owner_settings_json(const struct instance_settings *s)
         snprintf(name, sizeof name, "%.*s", STR_FMT(s->actions[i].action));
         json_object_set_new(actions, name, rate_json(&s->actions[i].rate));
     }
-    return json_pack("{s:o, s:{s:o, s:o, s:o, s:o}, s:{s:o}}", "allowedOrigins", origins,
-                     "rateLimits", "visitorAction", rate_json(&s->visitor_action), "visitor",
-                     rate_json(&s->visitor), "instance", rate_json(&s->instance), "actions",
-                     actions, "retention", "runDays",
-                     s->keep_run_days != 0 ? json_integer(s->keep_run_days) : json_null());
+    return json_pack(
+        "{s:o, s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:b}, s:{s:o, s:o}}", "allowedOrigins", origins,
+        "rateLimits", "visitorAction", rate_json(&s->visitor_action), "visitor",
+        rate_json(&s->visitor), "instance", rate_json(&s->instance), "actions", actions, "uploads",
+        "filesPerHour", number_json(s->uploads_per_hour), "bytesPerHour",
+        number_json(s->upload_bytes_per_hour), "stripImageMetadata", s->strips_images, "retention",
+        "runDays", number_json(s->keep_run_days), "uploadDays", number_json(s->keep_upload_days));
 }
 
 void owner_merge(json_t *object, const json_t *change)

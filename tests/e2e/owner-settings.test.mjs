@@ -181,7 +181,11 @@ test('settings are patched, and are the instance\'s', async () => {
     assert.equal(first.slug, made.instance.slug);
     assert.equal(first.url, made.instance.url);
     assert.deepEqual(first.settings.allowedOrigins, ['https://www.example.com', 'http://localhost:3000']);
-    const second = await ok('PATCH', where, { retention: { runDays: 7 } });
+    const uploads = { filesPerHour: 5, bytesPerHour: 50 * 1024 * 1024, stripImageMetadata: true };
+    await ok('PATCH', where, { uploads: { ...uploads, filesPerHour: 6 } });
+    const second = await ok('PATCH', where, { retention: { runDays: 7, uploadDays: 3 }, uploads: { filesPerHour: 5 } });
+    assert.deepEqual(second.settings.uploads, uploads);
+    assert.deepEqual(second.settings.retention, { runDays: 7, uploadDays: 3 });
     assert.deepEqual(second.settings.rateLimits.actions, { look: { perMinute: 600, burst: 300 } });
     assert.deepEqual((await ok('GET', instanceOf(made.instance.slug))).settings, second.settings);
     for (const origin of ['null', '*', 'https://*.example.com', 'example.com', 'https://a.example/x', 'file://']) {
@@ -190,6 +194,8 @@ test('settings are patched, and are the instance\'s', async () => {
     }
     await refused(422, 'invalid_settings', 'PATCH', where, { allowedOrigins: Array.from({ length: 21 }, (_, i) => `https://o${i}.example`) });
     await refused(422, 'invalid_settings', 'PATCH', where, { rateLimits: { visitor: { perMinute: 0 } } });
+    const wrong = await refused(422, 'invalid_settings', 'PATCH', where, { uploads: { filesPerHour: 0, bytesPerHour: '1MiB', stripImageMetadata: 'yes', other: 1 } });
+    assert.deepEqual(Object.keys(wrong.details.fields).sort(), ['uploads.bytesPerHour', 'uploads.filesPerHour', 'uploads.other', 'uploads.stripImageMetadata']);
     await refused(422, 'invalid_request', 'PATCH', where, { other: 1 });
     assert.deepEqual((await ok('GET', where)).settings, second.settings, 'a refused patch changes nothing');
 });
@@ -302,6 +308,16 @@ test('instance settings: shown and changed', async () => {
     assert.match((await run(1, ['instance', 'settings', 'rsvp', 'origins=*'])).err, /allowedOrigins\[0\]: This must be one exact origin/);
     await run(2, ['instance', 'settings', 'rsvp', 'visitor=many']);
     await run(2, ['instance', 'settings', 'rsvp', 'nothing=1']);
+    const uploads = (await run(0, ['instance', 'settings', 'rsvp', 'uploads=7', 'upload-bytes=30MiB', 'strip-images=yes', 'keep-uploads=90d'])).out;
+    assert.match(uploads, /uploads +7 /);
+    assert.match(uploads, /upload-bytes +30 MiB/);
+    assert.match(uploads, /strip-images +yes/);
+    assert.match(uploads, /keep-uploads +90/);
+    const back = (await run(0, ['instance', 'settings', 'rsvp', 'uploads=', 'upload-bytes=', 'strip-images=', 'keep-uploads='])).out;
+    assert.match(back, /upload-bytes +the server's/);
+    assert.match(back, /strip-images +no/);
+    await run(2, ['instance', 'settings', 'rsvp', 'strip-images=maybe']);
+    await run(2, ['instance', 'settings', 'rsvp', 'upload-bytes=lots']);
 });
 
 test('invoke: as a visitor, as a widget, as a tool', async () => {

@@ -48,7 +48,9 @@ static void nothing_set_is_the_defaults(void **state)
     json_auto_t *json = owner_settings_json(&s);
     json_auto_t *want = parse("{'allowedOrigins':[],'rateLimits':{'visitorAction':null,"
                               "'visitor':null,'instance':null,'actions':{}},"
-                              "'retention':{'runDays':null}}");
+                              "'uploads':{'filesPerHour':null,'bytesPerHour':null,"
+                              "'stripImageMetadata':false},"
+                              "'retention':{'runDays':null,'uploadDays':null}}");
     assert_true(json_equal(json, want));
     instance_settings_fini(&s);
 }
@@ -59,12 +61,17 @@ static void what_is_written_is_read_again(void **state)
         "{'allowedOrigins':['https://a.example','http://localhost:3000'],'rateLimits':{"
         "'visitorAction':{'perMinute':5,'burst':2},'visitor':null,'instance':{'perMinute':600000,"
         "'burst':100000},'actions':{'send_rsvp':{'perMinute':1,'burst':1},'load':{'perMinute':90,"
-        "'burst':45}}},'retention':{'runDays':30}}";
+        "'burst':45}}},'uploads':{'filesPerHour':5,'bytesPerHour':1073741824,"
+        "'stripImageMetadata':true},'retention':{'runDays':30,'uploadDays':7}}";
     json_auto_t *wrong = json_object(), *want = parse(text);
     struct instance_settings s = read_all(text, wrong);
     assert_int_equal(json_object_size(wrong), 0);
     json_auto_t *json = owner_settings_json(&s);
     assert_true(json_equal(json, want));
+    assert_int_equal(s.uploads_per_hour, 5);
+    assert_int_equal(s.upload_bytes_per_hour, 1 << 30);
+    assert_int_equal(s.keep_upload_days, 7);
+    assert_true(s.strips_images);
     assert_int_equal(s.action_count, 2);
     assert_true(str_eq(s.actions[0].action, STR("send_rsvp")));
     assert_int_equal(s.actions[0].rate.per_minute, 1);
@@ -160,7 +167,20 @@ static void rates_have_bounds(void **state)
     expect_wrong("{'rateLimits':[]}", "rateLimits");
     expect_wrong("{'retention':{'runDays':0}}", "retention.runDays");
     expect_wrong("{'retention':{'runDays':366}}", "retention.runDays");
+    expect_wrong("{'retention':{'uploadDays':36501}}", "retention.uploadDays");
     expect_wrong("{'other':1}", "other");
+}
+
+static void uploads_have_bounds(void **state)
+{
+    expect_wrong("{'uploads':{'filesPerHour':0}}", "uploads.filesPerHour");
+    expect_wrong("{'uploads':{'filesPerHour':1000001}}", "uploads.filesPerHour");
+    expect_wrong("{'uploads':{'bytesPerHour':1048575}}", "uploads.bytesPerHour");
+    expect_wrong("{'uploads':{'bytesPerHour':1099511627777}}", "uploads.bytesPerHour");
+    expect_wrong("{'uploads':{'bytesPerHour':'100MiB'}}", "uploads.bytesPerHour");
+    expect_wrong("{'uploads':{'stripImageMetadata':1}}", "uploads.stripImageMetadata");
+    expect_wrong("{'uploads':{'perHour':1}}", "uploads.perHour");
+    expect_wrong("{'uploads':true}", "uploads");
 }
 
 static void a_burst_left_out_is_half_a_minutes_worth(void **state)
@@ -227,6 +247,7 @@ int main(void)
         cmocka_unit_test(what_is_no_origin_is_refused),
         cmocka_unit_test(at_most_twenty_origins),
         cmocka_unit_test(rates_have_bounds),
+        cmocka_unit_test(uploads_have_bounds),
         cmocka_unit_test(a_burst_left_out_is_half_a_minutes_worth),
         cmocka_unit_test(at_most_so_many_actions),
         cmocka_unit_test(a_patch_is_merged),
