@@ -24,7 +24,7 @@ enum site_kind {
     SITE_UNKNOWN,  // an authority that is nobody's
     SITE_CONSOLE,  // management, documents
     SITE_APPS,     // /apps/{plugin}/{instance}/…
-    SITE_INSTANCE, // an instance's own host: `site_name` is the instance's slug
+    SITE_INSTANCE, // an instance's own host or custom domain: `site_name` is the instance's slug
     SITE_PREVIEW,  // a deployment's own host: `site_name` is its id
     SITE_FILES,    // files_origin: signed links and nothing else
     SITE_ADMIN,    // health and metrics
@@ -55,6 +55,7 @@ enum header {
     HEADERS
 };
 
+struct host;
 struct request {
     enum method method;
     str method_name;
@@ -67,7 +68,9 @@ struct request {
     unsigned version; // 0x100, 0x101, 0x200
     enum site_kind site;
     str site_name;
-    str body;                       // all of it; valid until the reply is out
+    const struct host
+        *domain; // the custom domain (edge/route/hosts.h), until the loop turns; NULL: none
+    str body;    // all of it; valid until the reply is out
     char id[TOKEN_REQUEST_ID_ROOM]; // X-Request-Id
     char peer[IP_ROOM]; // the visitor's address as text, IPv4-mapped ones as IPv4; behind
                         // a trusted proxy the one it names (security-rules.md 19)

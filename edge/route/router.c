@@ -4,6 +4,8 @@
 #include <assert.h>
 #include "edge/http/management.h"
 #include "edge/http/openapi.h"
+#include "edge/route/domain_rules.h"
+#include "edge/route/hosts.h"
 #include "edge/route/site.h"
 
 enum { SERVICES_MAX = 32, PAGE_BODY_MAX = 64 * 1024 };
@@ -47,6 +49,7 @@ struct body_bound router_body_bound(str method, str path)
 
 void router_loop_start(struct loop *loop)
 {
+    hosts_on_loop_start(loop);
     for (size_t i = 0; i != service_count; ++i)
         if (services[i]->on_loop_start != NULL)
             services[i]->on_loop_start(loop);
@@ -89,6 +92,8 @@ void router_on_request(struct request *r)
         reply_unknown_site(r);
         return;
     }
+    if (r->domain != NULL && domain_rules_answer(r))
+        return;
     if (str_eq(r->path, STR("*"))) {
         reply_options(r, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
         return;

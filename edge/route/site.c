@@ -2,6 +2,7 @@
 #include "edge/route/site.h"
 #include <arpa/inet.h>
 #include <stdlib.h>
+#include "edge/route/hosts.h"
 
 struct origin {
     bool is_set, is_tls, is_loopback;
@@ -122,11 +123,27 @@ static bool decide_instance(struct request *r)
     return true;
 }
 
+// A custom domain: an instance's host by another name, whichever port it is reached at. The table may be
+// another one by the time the answer is made.
+static bool decide_domain(struct request *r)
+{
+    r->domain = hosts_find(r->host);
+    if (r->domain == NULL)
+        return false;
+    str slug = r->domain->slug;
+    char *kept = request_alloc(r, slug.n + 1);
+    memcpy(kept, slug.p, slug.n);
+    r->site = SITE_INSTANCE;
+    r->site_name = str_of(kept, slug.n);
+    return true;
+}
+
 void site_decide(struct request *r)
 {
     enum site_kind listener = r->site;
     bool is_loopback = site_is_loopback(r->host);
     r->site_name = (str){0};
+    r->domain = NULL;
     r->site = SITE_UNKNOWN;
     if (listener == SITE_ADMIN) { // a page in somebody's browser must not reach it by a name of its
                                   // own (DNS rebinding)
@@ -142,7 +159,7 @@ void site_decide(struct request *r)
         r->site = SITE_APPS; // before the instances: it may lie in their domain
     } else if (is_origin(&console, r)) {
         r->site = SITE_CONSOLE;
-    } else if (listener == SITE_CONSOLE || !decide_instance(r)) {
+    } else if (listener == SITE_CONSOLE || !(decide_instance(r) || decide_domain(r))) {
         if (is_loopback && listener == SITE_UNKNOWN && apps.is_loopback)
             r->site = SITE_APPS;
     }

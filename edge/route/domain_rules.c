@@ -1,0 +1,68 @@
+// The order matters: a plain request is first taken to the name it is meant for, and in the same step to
+// TLS where that name has a certificate.
+#include "edge/route/domain_rules.h"
+#include <stdio.h>
+#include "edge/base/clock.h"
+#include "edge/http/reply.h"
+#include "edge/route/hosts.h"
+
+static const char *tls_port = "";
+
+void domain_rules_init(const char *port)
+{
+    tls_port = port;
+}
+
+static bool goes_to_tls(const struct request *r, const struct host *h)
+{
+    return h != NULL && h->https_only && h->has_certificate && !r->is_tls;
+}
+
+// Method, body, path and query go along (RFC 9110 §15.4.9).
+static void redirect(struct request *r, str name, bool is_tls)
+{
+    char port[8] = "";
+    if (is_tls == r->is_tls && r->port != 0)
+        snprintf(port, sizeof port, ":%u", r->port);
+    struct buf b;
+    buf_init(&b, name.n + r->path.n + r->query.n + 64);
+    buf_addf(&b, "%s://%.*s%s", is_tls ? "https" : "http", STR_FMT(name),
+             is_tls && !r->is_tls ? tls_port : port);
+    buf_add(&b, str_eq(r->path, STR("*")) ? STR("/") : r->path);
+    if (r->query.p != NULL) {
+        buf_addc(&b, '?');
+        buf_add(&b, r->query);
+    }
+    r->route = "domain redirect";
+    reply_redirect(r, 308, buf_str(&b), "no-cache");
+    buf_fini(&b);
+}
+
+static void add_fields(struct request *r)
+{
+    const struct host *h = r->domain;
+    str dest = request_header(r, HEADER_SEC_FETCH_DEST);
+    bool is_navigation = dest.p != NULL ? str_eq(dest, STR("document")) : request_wants_html(r);
+    if (r->is_tls && h->hsts[0] != '\0')
+        reply_add(r, "strict-transport-security", str_from(h->hsts));
+    if (is_navigation && h->clears_until > clock_real_ms())
+        reply_add(r, "clear-site-data", STR("\"cache\", \"cookies\", \"storage\""));
+}
+
+bool domain_rules_answer(struct request *r)
+{
+    const struct host *h = r->domain;
+    if (h->redirect_to.n != 0) {
+        const struct host *to = hosts_find(h->redirect_to);
+        if (to != NULL) { // else it was removed a moment ago: better the app than nothing
+            redirect(r, to->name, r->is_tls || goes_to_tls(r, to));
+            return true;
+        }
+    }
+    if (goes_to_tls(r, h)) {
+        redirect(r, h->name, true);
+        return true;
+    }
+    add_fields(r);
+    return false;
+}
