@@ -1,10 +1,10 @@
 # cmake --install (DESTDIR for a staging tree) and cpack -G DEB. The programs lie together in lib/stoa, for each looks for the caged ones
 # beside itself; /usr/bin/stoa is a link.
-if(NOT TARGET stoa OR NOT TARGET stoa-inspect OR NOT TARGET stoa-handler)
+if(NOT TARGET stoa OR NOT TARGET stoa-inspect OR NOT TARGET stoa-inspect-files OR NOT TARGET stoa-handler)
   return()
 endif()
 set(from ${CMAKE_CURRENT_LIST_DIR}/package)
-install(TARGETS stoa stoa-inspect stoa-handler RUNTIME DESTINATION lib/stoa)
+install(TARGETS stoa stoa-inspect stoa-inspect-files stoa-handler RUNTIME DESTINATION lib/stoa)
 install(CODE "
   file(MAKE_DIRECTORY \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin\")
   file(CREATE_LINK ../lib/stoa/stoa \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin/stoa\" SYMBOLIC)")

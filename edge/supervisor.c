@@ -656,6 +656,7 @@ static enum fail prepare(struct supervisor *sv, struct fault *fault)
     sv->state_user = find_user(s->state_user);
     sv->plugin_user = find_user(s->plugin_user);
     sv->caged_users[CAGE_INSPECT] = find_user(s->cage_user);
+    sv->caged_users[CAGE_INSPECT_FILES] = sv->caged_users[CAGE_INSPECT];
     sv->caged_users[CAGE_HANDLER] = find_user(s->handler_user);
     enum fail fail =
         data_directory_open(s, sv->server_user.uid, sv->server_user.gid, &sv->lock, fault);

@@ -32,7 +32,7 @@ struct cage_program {
     gid_t gid;
     size_t memory; // bytes it may take, told in its environment as CAGE_MEMORY; 0: its own default
 };
-// "stoa-inspect", "stoa-handler": the program's file name.
+// "stoa-inspect", "stoa-handler", "stoa-inspect-files": the program's file name.
 const char *cage_kind_name(enum cage_kind kind);
 // Forks and executes the program with: fd 3 its end of a new socketpair, fd 0, 1, 2 on /dev/null,
 // no other descriptor, an environment of its own, PDEATHSIG, RLIMIT_CORE 0, no new privileges.

@@ -11,6 +11,7 @@
 #include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/landlock.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #if defined(STOA_ASAN) || defined(STOA_TSAN)
@@ -112,10 +114,11 @@ static void limit_resources(const struct cage_profile *profile, rlim_t mapped)
         limit(RLIMIT_CPU, profile->cpu_seconds);
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_FSIZE, 0);
-    limit(RLIMIT_NPROC, 0);
     limit(RLIMIT_MEMLOCK, 0);
     limit(RLIMIT_MSGQUEUE, 0);
-    limit(RLIMIT_NOFILE, CAGE_FD + 1);
+    if (!profile->is_template)
+        limit(RLIMIT_NPROC, 0);
+    limit(RLIMIT_NOFILE, CAGE_FD + 1 + (profile->is_template ? 1 : 0));
 }
 
 #define ALLOW(call, ...)                                                                           \
@@ -198,5 +201,25 @@ unsigned cage_enter(const struct cage_profile *profile)
     must(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
     layers |= enter_landlock();
     limit_resources(profile, mapped); // no descriptor can be opened from here on
-    return layers | enter_filter(profile);
+    return layers | (profile->is_template ? 0 : enter_filter(profile));
+}
+
+static void limit_time(unsigned cpu_seconds, unsigned wall_seconds)
+{
+    limit(RLIMIT_CPU, cpu_seconds);
+    struct itimerval alarm = {.it_value.tv_sec = wall_seconds}; // nobody can catch it any more
+    must(signal(SIGALRM, SIG_DFL) != SIG_ERR && setitimer(ITIMER_REAL, &alarm, NULL) == 0);
+}
+
+void cage_seal(int fd, unsigned cpu_seconds, unsigned wall_seconds)
+{
+    // should the template have ended by now, no signal will come; then it is the alarm
+    must(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0);
+    must(dup2(fd, CAGE_FD) == CAGE_FD && syscall(SYS_close_range, CAGE_FD + 1, ~0U, 0) == 0 &&
+         syscall(SYS_close_range, 0, CAGE_FD - 1, 0) == 0);
+    limit_time(cpu_seconds, wall_seconds);
+    if (!HAS_SANITIZER) {
+        limit(RLIMIT_NPROC, 0);
+        must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);
+    }
 }

@@ -29,6 +29,10 @@ struct cage_profile {
     // with any argument. May be NULL.
     const int *calls;
     size_t call_count;
+    // It reads no stranger's byte itself but forks a process for each, which calls cage_seal. So it
+    // has no filter (the kernel would not let a child swap it for the stricter one), one descriptor
+    // more, and may fork.
+    bool is_template;
 };
 
 // Closes all descriptors above CAGE_FD and enters the cage for good. Returns the layers it got (of
@@ -39,6 +43,12 @@ struct cage_profile {
 // try, and cope); every other call kills the process. fd 0, 1 and 2 are the spawner's to set
 // (/dev/null) and cannot be used.
 unsigned cage_enter(const struct cage_profile *profile);
+
+// In a fork of a template, before it reads: `fd` becomes CAGE_FD and every other descriptor is closed;
+// it dies with the template, after `cpu_seconds` of work or `wall_seconds` of time, whoever is in
+// control of it by then. From here on it may read, write, return from a signal and end (by SYS_exit,
+// not exit_group); any other call kills it, those for memory too: what malloc may need must be there.
+void cage_seal(int fd, unsigned cpu_seconds, unsigned wall_seconds);
 
 // The version of Landlock's interface that the kernel offers; 0: none.
 int cage_landlock_version(void);

@@ -22,8 +22,9 @@ enum control_type {
 // The kinds of caged process. The supervisor's table says which program, profile and uid each one
 // gets.
 enum cage_kind {
-    CAGE_INSPECT, // stoa-inspect: one archive or file per process life
-    CAGE_HANDLER, // stoa-handler: one instance per process life
+    CAGE_INSPECT,       // stoa-inspect: one archive or image per process life
+    CAGE_HANDLER,       // stoa-handler: one instance per process life
+    CAGE_INSPECT_FILES, // stoa-inspect-files: forks a process for each file
     CAGE_KINDS
 };
 

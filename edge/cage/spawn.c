@@ -9,8 +9,9 @@
 #include <unistd.h>
 #include "edge/base/process.h"
 
-static const char *const kind_names[CAGE_KINDS] = {
-    [CAGE_INSPECT] = "stoa-inspect", [CAGE_HANDLER] = "stoa-handler"};
+static const char *const kind_names[CAGE_KINDS] = {[CAGE_INSPECT] = "stoa-inspect",
+                                                   [CAGE_HANDLER] = "stoa-handler",
+                                                   [CAGE_INSPECT_FILES] = "stoa-inspect-files"};
 
 #ifdef STOA_ASAN
 // leak checking needs ptrace, which the cage forbids
@@ -34,8 +35,10 @@ static const char *const handler_environment[] = {"LANG=C.UTF-8",
                                                   "Malloc=1",
                                                   SANITIZER NULL};
 enum { ENVIRONMENT_MAX = 16 };
-static const char *const *const environments[CAGE_KINDS] = {
-    [CAGE_INSPECT] = inspect_environment, [CAGE_HANDLER] = handler_environment};
+static const char *const *const environments[CAGE_KINDS] = {[CAGE_INSPECT] = inspect_environment,
+                                                            [CAGE_HANDLER] = handler_environment,
+                                                            [CAGE_INSPECT_FILES] =
+                                                                inspect_environment};
 
 const char *cage_kind_name(enum cage_kind kind)
 {

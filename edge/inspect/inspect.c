@@ -4,6 +4,7 @@
 #include "edge/inspect/inspect.h"
 #include "edge/base/clock.h"
 #include "edge/inspect/answer.h"
+#include "edge/inspect/internal.h"
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -74,12 +75,14 @@ void inspect_init(size_t count, const struct inspect_source *source)
     spares.source = source;
     spares.wanted = count;
     fill_spares();
+    inspect_files_init(source);
 }
 
 void inspect_fini(void)
 {
     struct cage_worker worker;
     spares.wanted = 0;
+    inspect_files_fini();
     while (take_spare(&worker))
         end_worker(&worker);
 }

@@ -1,7 +1,7 @@
-// Looking into strangers' binary formats without trusting the code that parses them: libarchive
-// runs in the caged program stoa-inspect, one archive per process life, and what it says is checked
-// here as hostile (security-rules.md 2). Blocking: for pool threads (the ingest lane). Any number
-// of threads may inspect at once; each has a process of its own.
+// Looking into strangers' binary formats without trusting the code that parses them: libarchive,
+// libmagic and the image libraries run in caged programs, one archive, file or image per process
+// life, and what these say is checked here as hostile (security-rules.md 2). Blocking: for pool
+// threads. Any number of threads may inspect at once; each has a process of its own.
 #ifndef STOA_INSPECT_INSPECT_H
 #define STOA_INSPECT_INSPECT_H
 #include "edge/cage/cage.h"
@@ -71,30 +71,47 @@ struct inspect_visitor {
 enum fail inspect_archive(const struct inspect_limits *limits, str bytes,
                           const struct inspect_visitor *visitor, struct fault *fault) MUST_CHECK;
 
-// What a single file is, by its bytes alone: libmagic's word, and for zips a look at their directory,
-// all said by a caged process that sees this one file and ends.
+// What a single file is, by its bytes alone: libmagic's word where it can be believed, and for zips a
+// look at their directory, all said by a caged process that sees this one file and ends. How much of
+// a file is looked at: edge/inspect/look.h. Numbers travel.
 enum inspect_container {
     INSPECT_NO_CONTAINER,
-    INSPECT_ZIP, // an ordinary one
-    INSPECT_OOXML, // [Content_Types].xml and a part of Word's, Excel's or PowerPoint's: `mime` says which
-    INSPECT_ODF,       // its first entry is `mimetype`
+    INSPECT_ZIP,       // an ordinary one
+    INSPECT_OOXML,     // [Content_Types].xml and parts of Word's, Excel's or PowerPoint's: `mime`
+    INSPECT_ODF,       // its first entry is `mimetype`, which `mime` is
     INSPECT_OTHER_ZIP, // a program or package in a zip: jar, apk, xpi, epub …
+    INSPECT_CONTAINERS
 };
+enum inspect_active {
+    INSPECT_NOT_ACTIVE,
+    INSPECT_HTML,    // begins as HTML does, or is XHTML
+    INSPECT_SCRIPT,  // #!, <?php, a batch file, a shortcut, PostScript
+    INSPECT_MARKUP,  // SVG or XML with a script in it, or a place where one may hide
+    INSPECT_PROGRAM, // ELF, PE, Mach-O, a Java class, WebAssembly …
+    INSPECT_HIDDEN, // a picture or another binary file with HTML or PHP within its first 1445 bytes
+    INSPECT_ACTIVES
+};
+enum { INSPECT_MIME_ROOM = 128 };
 struct inspect_seen {
-    char mime
-        [128]; // lower case, a token "/" a token; "application/octet-stream" when nothing is known
+    char mime[INSPECT_MIME_ROOM]; // lower case, a token "/" a token; "application/octet-stream"
+                                  // when nothing is known
     enum inspect_container container;
-    bool has_active; // looks like HTML, a script, an SVG or XML with script, or a program, anywhere
-                     // a browser would look: what else it may be does not matter
+    enum inspect_active active;
+    bool has_active; // any of the above: what else it may be does not matter
 };
 enum { INSPECT_FILE_DEADLINE_MS = 5000 };
-// FAIL_BUSY ("inspection_failed"): no process could be had, or it crashed, took too long or broke the
-// protocol: 503, never an accepted file.
+// Any number of threads; about 0.3 ms for a small file. FAIL_BUSY ("inspection_failed"): no process
+// could be had, or it crashed, took too long or broke the protocol: 503, never an accepted file.
 enum fail inspect_file(str bytes, struct inspect_seen *ret, struct fault *fault) MUST_CHECK;
-// Images without what they tell about their maker and place: EXIF, XMP, IPTC, comments; orientation
-// and colour profile stay, the pixels are not touched. `mime` is one of image/jpeg, image/png,
-// image/webp (others: FAIL_NONE with *ret = NULL, nothing to do). *ret is malloc'ed. FAIL_BUSY as above,
-// FAIL_BAD_INPUT ("damaged_image") when it cannot be read as what it says it is.
+
+// Images without what they tell about their maker and place: EXIF, XMP, IPTC, comments, thumbnails,
+// what lies behind their end; orientation and colour profile stay, the pixels are not touched.
+// `mime` is one of image/jpeg, image/png, image/webp (others: FAIL_NONE with *ret = NULL, nothing to
+// do). *ret is malloc'ed, at most INSPECT_CLEAN_MORE bytes larger than the image, and begins as an
+// image of this type does. Any number of threads, each with a process of its own that may take
+// 400 MiB for the largest images. FAIL_BUSY as above; FAIL_BAD_INPUT ("damaged_image") when it
+// cannot be read as what it says it is, or is too large to be; FAIL_TOO_LARGE ("file_too_large").
+enum { INSPECT_IMAGE_MAX = 64 * 1024 * 1024, INSPECT_CLEAN_MORE = 64 * 1024 };
 enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *ret_n,
                               struct fault *fault) MUST_CHECK;
 
@@ -102,13 +119,15 @@ enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *r
 struct inspect_source {
     enum fail (*start)(struct cage_worker *ret, struct fault *fault);
     void (*kill)(const struct cage_worker *worker); // its socket was closed already
+    // Of stoa-inspect-files; NULL: there are none, and inspect_file always fails.
+    enum fail (*start_files)(struct cage_worker *ret, struct fault *fault);
 };
 // By cage_start and cage_kill: for the server, after cage_connect.
 extern const struct inspect_source inspect_from_cage;
 
 // Process start: keeps `spares` processes (at most 8) ready from now on, so that an upload does not
-// wait for one to start. The source is kept.
+// wait for one to start; and one template of processes for files. The source is kept.
 void inspect_init(size_t spares, const struct inspect_source *source);
-// Ends the spares. No inspection is running.
+// Ends the spares and the template. No inspection is running.
 void inspect_fini(void);
 #endif

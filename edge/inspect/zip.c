@@ -1,8 +1,16 @@
-// The end record and the central directory of a zip file (APPNOTE.TXT 4.3.12, 4.3.16). Whatever is
-// not as expected is left to libarchive to judge.
+// The end record and the central directory of a zip file (APPNOTE.TXT 4.3.12, 4.3.16). In an archive
+// whatever is not as expected is left to libarchive to judge.
 #include "edge/inspect/zip.h"
 
-enum { END_RECORD = 22, COMMENT_MAX = 65535, CENTRAL_RECORD = 46 };
+enum {
+    END_RECORD = 22,
+    COMMENT_MAX = 65535,
+    CENTRAL_RECORD = 46,
+    LOCAL_RECORD = 30,
+    ZIP64_LOCATOR = 20,
+    ZIP64_RECORD = 56,
+};
+#define OOXML "application/vnd.openxmlformats-officedocument."
 
 static uint32_t le(const char *p, size_t n)
 {
@@ -59,4 +67,144 @@ bool zip_has_nul_in_name(str file)
         left = str_skip(left, CENTRAL_RECORD + name + rest);
     }
     return false;
+}
+
+// --- what kind of package it is ---
+
+// Zip64's record stands in for fields that are all ones (APPNOTE.TXT 4.3.14, 4.3.15); it is looked
+// for where it always is, right before its locator.
+static bool read_zip64(str tail, size_t end, uint64_t *ret_size, size_t *ret_end)
+{
+    if (end < ZIP64_LOCATOR + ZIP64_RECORD)
+        return false;
+    size_t locator = end - ZIP64_LOCATOR, record = locator - ZIP64_RECORD;
+    if (memcmp(tail.p + locator, "PK\x06\x07", 4) != 0 ||
+        memcmp(tail.p + record, "PK\x06\x06", 4) != 0)
+        return false;
+    *ret_size = (uint64_t)le(tail.p + record + 44, 4) << 32 | le(tail.p + record + 40, 4);
+    *ret_end = record;
+    return true;
+}
+
+bool zip_find_directory(str tail, uint64_t size, uint64_t *ret_offset, uint64_t *ret_n)
+{
+    size_t end = find_end(tail);
+    if (end == SIZE_MAX)
+        return false;
+    uint64_t n = le(tail.p + end + 12, 4);
+    bool is_zip64 = n == UINT32_MAX || le(tail.p + end + 16, 4) == UINT32_MAX ||
+                    le(tail.p + end + 10, 2) == UINT16_MAX;
+    if (is_zip64)
+        read_zip64(tail, end, &n, &end);
+    uint64_t at = size - tail.n + end;
+    if (n > at)
+        return false;
+    *ret_offset = at - n;
+    *ret_n = n;
+    return true;
+}
+
+struct package {
+    size_t entries;
+    bool has_types, has_word, has_excel, has_powerpoint;
+    const char *other; // a package of another kind: its type
+};
+
+static void take_name(struct package *p, str name)
+{
+    static const struct {
+        str name;
+        const char *type;
+    } others[] = {{STR("META-INF/MANIFEST.MF"), "application/java-archive"},
+                  {STR("AndroidManifest.xml"), "application/vnd.android.package-archive"},
+                  {STR("classes.dex"), "application/vnd.android.package-archive"},
+                  {STR("META-INF/mozilla.rsa"), "application/x-xpinstall"},
+                  {STR("install.rdf"), "application/x-xpinstall"},
+                  {STR("AppxManifest.xml"), "application/vnd.ms-appx"},
+                  {STR("AppxMetadata/AppxBundleManifest.xml"), "application/vnd.ms-appx"},
+                  {STR("extension.vsixmanifest"), "application/vsix"},
+                  {STR("META-INF/container.xml"), "application/epub+zip"},
+                  {STR("doc.kml"), "application/vnd.google-earth.kmz"}};
+    static const str app = STR(".app/Info.plist");
+    for (size_t i = 0; i != sizeof others / sizeof *others; ++i)
+        if (str_caseeq(name, others[i].name))
+            p->other = others[i].type;
+    if (str_starts(name, STR("Payload/")) && str_ends(name, app))
+        p->other = "application/x-ios-app";
+    p->has_types |= str_eq(name, STR("[Content_Types].xml"));
+    p->has_word |= str_starts(name, STR("word/"));
+    p->has_excel |= str_starts(name, STR("xl/"));
+    p->has_powerpoint |= str_starts(name, STR("ppt/"));
+}
+
+// False: it is damaged.
+static bool read_directory(struct package *p, str left)
+{
+    while (left.n != 0) {
+        if (left.n < CENTRAL_RECORD || !str_starts(left, STR("PK\x01\x02")))
+            return str_starts(left, STR("PK\x05\x05")); // a signature of the directory
+        size_t name = le(left.p + 28, 2), rest = le(left.p + 30, 2) + le(left.p + 32, 2);
+        if (name + rest > left.n - CENTRAL_RECORD)
+            return false;
+        take_name(p, str_of(left.p + CENTRAL_RECORD, name));
+        ++p->entries;
+        left = str_skip(left, CENTRAL_RECORD + name + rest);
+    }
+    return true;
+}
+
+// The content of a first entry called `mimetype`, stored, as ODF and EPUB have it; else empty.
+static str first_mimetype(str head)
+{
+    static const str name = STR("mimetype");
+    if (head.n < LOCAL_RECORD || !str_starts(head, STR("PK\x03\x04")) || le(head.p + 8, 2) != 0 ||
+        le(head.p + 26, 2) != name.n)
+        return (str){0};
+    size_t extra = le(head.p + 28, 2), n = le(head.p + 18, 4);
+    str at = str_skip(head, LOCAL_RECORD);
+    if (!str_starts(at, name) || n >= INSPECT_MIME_ROOM || at.n < name.n + extra + n)
+        return (str){0};
+    return str_of(at.p + name.n + extra, n);
+}
+
+static enum inspect_container say(enum inspect_container container, const char *mime, char *ret)
+{
+    strcpy(ret, mime);
+    return container;
+}
+
+static bool is_opendocument(str mime)
+{
+    static const str prefix = STR("application/vnd.oasis.opendocument.");
+    if (!str_starts(mime, prefix) || mime.n == prefix.n)
+        return false;
+    for (size_t i = prefix.n; i != mime.n; ++i)
+        if ((mime.p[i] < 'a' || mime.p[i] > 'z') && mime.p[i] != '-')
+            return false;
+    return true;
+}
+
+enum inspect_container zip_container(str directory, str head,
+                                     char ret_mime[static INSPECT_MIME_ROOM])
+{
+    struct package p = {0};
+    str first = first_mimetype(head);
+    if (!read_directory(&p, directory))
+        return say(INSPECT_NO_CONTAINER, "application/octet-stream", ret_mime);
+    if (str_eq(first, STR("application/epub+zip")))
+        p.other = "application/epub+zip";
+    if (p.other != NULL)
+        return say(INSPECT_OTHER_ZIP, p.other, ret_mime);
+    if (is_opendocument(first)) {
+        memcpy(ret_mime, first.p, first.n);
+        ret_mime[first.n] = '\0';
+        return INSPECT_ODF;
+    }
+    if (p.has_types && p.has_word)
+        return say(INSPECT_OOXML, OOXML "wordprocessingml.document", ret_mime);
+    if (p.has_types && p.has_excel)
+        return say(INSPECT_OOXML, OOXML "spreadsheetml.sheet", ret_mime);
+    if (p.has_types && p.has_powerpoint)
+        return say(INSPECT_OOXML, OOXML "presentationml.presentation", ret_mime);
+    return say(p.has_types ? INSPECT_OTHER_ZIP : INSPECT_ZIP, "application/zip", ret_mime);
 }

@@ -13,6 +13,7 @@ declare -A nouns=(
     [stoa_guard_pure]='guard|chunks|fields|head|hpack|budget'
     [stoa_inspect_client]='inspect|answer'
     [stoa_inspect_unpack]='inspect|unpack|zip'
+    [stoa_inspect_look]='look|active|zip'
     [stoa_store]='db|blob|migrate|store|faults'
     [stoa_private_postgres]='private_postgres|cluster'
     [stoa_http]='http|event_stream|endpoint|endpoints|stream|multipart|request|reply|service|services|openapi|access|principal|call|management|url|body'
@@ -36,7 +37,7 @@ declare -A nouns=(
     [stoa_bundle_format]='bundle|pie|manifest|config|path|paths|rules|rule|section'
     [stoa_bundle_archive]='archive|bundle|paths?'
     [stoa_bundle_resolve]='resolve|site|content_type|negotiate|encoding|path|file_table|table|bundle'
-    [stoa_bundles]='api|bundle|bundles|pie|archive|variants?|ingest|deployments?|address|body|cache|declaration|export|hold|mount|serve|shelf|table|site'
+    [stoa_bundles]='api|bundle|bundles|pie|archive|variants?|ingest|deployments?|address|body|cache|declaration|export|hold|mount|serve|shelf|table|site|visit'
 )
 status=0 seen=0
 while read -r library; do

@@ -456,7 +456,7 @@ static void kill_locked(const struct cage_worker *worker)
 
 static void threads_do_not_meet(void **state)
 {
-    static const struct inspect_source locked = {start_locked, kill_locked};
+    static const struct inspect_source locked = {.start = start_locked, .kill = kill_locked};
     struct buf b = small_archive();
     pthread_t threads[4];
     workers_liar = NULL;

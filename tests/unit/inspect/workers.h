@@ -6,8 +6,8 @@
 #include "edge/inspect/inspect.h"
 
 // The program that workers_source starts from now on.
-extern const char *workers_program;
-extern const struct inspect_source workers_source;
+extern const char *workers_program, *workers_files_program;
+extern const struct inspect_source workers_source, workers_source_of_files;
 // When set, a worker is not a program but this function in a forked child, with its socket.
 extern void (*workers_liar)(int fd);
 // How many were started, and how many of those have not been reaped (0 after inspect_fini).
