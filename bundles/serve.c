@@ -3,35 +3,16 @@
 // index and one into the site. What is cold is waited for: then the visit is parked in the
 // request's memory, and goes on where it stopped when the shelf calls back.
 //
-// Written in the order it runs: serve_on_request, on_mount, resolve_visit, on_variant, reply_*.
+// Written in the order it runs, from the end: serve_on_request, on_mount, resolve_visit, serve_file,
+// on_variant. What it is answered with is in visit_reply.c and visit_file.c.
 #include "bundles/serve.h"
 #include <assert.h>
 #include <inttypes.h>
-#include "bundles/address.h"
 #include "bundles/resolve.h"
-#include "bundles/shelf.h"
-#include "edge/base/clock.h"
+#include "bundles/visit.h"
 #include "edge/catalog/hooks.h"
-#include "edge/http/conditional.h"
-#include "edge/http/range.h"
 
 #define ALLOW "GET, HEAD, OPTIONS"
-
-enum mode {
-    MODE_FILE,    // 200, 206, 304, 412, 416
-    MODE_MISSING, // 404 with the bundle's own page
-};
-
-struct visit {
-    struct request *r;
-    struct address address;
-    struct mount *mount; // borrowed; while parked, a reference
-    uint32_t file;
-    enum encoding encoding;
-    enum mode mode;
-    bool depends_on_dest;
-    struct parked *parked; // NULL: on the stack
-};
 
 // A visit that waits. Its memory is the request's; a client that leaves is noticed by on_gone.
 struct parked {
@@ -42,110 +23,18 @@ struct parked {
 };
 
 static const struct bundle_options *options;
-static const struct reply_headers *worker_headers;
-
-// Takes itself away and has the pages it held loaded again from the network.
-static const char worker_script[] =
-    "self.addEventListener('install', () => self.skipWaiting());\n"
-    "self.addEventListener('activate', (event) => event.waitUntil((async () => {\n"
-    "  await self.registration.unregister();\n"
-    "  const pages = await self.clients.matchAll({ type: 'window' });\n"
-    "  await Promise.allSettled(pages.map((page) => page.navigate(page.url)));\n"
-    "})()));\n";
 
 void serve_init(const struct bundle_options *o)
 {
     options = o;
     variant_init(o->instance_domain[0] != '\0');
     cache_init(&serve_source, o->cache_bytes);
-    struct reply_headers *h = reply_headers_create();
-    reply_headers_add(h, "content-type", STR("text/javascript; charset=utf-8"));
-    reply_headers_add(h, "cache-control", STR("no-store"));
-    reply_headers_add(h, "x-content-type-options", STR("nosniff"));
-    worker_headers = h;
+    visit_init();
 }
 
 void serve_on_loop_start(struct loop *loop)
 {
     shelf_create(loop);
-}
-
-// --- small replies ---
-
-static bool is_preview(const struct visit *v)
-{
-    return str_find(v->address.key, '@') != SIZE_MAX;
-}
-
-// As variant.c does; a redirect on the way to a module script is asked for its CORS header too.
-static void add_preview(struct visit *v)
-{
-    reply_add(v->r, "x-robots-tag", STR("noindex"));
-    if (variant_preview_policy()->may_read_anywhere)
-        reply_add(v->r, "access-control-allow-origin", STR("*"));
-}
-
-// What goes with every reply of ours that has no prebuilt headers.
-static void add_common(struct visit *v)
-{
-    if (is_preview(v))
-        add_preview(v);
-    if (v->depends_on_dest)
-        reply_add(v->r, "vary", STR("Sec-Fetch-Dest"));
-}
-
-static bool asks_for_worker(struct request *r)
-{
-    return str_eq(request_header(r, HEADER_SERVICE_WORKER), STR("script"));
-}
-
-// security-rules.md 13: the worker that a former tenant of this host left in a browser goes.
-static void reply_worker(struct request *r)
-{
-    reply_bytes(r, 200, worker_headers, str_from(worker_script), NULL);
-}
-
-static void reply_nothing_here(struct visit *v)
-{
-    if (asks_for_worker(v->r)) {
-        reply_worker(v->r);
-        return;
-    }
-    add_common(v);
-    reply_error(v->r, 404, "not_found", "There is nothing at this address.", NULL, 0);
-}
-
-static void reply_malformed(struct request *r, const char *why)
-{
-    reply_error(r, 400, "bad_request", why, NULL, 0);
-}
-
-// To `origin` and `path` (percent-encoded), with the request's query.
-static void reply_moved(struct visit *v, int status, str origin, str path)
-{
-    struct request *r = v->r;
-    char *to = request_alloc(r, origin.n + path.n + 1 + 3 * r->query.n);
-    size_t n = origin.n + path.n;
-    memcpy(to, origin.p, origin.n);
-    memcpy(to + origin.n, path.p, path.n);
-    if (r->query.p != NULL) {
-        to[n++] = '?';
-        n += resolve_encode_again(r->query, to + n);
-    }
-    add_common(v);
-    const char *caching = status == 302 ? "no-store" : "no-cache";
-    reply_redirect(r, status, str_of(to, n), is_preview(v) ? "private, no-store" : caching);
-}
-
-static void reply_failure(struct visit *v, enum fail fail, const char *code)
-{
-    add_common(v);
-    if (fail == FAIL_BUSY || fail == FAIL_TIMEOUT)
-        reply_error(v->r, 503, code != NULL ? code : "busy",
-                    "This app cannot be loaded right now. Please try again in a moment.", NULL, 2);
-    else
-        reply_error(v->r, 500, "internal",
-                    "Something went wrong on our side. Please try again later.", NULL, 0);
 }
 
 // --- waiting ---
@@ -163,14 +52,14 @@ static void on_timeout(struct loop_timer *t)
 {
     struct parked *p = (struct parked *)((char *)t - offsetof(struct parked, timer));
     shelf_cancel(&p->wait);
-    reply_failure(&p->visit, FAIL_TIMEOUT, "busy");
+    visit_reply_failure(&p->visit, FAIL_TIMEOUT, "busy");
 }
 
 static void on_failure(struct shelf_wait *w, enum fail fail, const char *code)
 {
     struct parked *p = (struct parked *)w;
     loop_timer_stop(&p->timer);
-    reply_failure(&p->visit, fail, code);
+    visit_reply_failure(&p->visit, fail, code);
 }
 
 static void on_mount(struct shelf_wait *w, struct mount *m);
@@ -210,201 +99,22 @@ static struct parked *park(struct visit *v)
     return p;
 }
 
-// --- ranges ---
-
-static void reply_unsatisfiable(struct visit *v, const struct variant *variant)
-{
-    char text[RANGE_TEXT_ROOM];
-    size_t n = range_unsatisfied(variant->body->size, text);
-    add_common(v);
-    reply_add(v->r, "content-range", str_of(text, n));
-    reply_add(v->r, "accept-ranges", STR("bytes"));
-    reply_error(v->r, 416, "range_not_satisfiable", "The file is shorter than that.", NULL, 0);
-}
-
-static void reply_one_range(struct visit *v, struct variant *variant, const struct range *range)
-{
-    char text[RANGE_TEXT_ROOM];
-    size_t n = range_content_range(range, variant->body->size, text);
-    reply_add(v->r, "content-range", str_of(text, n));
-    str part = str_of(variant->body->bytes + range->first, range->last - range->first + 1);
-    reply_bytes_of(v->r, 206, variant->whole, part, variant_file(variant, range->first),
-                   &variant->shared);
-}
-
-// The parts say their own type; the whole has a type of its own, so it cannot use the prebuilt
-// headers but for the validators.
-static void reply_ranges(struct visit *v, struct variant *variant, const struct ranges *ranges)
-{
-    static const char type_prefix[] = "multipart/byteranges; boundary=";
-    struct request *r = v->r;
-    str part_type = variant->site->files[v->file].content_type;
-    char type[sizeof type_prefix + RANGE_BOUNDARY_ROOM];
-    char *boundary = type + sizeof type_prefix - 1;
-    memcpy(type, type_prefix, sizeof type_prefix);
-    range_boundary(boundary);
-    str *pieces = request_alloc(r, (2 * ranges->count + 1) * sizeof *pieces);
-    char *room = request_alloc(r, range_multipart_room(ranges, part_type));
-    size_t n = range_multipart(ranges, variant_bytes(variant), part_type, boundary, room, pieces);
-    reply_add(r, "content-type", str_from(type));
-    if (v->encoding != ENCODING_IDENTITY)
-        reply_add(r, "content-encoding", encoding_name(v->encoding));
-    reply_add(r, "accept-ranges", STR("bytes"));
-    reply_add(r, "x-content-type-options", STR("nosniff"));
-    if (is_preview(v)) {
-        add_preview(v);
-        reply_add(r, "content-security-policy", str_from(variant_preview_policy()->sandbox));
-    }
-    reply_pieces(r, 206, variant->unchanged, pieces, n, &variant->shared);
-}
-
-// --- a file that is at hand ---
-
-static struct validators validators_of(const struct variant *variant)
-{
-    return (struct validators){variant_etag(variant), variant->site->last_modified};
-}
-
-static enum verdict judge(struct request *r, const struct variant *variant)
-{
-    struct conditions c = {
-        request_header(r, HEADER_IF_MATCH), request_header(r, HEADER_IF_UNMODIFIED_SINCE),
-        request_header(r, HEADER_IF_NONE_MATCH), request_header(r, HEADER_IF_MODIFIED_SINCE)};
-    if (c.if_match.p == NULL && c.if_unmodified_since.p == NULL && c.if_none_match.p == NULL &&
-        c.if_modified_since.p == NULL)
-        return VERDICT_GO_ON;
-    struct validators validators = validators_of(variant);
-    return conditional_evaluate(&c, &validators, clock_real_ms() / 1000);
-}
-
-static enum range_kind ranges_of(struct request *r, const struct variant *variant,
-                                 struct ranges *ret)
-{
-    str range = r->method == METHOD_GET ? request_header(r, HEADER_RANGE) : (str){0};
-    if (range.p == NULL)
-        return RANGE_WHOLE;
-    str if_range = request_header(r, HEADER_IF_RANGE);
-    struct validators validators = validators_of(variant);
-    if (if_range.p != NULL && !conditional_if_range(if_range, &validators, clock_real_ms() / 1000))
-        return RANGE_WHOLE;
-    return range_parse(range, variant->body->size, ret);
-}
-
-static void reply_file(struct visit *v, struct variant *variant)
-{
-    struct request *r = v->r;
-    struct ranges ranges;
-    switch (judge(r, variant)) {
-    case VERDICT_NOT_MODIFIED:
-        if (v->depends_on_dest)
-            add_common(v);
-        reply_bytes(r, 304, variant->unchanged, STR(""), &variant->shared);
-        return;
-    case VERDICT_FAILED:
-        add_common(v);
-        reply_error(r, 412, "precondition_failed", "The file is another one by now.", NULL, 0);
-        return;
-    case VERDICT_GO_ON:
-        break;
-    }
-    if (v->depends_on_dest)
-        reply_add(r, "vary", STR("Sec-Fetch-Dest"));
-    switch (ranges_of(r, variant, &ranges)) {
-    case RANGE_UNSATISFIABLE:
-        reply_unsatisfiable(v, variant);
-        return;
-    case RANGE_PART:
-        if (ranges.count == 1)
-            reply_one_range(v, variant, &ranges.at[0]);
-        else
-            reply_ranges(v, variant, &ranges);
-        return;
-    case RANGE_WHOLE:
-        break;
-    }
-    reply_bytes_of(r, 200, variant->whole, variant_bytes(variant), variant_file(variant, 0),
-                   &variant->shared);
-}
-
-static void reply_variant(struct visit *v, struct variant *variant)
-{
-    struct request *r = v->r;
-    uint32_t now = (uint32_t)(loop_now(r->loop) / 1000);
-    if (atomic_load_explicit(&variant->last_used, memory_order_relaxed) != now)
-        atomic_store_explicit(&variant->last_used, now, memory_order_relaxed);
-    r->encoding = encoding_name(v->encoding).p;
-    if (v->mode == MODE_FILE) {
-        reply_file(v, variant);
-        return;
-    }
-    if (v->depends_on_dest)
-        reply_add(r, "vary", STR("Sec-Fetch-Dest"));
-    reply_bytes(r, 404, variant->missing, variant_bytes(variant), &variant->shared);
-}
-
 static void on_variant(struct shelf_wait *w, struct variant *variant)
 {
     struct parked *p = (struct parked *)w;
     loop_timer_stop(&p->timer);
-    reply_variant(&p->visit, variant);
-}
-
-// --- choosing the encoding ---
-
-// The encoding whose entity tag If-Range names, if the client takes it; else `chosen`.
-static enum encoding encoding_of_tag(const struct site *site, const struct site_file *file, str tag,
-                                     str accept, enum encoding chosen)
-{
-    for (enum encoding e = 0; e < ENCODINGS; e++) {
-        char etag[VARIANT_ETAG_ROOM];
-        if ((file->encodings & 1u << e) == 0)
-            continue;
-        size_t n = variant_etag_of(&site->variants[site_variant_of(file, e)], e, etag);
-        if (str_eq(tag, str_of(etag, n)))
-            return negotiate_accepts(accept, e) ? e : chosen;
-    }
-    return chosen;
-}
-
-// Parts of a compressed file are of use only to a client that has the rest of that very one, as
-// If-Range tells; to all others bytes of the file itself are given. A date does not say which one
-// it was: then what was chosen then is chosen now.
-static enum encoding encoding_for_range(struct request *r, const struct site *site,
-                                        const struct site_file *file, str accept,
-                                        enum encoding chosen)
-{
-    struct ranges ranges;
-    str if_range = request_header(r, HEADER_IF_RANGE);
-    if (if_range.p != NULL)
-        return encoding_of_tag(site, file, str_trim(if_range), accept, chosen);
-    uint64_t size = site->variants[file->first_variant].size;
-    bool usable = range_parse(request_header(r, HEADER_RANGE), size, &ranges) != RANGE_WHOLE;
-    return usable && negotiate_accepts(accept, ENCODING_IDENTITY) ? ENCODING_IDENTITY : chosen;
-}
-
-static enum encoding encoding_for(struct visit *v, const struct site *site,
-                                  const struct site_file *file)
-{
-    struct request *r = v->r;
-    if (file->encodings == 1u << ENCODING_IDENTITY)
-        return ENCODING_IDENTITY;
-    str accept = request_header(r, HEADER_ACCEPT_ENCODING);
-    enum encoding e = negotiate_encoding(accept, file->encodings);
-    if (e != ENCODING_IDENTITY && v->mode == MODE_FILE && r->method == METHOD_GET &&
-        request_header(r, HEADER_RANGE).p != NULL)
-        e = encoding_for_range(r, site, file, accept, e);
-    return e;
+    visit_reply_variant(&p->visit, variant);
 }
 
 static void serve_file(struct visit *v, uint32_t number)
 {
     const struct site *site = v->mount->site;
     v->file = number;
-    v->encoding = encoding_for(v, site, &site->files[number]);
+    v->encoding = visit_encoding(v, site, &site->files[number]);
     uint32_t slot = site_variant_of(&site->files[number], v->encoding);
     struct variant *variant = v->mount->slots[slot];
     if (variant != NULL) {
-        reply_variant(v, variant);
+        visit_reply_variant(v, variant);
         return;
     }
     struct parked *p = park(v);
@@ -418,7 +128,7 @@ static void serve_file(struct visit *v, uint32_t number)
 static void serve_missing(struct visit *v, const struct resolution *found)
 {
     if (found->file == SITE_NO_FILE) {
-        reply_nothing_here(v);
+        visit_reply_nothing(v);
         return;
     }
     v->mode = MODE_MISSING;
@@ -434,8 +144,8 @@ static void resolve_visit(struct visit *v)
     struct resolution found =
         resolve(site, v->address.rest, request_header(r, HEADER_SEC_FETCH_DEST), room);
     v->depends_on_dest = found.depends_on_dest;
-    if (!found.is_exact && found.kind != RESOLVED_MALFORMED && asks_for_worker(r)) {
-        reply_worker(r);
+    if (!found.is_exact && found.kind != RESOLVED_MALFORMED && visit_asks_for_worker(r)) {
+        visit_reply_worker(r);
         return;
     }
     switch (found.kind) {
@@ -447,13 +157,13 @@ static void resolve_visit(struct visit *v)
         serve_missing(v, &found);
         return;
     case RESOLVED_REDIRECT:
-        reply_moved(v, 308, v->address.base, found.path);
+        visit_reply_moved(v, 308, v->address.base, found.path);
         return;
     case RESOLVED_ELSEWHERE:
-        reply_moved(v, 302, v->address.base, found.path);
+        visit_reply_moved(v, 302, v->address.base, found.path);
         return;
     case RESOLVED_MALFORMED:
-        reply_malformed(r, found.why);
+        visit_reply_malformed(r, found.why);
         return;
     }
 }
@@ -465,8 +175,9 @@ static void move_to_own_host(struct visit *v)
     const struct site *site = v->mount->site;
     struct request *r = v->r;
     struct buf origin;
-    if (asks_for_worker(r)) { // one of the days before instance_domain: to a browser a redirect is
-        reply_worker(r);      // a failed update, and the old worker stays
+    if (visit_asks_for_worker(
+            r)) {              // one of the days before instance_domain: to a browser a redirect is
+        visit_reply_worker(r); // a failed update, and the old worker stays
         return;
     }
     buf_init(&origin, 1024);
@@ -483,14 +194,14 @@ static void move_to_own_host(struct visit *v)
     buf_fini(&origin);
     str rest = v->address.rest.n > 0 ? v->address.rest : STR("/");
     char *path = request_alloc(r, 3 * rest.n);
-    reply_moved(v, 308, own, str_of(path, resolve_encode_again(rest, path)));
+    visit_reply_moved(v, 308, own, str_of(path, resolve_encode_again(rest, path)));
 }
 
 static void serve_from_mount(struct visit *v)
 {
     struct site *site = v->mount->site;
     if (site == NULL) {
-        reply_nothing_here(v);
+        visit_reply_nothing(v);
         return;
     }
     uint32_t now = (uint32_t)(loop_now(v->r->loop) / 1000);
@@ -501,18 +212,18 @@ static void serve_from_mount(struct visit *v)
         return;
     }
     if (v->address.rest.n == 0) {
-        if (asks_for_worker(v->r))
-            reply_worker(v->r);
+        if (visit_asks_for_worker(v->r))
+            visit_reply_worker(v->r);
         else
-            reply_moved(v, 308, v->address.base, STR("/"));
+            visit_reply_moved(v, 308, v->address.base, STR("/"));
         return;
     }
     uint32_t file = resolve_plain(site, v->address.rest);
     bool is_root = v->address.rest.n == 1;
     if (file == SITE_NO_FILE)
         resolve_visit(v);
-    else if (is_root && asks_for_worker(v->r))
-        reply_worker(v->r);
+    else if (is_root && visit_asks_for_worker(v->r))
+        visit_reply_worker(v->r);
     else
         serve_file(v, file);
 }
@@ -539,14 +250,14 @@ static void refuse_address(struct visit *v)
     bool is_inside = why == NULL && (canonical || resolve_canonicalise(path, &n)) &&
                      (r->site != SITE_APPS || str_starts(str_of(path, n), STR("/apps/")));
     if (!is_inside) {
-        reply_malformed(r, why != NULL ? why : "The address leads out of the apps.");
+        visit_reply_malformed(r, why != NULL ? why : "The address leads out of the apps.");
         return;
     }
     str there = str_of(encoded, resolve_encode(str_of(path, n), encoded));
-    if (r->site == SITE_APPS && !str_eq(there, r->path) && !asks_for_worker(r))
-        reply_moved(v, 308, STR(""), there);
+    if (r->site == SITE_APPS && !str_eq(there, r->path) && !visit_asks_for_worker(r))
+        visit_reply_moved(v, 308, STR(""), there);
     else
-        reply_nothing_here(v);
+        visit_reply_nothing(v);
 }
 
 static bool takes_method(struct request *r)
