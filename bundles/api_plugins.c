@@ -45,30 +45,38 @@ enum fail api_commit(struct call *call, const char *plugin_id, const char *actio
     return fail;
 }
 
+static void add_standing(const struct plugin *p, const struct deployment_standing *s,
+                         json_t *object)
+{
+    bool is_public = s->has_instance && s->has_head && s->head.has_app;
+    json_object_set_new(object, "deployment",
+                        s->has_head ? deployment_json(&s->head) : json_null());
+    json_object_set_new(object, "instance",
+                        s->has_instance ? api_instance_json(p, &s->instance) : json_null());
+    json_object_set_new(object, "publicAppUrl",
+                        is_public ? api_url_json(p->slug, s->instance.slug) : json_null());
+}
+
 enum fail api_add_plugin_extra(struct db *db, const struct plugin *p, json_t *object,
                                struct fault *fault)
 {
-    struct instance i;
-    struct deployment_head head;
-    bool has_app = false;
-    enum fail fail = deployment_current(db, p->id, &head, fault);
-    if (fail == FAIL_NONE) {
-        has_app = head.has_app;
-        json_object_set_new(object, "deployment", deployment_json(&head));
-        deployment_head_fini(&head);
-    } else if (fail == FAIL_NOT_FOUND) {
-        json_object_set_new(object, "deployment", json_null());
-    } else {
-        return fail;
-    }
-    fail = catalog_instance_first(db, p->project_id, p->id, &i, fault);
-    if (fail != FAIL_NONE && fail != FAIL_NOT_FOUND)
-        return fail;
-    json_object_set_new(object, "instance",
-                        fail == FAIL_NONE ? api_instance_json(p, &i) : json_null());
-    json_object_set_new(object, "publicAppUrl",
-                        fail == FAIL_NONE && has_app ? api_url_json(p->slug, i.slug) : json_null());
-    return FAIL_NONE;
+    struct deployment_standing standing;
+    enum fail fail = deployment_standings(db, p, 1, &standing, fault);
+    if (fail == FAIL_NONE)
+        add_standing(p, &standing, object);
+    return fail;
+}
+
+static enum fail add_page_extra(struct db *db, const struct plugin *plugins, size_t count,
+                                json_t *objects, struct fault *fault)
+{
+    struct deployment_standing *list AUTOFREE = calloc(count, sizeof *list);
+    if (list == NULL)
+        abort();
+    enum fail fail = deployment_standings(db, plugins, count, list, fault);
+    for (size_t i = 0; fail == FAIL_NONE && i != count; ++i)
+        add_standing(&plugins[i], &list[i], json_array_get(objects, i));
+    return fail;
 }
 
 enum fail api_list_plugins(struct call *call, struct answer *answer, struct fault *fault)
@@ -78,8 +86,7 @@ enum fail api_list_plugins(struct call *call, struct answer *answer, struct faul
     if (fail != FAIL_NONE)
         return fail;
     return catalog_plugin_list(call->db, call->principal->project_id, limit,
-                               call_query(call, "cursor"), api_add_plugin_extra, &answer->json,
-                               fault);
+                               call_query(call, "cursor"), add_page_extra, &answer->json, fault);
 }
 
 enum fail api_get_plugin(struct call *call, struct answer *answer, struct fault *fault)

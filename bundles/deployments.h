@@ -11,6 +11,7 @@ struct deployment_head {
     char id[DEPLOYMENT_ID_ROOM], plugin_id[CATALOG_ID_ROOM], created_by[CATALOG_ID_ROOM];
     int64_t created_at;
     struct digest content, source, code, widget;
+    unsigned code_line; // where the code begins in the .pie file it came from
     bool has_source, has_code, has_widget, has_app, is_active;
     uint64_t file_count, total_bytes;
     json_t *front, *config; // owned; NULL in lists, config also when there is no public app
@@ -22,6 +23,16 @@ json_t *deployment_json(const struct deployment_head *h);
 // "deployment_not_found".
 enum fail deployment_current(struct db *db, const char *plugin_id, struct deployment_head *ret,
                              struct fault *fault) MUST_CHECK;
+// Where a plugin stands: deployment_current (without front and config) and its project's first
+// instance, each if there is one.
+struct deployment_standing {
+    bool has_head, has_instance;
+    struct deployment_head head;
+    struct instance instance;
+};
+// Of each of these plugins of one project, at least one, in their order, by one statement.
+enum fail deployment_standings(struct db *db, const struct plugin *plugins, size_t count,
+                               struct deployment_standing *ret, struct fault *fault) MUST_CHECK;
 enum fail deployment_find(struct db *db, const char *plugin_id, str id, struct deployment_head *ret,
                           struct fault *fault) MUST_CHECK;
 enum fail deployment_page(struct db *db, const char *plugin_id, const struct page *page,

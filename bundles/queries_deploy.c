@@ -15,7 +15,8 @@ enum { CODE_BYTES_MAX = 16 * 1024 * 1024 }; // far above any .pie_bytes
     "encode(d.content_sha256, 'hex'), "                                                            \
     "encode(d.source_sha256, 'hex'), encode(d.code_sha256, 'hex'), encode(d.widget_sha256, "       \
     "'hex'), d.config is not null, d.file_count, "                                                 \
-    "d.total_bytes, exists (select from bundle_instances i where i.deployment_id = d.id)"
+    "d.total_bytes, exists (select from bundle_instances i where i.deployment_id = d.id), "        \
+    "d.code_line"
 
 void deployment_head_fini(struct deployment_head *h)
 {
@@ -51,7 +52,8 @@ static struct deployment_head head_of(const struct db_rows *rows, size_t row)
                                 .has_app = db_get_bool(rows, row, 8),
                                 .file_count = (uint64_t)db_get_int(rows, row, 9),
                                 .total_bytes = (uint64_t)db_get_int(rows, row, 10),
-                                .is_active = db_get_bool(rows, row, 11)};
+                                .is_active = db_get_bool(rows, row, 11),
+                                .code_line = (unsigned)db_get_int(rows, row, 12)};
     copy(h.id, sizeof h.id, db_get(rows, row, 0));
     copy(h.plugin_id, sizeof h.plugin_id, db_get(rows, row, 1));
     copy(h.created_by, sizeof h.created_by, db_get(rows, row, 2));
@@ -69,8 +71,8 @@ static enum fail head_with_front(struct db_rows *rows, struct deployment_head *r
         return fault_set(fault, FAIL_NOT_FOUND, "deployment_not_found",
                          "There is no such deployment of this plugin.");
     *ret = head_of(rows, 0);
-    ret->front = jsonx_parse(db_get(rows, 0, 12), fault);
-    ret->config = db_is_null(rows, 0, 13) ? NULL : jsonx_parse(db_get(rows, 0, 13), fault);
+    ret->front = jsonx_parse(db_get(rows, 0, 13), fault);
+    ret->config = db_is_null(rows, 0, 14) ? NULL : jsonx_parse(db_get(rows, 0, 14), fault);
     return ret->front != NULL ? FAIL_NONE : FAIL_INTERNAL;
 }
 
@@ -85,6 +87,50 @@ enum fail deployment_current(struct db *db, const char *plugin_id, struct deploy
                  " order by 12 desc, d.created_at desc, d.id desc limit 1",
                  db_text(plugin_id));
     return fail == FAIL_NONE ? head_with_front(rows, ret, fault) : fail;
+}
+
+static struct deployment_standing standing_of(const struct db_rows *rows, size_t row,
+                                              const struct plugin *p)
+{
+    enum { INSTANCE = 13 }; // behind HEAD_COLUMNS
+    struct deployment_standing s = {.has_head = !db_is_null(rows, row, 0),
+                                    .has_instance = !db_is_null(rows, row, INSTANCE)};
+    if (s.has_head)
+        s.head = head_of(rows, row);
+    if (!s.has_instance)
+        return s;
+    copy(s.instance.id, sizeof s.instance.id, db_get(rows, row, INSTANCE));
+    copy(s.instance.slug, sizeof s.instance.slug, db_get(rows, row, INSTANCE + 1));
+    copy(s.instance.plugin_id, sizeof s.instance.plugin_id, str_from(p->id));
+    copy(s.instance.project_id, sizeof s.instance.project_id, str_from(p->project_id));
+    s.instance.created_at = db_get_int(rows, row, INSTANCE + 2);
+    return s;
+}
+
+enum fail deployment_standings(struct db *db, const struct plugin *plugins, size_t count,
+                               struct deployment_standing *ret, struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    struct buf ids; // letters, digits and '_': no array literal needs more than commas
+    buf_init(&ids, count * CATALOG_ID_ROOM + 3);
+    buf_addc(&ids, '{');
+    for (size_t i = 0; i != count; ++i)
+        buf_addf(&ids, "%s%s", i == 0 ? "" : ",", plugins[i].id);
+    buf_addc(&ids, '}');
+    enum fail fail = db_query(
+        db, fault, &rows,
+        "select h.*, f.id, f.slug, f.at from unnest($1::text[]) with ordinality as x (id, n)"
+        " left join lateral (select " HEAD_COLUMNS
+        " from bundle_deployments d where d.plugin_id = x.id"
+        " order by 12 desc, d.created_at desc, d.id desc limit 1) h on true"
+        " left join lateral (select id, slug, (extract(epoch from created_at) * 1000)::bigint as at"
+        " from instances where project_id = $2 and plugin_id = x.id"
+        " order by created_at, id limit 1) f on true order by x.n",
+        db_str(buf_str(&ids)), db_text(plugins[0].project_id));
+    buf_fini(&ids);
+    for (size_t i = 0; fail == FAIL_NONE && i != count; ++i)
+        ret[i] = standing_of(rows, i, &plugins[i]);
+    return fail;
 }
 
 enum fail deployment_find(struct db *db, const char *plugin_id, str id, struct deployment_head *ret,
@@ -244,8 +290,8 @@ enum fail deployment_insert(struct db *db, const struct plugin *plugin, const ch
         db_query(db, fault, &rows,
                  "insert into bundle_deployments (id, plugin_id, project_id, created_by, "
                  "content_sha256, source_sha256, code_sha256, widget_sha256, front, config,"
-                 " file_count, total_bytes) values ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, "
-                 "$10::jsonb, $11, $12)"
+                 " file_count, total_bytes, code_line) values ($1, $2, $3, $4, $5, $6, $7, $8, "
+                 "$9::jsonb, $10::jsonb, $11, $12, $13)"
                  " returning (extract(epoch from created_at) * 1000)::bigint",
                  db_text(id), db_text(plugin->id), db_text(plugin->project_id), db_text(created_by),
                  db_bytes(str_of(d->content.b, sizeof d->content.b)),
@@ -253,7 +299,7 @@ enum fail deployment_insert(struct db *db, const struct plugin *plugin, const ch
                  digest_param(d->inherits_code || d->code.p != NULL, &code),
                  digest_param(d->inherits_widget || d->widget.p != NULL, &widget), db_text(front),
                  config != NULL ? db_text(config) : DB_NULL, db_int((int64_t)d->file_count),
-                 db_int((int64_t)d->total_bytes));
+                 db_int((int64_t)d->total_bytes), db_int(d->code_line != 0 ? d->code_line : 1));
     if (fail == FAIL_NONE)
         fail = insert_files(db, plugin->id, id, d, fault);
     if (fail != FAIL_NONE)
@@ -314,7 +360,8 @@ enum fail deployment_find_deployed(struct db *db, str instance_id, str deploymen
     DB_ROWS_AUTO rows = NULL;
     enum fail fail = db_query(
         db, fault, &rows,
-        "select d.id, i.id, d.front::text, d.config is not null, encode(d.code_sha256, 'hex')"
+        "select d.id, i.id, d.front::text, d.config is not null, encode(d.code_sha256, 'hex'),"
+        " d.code_line"
         " from instances i join bundle_deployments d on d.plugin_id = i.plugin_id"
         " left join bundle_instances b on b.instance_id = i.id"
         " where (i.id = $1 or ($1 = '' and $2 <> ''))"
@@ -326,7 +373,8 @@ enum fail deployment_find_deployed(struct db *db, str instance_id, str deploymen
     if (db_count(rows) == 0)
         return fault_set(fault, FAIL_NOT_FOUND, "deployment_not_found",
                          "Nothing is deployed there.");
-    *ret = (struct deployed){.has_app = db_get_bool(rows, 0, 3)};
+    *ret = (struct deployed){.has_app = db_get_bool(rows, 0, 3),
+                             .code_line = (unsigned)db_get_int(rows, 0, 5)};
     copy(ret->deployment_id, sizeof ret->deployment_id, db_get(rows, 0, 0));
     copy(ret->instance_id, sizeof ret->instance_id, db_get(rows, 0, 1));
     ret->front = jsonx_parse(db_get(rows, 0, 2), fault);

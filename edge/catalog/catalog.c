@@ -76,6 +76,16 @@ static struct page_key key_of(const struct plugin *p)
     return key;
 }
 
+// As the page shows them: a page that goes back was read from its other end.
+static void put_in_order(const struct page *page, struct plugin *list, size_t shown)
+{
+    for (size_t i = 0; page->goes_back && i < shown / 2; ++i) {
+        struct plugin swapped = list[i];
+        list[i] = list[shown - 1 - i];
+        list[shown - 1 - i] = swapped;
+    }
+}
+
 enum fail catalog_plugin_list(struct db *db, const char *project_id, unsigned limit, str cursor,
                               catalog_extra_fn *extra, json_t **ret, struct fault *fault)
 {
@@ -89,19 +99,17 @@ enum fail catalog_plugin_list(struct db *db, const char *project_id, unsigned li
         return f;
     size_t shown = page_shown(&page, fetched);
     json_auto_t *data = json_array();
-    for (size_t i = 0; f == FAIL_NONE && i != shown; ++i) {
-        const struct plugin *p = &list[page_row(&page, fetched, i)];
-        json_t *object = catalog_plugin_json(p);
-        json_array_append_new(data, object);
-        if (extra != NULL)
-            f = extra(db, p, object, fault);
-    }
+    put_in_order(&page, list, shown);
+    for (size_t i = 0; i != shown; ++i)
+        json_array_append_new(data, catalog_plugin_json(&list[i]));
+    if (extra != NULL && shown != 0)
+        f = extra(db, list, shown, data, fault);
     if (f != FAIL_NONE)
         return f;
     struct page_key first = {0}, last = {0};
     if (shown != 0) {
-        first = key_of(&list[page_row(&page, fetched, 0)]);
-        last = key_of(&list[page_row(&page, fetched, shown - 1)]);
+        first = key_of(&list[0]);
+        last = key_of(&list[shown - 1]);
     }
     *ret = page_json(&page, json_incref(data), fetched, &first, &last);
     return FAIL_NONE;

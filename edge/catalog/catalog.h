@@ -52,10 +52,10 @@ enum fail catalog_plugin_lock(struct db *db, const char *plugin_id, struct fault
 // Its instances go with it, their slugs stay taken.
 enum fail catalog_plugin_delete(struct db *db, const char *project_id, const char *plugin_id,
                                 struct fault *fault) MUST_CHECK;
-// {"data":[…],"next","previous"} by contract §1; `extra` (may be NULL) adds members to each row's
-// object. FAIL_REFUSED "invalid_cursor".
-typedef enum fail catalog_extra_fn(struct db *db, const struct plugin *p, json_t *object,
-                                   struct fault *fault);
+// {"data":[…],"next","previous"} by contract §1; `extra` (may be NULL) is called once and adds
+// members to the objects of all that are shown. FAIL_REFUSED "invalid_cursor".
+typedef enum fail catalog_extra_fn(struct db *db, const struct plugin *plugins, size_t count,
+                                   json_t *objects, struct fault *fault);
 enum fail catalog_plugin_list(struct db *db, const char *project_id, unsigned limit, str cursor,
                               catalog_extra_fn *extra, json_t **ret,
                               struct fault *fault) MUST_CHECK;

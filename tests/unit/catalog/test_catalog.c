@@ -188,10 +188,15 @@ static void test_deleted_plugin_takes_its_instances(void **state)
 
 // --- lists ---
 
-static enum fail add_extra(struct db *ignored, const struct plugin *p, json_t *object,
-                           struct fault *fault)
+static unsigned extras; // calls
+
+static enum fail add_extra(struct db *ignored, const struct plugin *plugins, size_t count,
+                           json_t *objects, struct fault *fault)
 {
-    json_object_set_new(object, "extra", json_string(p->slug));
+    ++extras;
+    assert_int_equal(json_array_size(objects), count);
+    for (size_t i = 0; i != count; ++i)
+        json_object_set_new(json_array_get(objects, i), "extra", json_string(plugins[i].slug));
     return FAIL_NONE;
 }
 
@@ -242,6 +247,9 @@ static void test_lists_walk_both_ways_and_show_one_project(void **state)
     assert_non_null(cursor(start, "next"));
     json_t *object = json_array_get(json_object_get(first, "data"), 0);
     assert_string_equal(json_string_value(json_object_get(object, "extra")), "p4");
+    object = json_array_get(json_object_get(back, "data"), 1);
+    assert_string_equal(json_string_value(json_object_get(object, "extra")), "p1");
+    assert_int_equal(extras, 5); // once a page
     // a cursor of one project shows nothing of another
     json_auto_t *elsewhere = list(others, 100, cursor(first, "next"));
     size_t i;
