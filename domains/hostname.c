@@ -249,13 +249,41 @@ static const struct {
     {"corp", "is never delegated, for private networks use it", "ICANN, name collisions"},
     {"mail", "is never delegated, for private networks use it", "ICANN, name collisions"},
 };
+enum { RESERVED_COUNT = sizeof reserved / sizeof reserved[0] };
+
+// The one of reserved_names that `name` is at or below; empty when there is none.
+static str find_kept(str name)
+{
+    for (str rest = str_from(reserved_names); rest.n != 0;) {
+        str kept = str_cut(&rest, ',');
+        if (kept.n != 0 && is_at_or_below(name, kept))
+            return kept;
+    }
+    return (str){0};
+}
+
+static size_t find_reserved(str name)
+{
+    size_t i = 0;
+    while (i != RESERVED_COUNT && !is_at_or_below(name, str_from(reserved[i].name)))
+        ++i;
+    return i;
+}
+
+bool hostname_is_private(str ascii)
+{
+    for (size_t i = 0; i != own_count; ++i)
+        if (is_at_or_below(ascii, str_from(own[i].ascii)))
+            return false;
+    return find_reserved(ascii) != RESERVED_COUNT || find_kept(ascii).n != 0;
+}
 
 static enum fail check_public(str name, const char *text, struct fault *fault)
 {
-    for (size_t i = 0; i != sizeof reserved / sizeof reserved[0]; ++i)
-        if (is_at_or_below(name, str_from(reserved[i].name)))
-            return REFUSE("Nobody can own it: .%s %s (%s).", reserved[i].name, reserved[i].why,
-                          reserved[i].source);
+    size_t i = find_reserved(name);
+    if (i != RESERVED_COUNT)
+        return REFUSE("Nobody can own it: .%s %s (%s).", reserved[i].name, reserved[i].why,
+                      reserved[i].source);
     if (str_find(name, '.') == SIZE_MAX)
         return REFUSE("A name has two parts at least, such as forms.example.com.");
     if (psl_is_public_suffix(suffixes, text))
@@ -274,12 +302,10 @@ static enum fail check_own(str name, struct fault *fault)
         if (is_at_or_below(host, name))
             return REFUSE("It lies above %s, which belongs to this server.", host.p);
     }
-    for (str rest = str_from(reserved_names); rest.n != 0;) {
-        str kept = str_trim(str_cut(&rest, ','));
-        if (kept.n != 0 && is_at_or_below(name, kept))
-            return REFUSE("The operator of this server keeps %.*s and all names below it.",
-                          STR_FMT(kept));
-    }
+    str kept = find_kept(name);
+    if (kept.n != 0)
+        return REFUSE("The operator of this server keeps %.*s and all names below it.",
+                      STR_FMT(kept));
     return FAIL_NONE;
 }
 

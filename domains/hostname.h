@@ -23,5 +23,8 @@ void hostname_init(const struct hostname_rules *rules); // process start; kept
 
 // FAIL_REFUSED "invalid_hostname", with the reason in words a person can act on.
 enum fail hostname_parse(str text, struct hostname *ret, struct fault *fault) MUST_CHECK;
+// What DNS says there is not shown to owners (security-rules.md 24): a reserved name of nobody's, or one of
+// reserved_names that is not at or below one of the operator's own hosts. `ascii` in lower case.
+bool hostname_is_private(str ascii);
 // A request's host as request.h has it (lower case, no port, no final dot) is compared with `ascii` as it stands.
 #endif
