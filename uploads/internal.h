@@ -65,6 +65,40 @@ enum fail file_next_instance(struct db *db, const char *after, char ret[static C
 bool file_names_blob(struct db *db,
                      const struct digest *d); // true, too, when it cannot be told now
 
+// --- keep.c: the bytes, then the row. Pool threads. ---
+// Puts the bytes into the blob store and fills in digest and size; nothing is durable yet.
+enum fail file_put(struct file *f, str bytes, struct fault *fault) MUST_CHECK;
+// file_insert once the bytes are durable. Files that come at the same time share one sync and one
+// transaction. When it returns, the file is kept, or it is not.
+enum fail file_keep(struct db *db, struct file *f, const char *visitor, const char *request_id,
+                    struct fault *fault) MUST_CHECK;
+
+// --- receive.c, ask.c, discard.c: what files.h asks, in struct files_keeper ---
+void upload_receive(struct files_upload *u);
+void files_answer(struct files_question *q, str op, str args);
+void files_answer_cancel(struct files_question *q);
+void upload_discard(const struct files_owner *owner, const char *file_id);
+// Deletes what could not be deleted at once. Pool threads.
+void upload_discard_all(struct db *db);
+
+// --- collect.c ---
+enum fail uploads_collect_old(struct db *db, size_t *ret_count, struct fault *fault) MUST_CHECK;
+
+// --- metrics.c: any thread ---
+enum upload_outcome {
+    UPLOAD_STORED,
+    UPLOAD_INVALID, // no well-formed body of exactly one file
+    UPLOAD_TYPE,
+    UPLOAD_TOO_LARGE,
+    UPLOAD_QUOTA,
+    UPLOAD_BUSY,
+    UPLOAD_FAILED,
+    UPLOAD_OUTCOMES
+};
+void upload_count(enum file_source source, enum fail fail, uint64_t bytes);
+void upload_count_deleted(size_t files);
+void uploads_metrics(struct buf *to); // Prometheus text
+
 // --- types.c: contract §5's rules. Pure. ---
 // What the file is to be called and served as, from what the cage saw, its name and the declared type
 // (may be empty). FAIL_BAD_TYPE "type_not_allowed" or "type_mismatch" with *ret_details =

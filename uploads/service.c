@@ -30,8 +30,14 @@ void uploads_init(const struct uploads_options *o)
 {
     static const struct catalog_hooks hooks = {
         .on_delete_ask = on_delete_ask, .on_delete = on_delete, .on_blob_ask = file_names_blob};
+    static const struct files_keeper keeper = {.receive = upload_receive,
+                                               .ask = files_answer,
+                                               .cancel = files_answer_cancel,
+                                               .discard = upload_discard};
     static struct uploads_options kept;
     kept = *o;
     uploads_options = &kept;
     catalog_hooks_add(&hooks);
+    files_keep_by(&keeper);
+    uploads_owners_service()->on_metrics = uploads_metrics;
 }

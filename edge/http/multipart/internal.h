@@ -19,7 +19,4 @@ enum param_result multipart_param_next(str *rest, struct param *ret);
 size_t multipart_param_decode(const struct param *p, char *to);
 // RFC 8187: UTF-8''percent-encoded. False when it is anything else, or not UTF-8. `to` likewise.
 bool multipart_param_decode_extended(const struct param *p, char *to, size_t *ret_n);
-// The last path segment without control characters, invalid bytes as '_', at most
-// MULTIPART_NAME_MAX bytes, never empty, "." or "..".
-void multipart_clean_filename(str raw, char to[static MULTIPART_NAME_MAX + 1]);
 #endif

@@ -56,4 +56,8 @@ enum fail multipart_feed(struct multipart *m, str piece, struct fault *fault) MU
 // The body is complete: FAIL_BAD_INPUT when its last boundary was not seen.
 enum fail multipart_end(struct multipart *m, struct fault *fault) MUST_CHECK;
 void multipart_destroy(struct multipart *m); // NULL is fine
+
+// A file's name as it may be kept, whoever gave it: the last path segment without control characters,
+// invalid bytes as '_', at most MULTIPART_NAME_MAX bytes, never empty, "." or "..".
+void multipart_clean_filename(str raw, char to[static MULTIPART_NAME_MAX + 1]);
 #endif

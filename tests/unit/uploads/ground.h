@@ -1,0 +1,29 @@
+// What files stand on, in one test program: a real PostgreSQL, a blob directory, a loop and the pool; the
+// cage is played.
+#ifndef STOA_TESTS_UPLOADS_GROUND_H
+#define STOA_TESTS_UPLOADS_GROUND_H
+#include "edge/http/endpoint.h"
+#include "edge/http/body.h"
+#include "uploads/internal.h"
+
+enum { GROUND_QUOTA_BYTES = 40 * 1024 * 1024, GROUND_QUOTA_FILES = 100 };
+
+extern struct db *ground_db;
+extern char ground_blobs[64]; // the directory
+int ground_begin(void **state);
+int ground_end(void **state);
+
+// A project with a plugin and an instance of its own.
+struct files_owner ground_owner(const char *name);
+uint64_t ground_count(const struct files_owner *o, const char *type); // files the plugin has
+// The played cage knows PNG, JPEG, PDF and HTML by their first bytes, and takes all else for text;
+// "CRASH" fails as a crashed one does. Clean JPEGs are the same with "-clean" behind.
+
+// Sends the body (copied) and waits for the answer, which is the caller's to files_upload_fini.
+void ground_receive(struct files_upload *u, const struct files_owner *o, const char *content_type,
+                    str body);
+// Asks and waits; the JSON is malloc'ed.
+char *ground_ask(const struct files_owner *o, const char *op, const char *args, bool *ret_is_error);
+// Runs it on the loop.
+void ground_on_loop(void (*fn)(struct loop *loop, void *arg), void *arg);
+#endif

@@ -1,0 +1,137 @@
+// Keeping is two waits for the disk: the blobs' and the transaction's. Whoever comes first leads: it takes
+// all that wait, syncs their blobs at once, inserts their rows in one transaction, and tells them. Who comes
+// meanwhile waits for the next leader, so the disk is asked as seldom as it can be, and an upload that is
+// alone waits for nobody.
+#include <pthread.h>
+#include <stdlib.h>
+#include "edge/store/blob.h"
+#include "uploads/internal.h"
+
+struct waiting {
+    struct file *file;
+    const char *visitor, *request_id;
+    struct fault *fault;
+    enum fail fail;
+    bool is_done;
+    struct waiting *next;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // first, last, is_led, is_done
+static pthread_cond_t is_over = PTHREAD_COND_INITIALIZER;
+static struct waiting *first, **last = &first;
+static bool is_led;
+
+enum fail file_put(struct file *f, str bytes, struct fault *fault)
+{
+    f->size = bytes.n;
+    return blob_put(bytes, &f->digest, fault);
+}
+
+static enum fail insert(struct db *db, struct waiting *w)
+{
+    return w->fail = file_insert(db, w->file, w->visitor, w->request_id, w->fault);
+}
+
+static int by_quota(const void *a, const void *b)
+{
+    const struct files_owner *x = &(*(struct waiting *const *)a)->file->owner,
+                             *y = &(*(struct waiting *const *)b)->file->owner;
+    int order = strcmp(x->project_id, y->project_id);
+    return order != 0 ? order : strcmp(x->plugin_id, y->plugin_id);
+}
+
+// In the order of the quotas' keys, as every statement takes them. A quota without room is its own file's
+// answer; the others go on.
+static enum fail insert_together(struct db *db, struct waiting **list, size_t n,
+                                 struct fault *fault)
+{
+    enum fail fail = db_begin(db, fault);
+    for (size_t i = 0; fail == FAIL_NONE && i != n; ++i) {
+        enum fail own = insert(db, list[i]);
+        if (own != FAIL_NONE && own != FAIL_QUOTA && own != FAIL_NOT_FOUND) {
+            *fault = *list[i]->fault;
+            fail = own;
+        }
+    }
+    if (fail == FAIL_NONE)
+        return db_commit(db, fault);
+    db_rollback(db);
+    return fail;
+}
+
+static void fail_all(struct waiting **list, size_t n, enum fail fail, const struct fault *fault)
+{
+    for (size_t i = 0; i != n; ++i) {
+        list[i]->fail = fail;
+        *list[i]->fault = *fault;
+    }
+}
+
+// What spoils a transaction may be one file's: each is tried by itself then. Not when the database is
+// away, or may have taken the transaction all the same.
+static void insert_all(struct db *db, struct waiting **list, size_t n)
+{
+    struct fault fault = {0};
+    if (n == 1) {
+        insert(db, list[0]);
+        return;
+    }
+    qsort(list, n, sizeof *list, by_quota);
+    enum fail fail = insert_together(db, list, n, &fault);
+    if (fail == FAIL_BUSY)
+        fail_all(list, n, fail, &fault);
+    else if (fail != FAIL_NONE)
+        for (size_t i = 0; i != n; ++i)
+            insert(db, list[i]);
+}
+
+static void keep_all(struct db *db, struct waiting *chain)
+{
+    struct waiting *list[64]; // more threads than the lane may have
+    struct fault fault = {0};
+    while (chain != NULL) {
+        size_t n = 0;
+        for (; chain != NULL && n != sizeof list / sizeof list[0]; chain = chain->next)
+            list[n++] = chain;
+        enum fail fail = blob_sync(&fault);
+        if (fail != FAIL_NONE)
+            fail_all(list, n, fail, &fault);
+        else
+            insert_all(db, list, n);
+    }
+}
+
+// With the lock held, which is let go meanwhile.
+static void lead(struct db *db)
+{
+    struct waiting *chain = first;
+    first = NULL;
+    last = &first;
+    is_led = true;
+    pthread_mutex_unlock(&lock);
+    keep_all(db, chain);
+    pthread_mutex_lock(&lock);
+    is_led = false;
+    while (chain != NULL) {
+        struct waiting *w = chain;
+        chain = w->next; // before it is told: its memory is its thread's
+        w->is_done = true;
+    }
+    pthread_cond_broadcast(&is_over);
+}
+
+enum fail file_keep(struct db *db, struct file *f, const char *visitor, const char *request_id,
+                    struct fault *fault)
+{
+    struct waiting own = {.file = f, .visitor = visitor, .request_id = request_id, .fault = fault};
+    pthread_mutex_lock(&lock);
+    *last = &own;
+    last = &own.next;
+    while (!own.is_done)
+        if (is_led)
+            pthread_cond_wait(&is_over, &lock);
+        else
+            lead(db);
+    pthread_mutex_unlock(&lock);
+    return own.fail;
+}

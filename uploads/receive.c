@@ -1,0 +1,252 @@
+// A visitor's upload from the body to the kept file: read the form → look at the file → decide its type →
+// clean it → put its bytes → keep it → answer. One function of a pool thread; the file is a view of the body
+// throughout, and only a cleaned image is a second copy of it.
+#include "edge/base/clock.h"
+#include "edge/base/jsonx.h"
+#include "edge/base/log.h"
+#include "edge/base/problem.h"
+#include "edge/http/body.h"
+#include "edge/http/multipart/multipart.h"
+#include "edge/loop/pool.h"
+#include "uploads/internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FIELDS_MAX = 20, FIELD_BYTES_MAX = 8 * 1024, RETRY_AFTER_S = 3, URL_MAX = 8192 };
+
+// --- the form ---
+
+struct form {
+    struct files_upload *upload;
+    bool has_file, is_in_file;
+    char filename[FILE_NAME_ROOM], declared[MULTIPART_NAME_MAX + 1], field[MULTIPART_NAME_MAX + 1];
+    str file;         // of the body
+    struct buf value; // of the field
+    size_t fields;
+};
+
+static enum fail on_part(void *ctx, const struct multipart_part *part, struct fault *fault)
+{
+    struct form *form = ctx;
+    form->is_in_file = part->is_file;
+    if (!part->is_file) {
+        if (++form->fields > FIELDS_MAX)
+            return fault_set(fault, FAIL_REFUSED, "too_many_fields",
+                             "A form may have 20 fields beside its file at most.");
+        snprintf(form->field, sizeof form->field, "%.*s", STR_FMT(part->name));
+        buf_clear(&form->value);
+        return FAIL_NONE;
+    }
+    if (form->has_file)
+        return fault_set(fault, FAIL_REFUSED, "too_many_files",
+                         "Only one file can be sent at a time.");
+    form->has_file = true;
+    snprintf(form->filename, sizeof form->filename, "%.*s", STR_FMT(part->filename));
+    snprintf(form->declared, sizeof form->declared, "%.*s", STR_FMT(part->content_type));
+    return FAIL_NONE;
+}
+
+static enum fail on_data(void *ctx, str bytes, struct fault *fault)
+{
+    struct form *form = ctx;
+    if (!form->is_in_file) {
+        buf_add(&form->value, bytes);
+        return form->value.full
+                   ? fault_set(fault, FAIL_TOO_LARGE, "field_too_large",
+                               "The field %s has more than 8 KiB.", QUOTED(str_from(form->field)))
+                   : FAIL_NONE;
+    }
+    if (form->file.n == 0)
+        form->file.p = bytes.p;
+    // The whole body is fed at once, so that its pieces stand one behind the other.
+    if (form->file.p + form->file.n != bytes.p)
+        abort();
+    form->file.n += bytes.n;
+    if (form->file.n > UPLOAD_FILE_MAX)
+        return fault_set(fault, FAIL_TOO_LARGE, "file_too_large",
+                         "A file may have 10 MiB at most.");
+    return FAIL_NONE;
+}
+
+// A name that comes again makes a list, as boxes to tick of one name do.
+static void add_field(json_t *fields, const char *name, json_t *value)
+{
+    json_t *there = json_object_get(fields, name);
+    if (there == NULL) {
+        json_object_set_new(fields, name, value);
+        return;
+    }
+    if (!json_is_array(there)) {
+        json_t *list = json_array();
+        json_array_append(list, there);
+        json_object_set_new(fields, name, list);
+        there = list;
+    }
+    json_array_append_new(there, value);
+}
+
+static enum fail on_part_end(void *ctx, struct fault *fault)
+{
+    struct form *form = ctx;
+    str value = buf_str(&form->value);
+    if (form->is_in_file)
+        return FAIL_NONE;
+    if (!str_is_utf8(value))
+        return fault_set(fault, FAIL_BAD_INPUT, "invalid_multipart",
+                         "The field %s is not valid UTF-8.", QUOTED(str_from(form->field)));
+    add_field(form->upload->fields, form->field, jsonx_string(value));
+    return FAIL_NONE;
+}
+
+static enum fail check_form(const struct form *form, struct fault *fault)
+{
+    if (!form->has_file)
+        return fault_set(fault, FAIL_REFUSED, "no_file", "No file was sent.");
+    if (form->file.n == 0)
+        return fault_set(fault, FAIL_REFUSED, "empty_file",
+                         "The file is empty, or none was chosen.");
+    return FAIL_NONE;
+}
+
+static enum fail read_form(struct form *form, struct fault *fault)
+{
+    static const struct multipart_events events = {on_part, on_data, on_part_end};
+    char boundary[MULTIPART_BOUNDARY_MAX + 1];
+    struct files_upload *u = form->upload;
+    enum fail fail = multipart_boundary(str_from(u->content_type), boundary, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    u->fields = json_object();
+    buf_init(&form->value, FIELD_BYTES_MAX);
+    struct multipart *m = multipart_create(boundary, &events, form);
+    fail = multipart_feed(m, body_bytes(u->body), fault);
+    if (fail == FAIL_NONE)
+        fail = multipart_end(m, fault);
+    multipart_destroy(m);
+    buf_fini(&form->value);
+    return fail == FAIL_NONE ? check_form(form, fault) : fail;
+}
+
+// --- the file ---
+
+static enum fail find_type(const struct form *form, struct file *ret, struct fault *fault)
+{
+    struct inspect_seen seen;
+    enum fail fail = inspect_file(form->file, &seen, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    snprintf(ret->original, sizeof ret->original, "%s", form->filename);
+    return type_decide(&seen, form->file, str_from(form->filename), str_from(form->declared), false,
+                       ret->mime, ret->filename, &form->upload->details, fault);
+}
+
+static enum fail put(const struct form *form, struct file *ret, struct fault *fault)
+{
+    AUTOFREE char *cleaned = NULL;
+    size_t n = 0;
+    enum fail fail = FAIL_NONE;
+    if (form->upload->strips_images)
+        fail = inspect_clean_image(form->file, ret->mime, &cleaned, &n, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    return file_put(ret, cleaned != NULL ? str_of(cleaned, n) : form->file, fault);
+}
+
+static enum fail store(struct files_upload *u, struct file *ret, struct fault *fault)
+{
+    struct form form = {.upload = u};
+    *ret = (struct file){.owner = u->owner, .source = FILE_OF_VISITOR};
+    enum fail fail = read_form(&form, fault);
+    if (fail == FAIL_NONE)
+        fail = find_type(&form, ret, fault);
+    if (fail == FAIL_NONE)
+        fail = put(&form, ret, fault);
+    body_destroy(
+        u->body); // its bytes are in the store, or of no use: not kept while others are waited for
+    u->body = NULL;
+    return fail == FAIL_NONE ? file_keep(db_of_thread(), ret, u->visitor, u->request_id, fault)
+                             : fail;
+}
+
+// --- the answer ---
+
+static json_t *answer_of(const struct file *f)
+{
+    char sha256[DIGEST_HEX_ROOM];
+    struct buf url;
+    digest_hex(&f->digest, sha256);
+    buf_init(&url, URL_MAX);
+    link_make(f, LINK_ATTACHMENT, clock_real_ms(), &url);
+    json_t *o = json_pack("{s:s, s:o, s:o, s:s, s:I, s:s}", "fileId", f->id, "filename",
+                          jsonx_string(str_from(f->filename)), "url", jsonx_string(buf_str(&url)),
+                          "mimeType", f->mime, "size", (json_int_t)f->size, "sha256", sha256);
+    buf_fini(&url);
+    return o;
+}
+
+static void log_failure(const struct files_upload *u)
+{
+    if (u->fail == FAIL_INTERNAL || u->fail == FAIL_BUSY)
+        log_write(u->fail == FAIL_INTERNAL ? LOG_ERROR : LOG_WARN, "an upload was not kept",
+                  "request=%s instance=%s code=%s reason=%s", u->request_id, u->owner.instance_id,
+                  u->fault.code, LOG_STR(str_from(u->fault.log_text)));
+}
+
+struct receipt {
+    struct job job; // first
+    struct loop_message refused;
+    struct files_upload *upload;
+};
+
+static void on_receive(struct job *job)
+{
+    struct files_upload *u = ((struct receipt *)job)->upload;
+    struct file f;
+    u->fail = store(u, &f, &u->fault);
+    if (u->fail == FAIL_NONE) {
+        u->file = answer_of(&f);
+        memcpy(u->file_id, f.id, sizeof u->file_id);
+    } else if (u->fail == FAIL_BUSY) {
+        u->retry_after = RETRY_AFTER_S;
+    }
+    upload_count(FILE_OF_VISITOR, u->fail, f.size);
+    log_failure(u);
+}
+
+static void answer(struct receipt *r)
+{
+    struct files_upload *u = r->upload;
+    body_destroy(u->body);
+    free(u->content_type);
+    u->body = NULL;
+    u->content_type = NULL;
+    free(r);
+    u->on_stored(u); // its memory is the asker's
+}
+
+static void on_done(struct job *job)
+{
+    answer((struct receipt *)job);
+}
+
+static void on_refused(struct loop_message *m)
+{
+    answer((struct receipt *)((char *)m - offsetof(struct receipt, refused)));
+}
+
+void upload_receive(struct files_upload *u)
+{
+    struct receipt *r = calloc(1, sizeof *r);
+    if (r == NULL)
+        abort();
+    r->upload = u;
+    r->job = (struct job){.run = on_receive, .done = on_done};
+    if (pool_post(LANE_FILES, &r->job) == FAIL_NONE)
+        return; // it is the thread's, and perhaps answered already
+    u->fail = fault_set(&u->fault, FAIL_BUSY, "busy",
+                        "Many files are coming in just now. Try again shortly.");
+    u->retry_after = RETRY_AFTER_S;
+    upload_count(FILE_OF_VISITOR, u->fail, 0);
+    r->refused.run = on_refused;
+    loop_post(loop_self(), &r->refused);
+}
