@@ -47,12 +47,12 @@ enum domain_news {
 #define DOMAIN_MINUTE_MS (INT64_C(60) * 1000)
 #define DOMAIN_HOUR_MS (60 * DOMAIN_MINUTE_MS)
 #define DOMAIN_DAY_MS (24 * DOMAIN_HOUR_MS)
-#define DOMAIN_TRY_MS (7 * DOMAIN_DAY_MS)          // how long a pending name is tried by itself
-#define DOMAIN_CLAIM_MS (30 * DOMAIN_DAY_MS)       // pending or suspended, then the claim ends
-#define DOMAIN_GRACE_MS (7 * DOMAIN_DAY_MS)        // failing and served
-#define DOMAIN_SILENCE_MS (7 * DOMAIN_DAY_MS)      // verified without an answer of DNS
-#define DOMAIN_QUARANTINE_MS (7 * DOMAIN_DAY_MS)   // behind a removal
-#define DOMAIN_ABSENCE_MS (1 * DOMAIN_HOUR_MS)     // of the holder's TXT, before a transfer
+#define DOMAIN_TRY_MS (7 * DOMAIN_DAY_MS)        // how long a pending name is tried by itself
+#define DOMAIN_CLAIM_MS (30 * DOMAIN_DAY_MS)     // pending or suspended, then the claim ends
+#define DOMAIN_GRACE_MS (7 * DOMAIN_DAY_MS)      // failing and served
+#define DOMAIN_SILENCE_MS (7 * DOMAIN_DAY_MS)    // verified without an answer of DNS
+#define DOMAIN_QUARANTINE_MS (7 * DOMAIN_DAY_MS) // behind a removal
+#define DOMAIN_ABSENCE_MS (1 * DOMAIN_HOUR_MS)   // of the holder's TXT, before a transfer
 
 // Times are real ms; 0: never.
 struct domain_life {

@@ -18,6 +18,7 @@
 #include "public-actions/owner_settings/owner_settings.h"
 #include "public-actions/plugin/plugin.h"
 #include "public-actions/runs/runs.h"
+#include "uploads/upload.h"
 
 enum { MIGRATIONS_MAX = 128, ARCHIVE_SPARES = 2, HOUR_MS = 60 * 60 * 1000 };
 
@@ -33,7 +34,8 @@ const struct migration *features_migrations(size_t *ret_count)
                     {bundles_migrations, &bundles_migration_count},
                     {managed_db_migrations, &managed_db_migration_count},
                     {owner_settings_migrations, &owner_settings_migration_count},
-                    {runs_migrations, &runs_migration_count}};
+                    {runs_migrations, &runs_migration_count},
+                    {uploads_migrations, &uploads_migration_count}};
     static struct migration all[MIGRATIONS_MAX];
     size_t n = 0;
     for (size_t f = 0; f != sizeof features / sizeof features[0]; ++f)
@@ -155,6 +157,31 @@ static void init_actions(const struct settings *s)
     actions_init(&options);
 }
 
+static uint32_t keep_upload_days_of(struct db *db, const char *instance_id)
+{
+    struct instance_settings settings;
+    if (instance_settings_load(db, instance_id, &settings, NULL) != FAIL_NONE)
+        return 0;
+    uint32_t days = settings.keep_upload_days;
+    instance_settings_fini(&settings);
+    return days;
+}
+
+static void init_uploads(const struct settings *s)
+{
+    static struct uploads_options options;
+    options = (struct uploads_options){.apps_origin = s->apps_origin,
+                                       .files_origin = s->files_origin,
+                                       .instance_domain = s->instance_domain,
+                                       .instance_scheme = instance_scheme,
+                                       .instance_port = instance_port,
+                                       .quota_bytes = s->upload_quota_bytes,
+                                       .quota_files = s->upload_quota_files,
+                                       .keep_days = (uint32_t)s->keep_upload_days,
+                                       .keep_days_of = keep_upload_days_of};
+    uploads_init(&options);
+}
+
 void features_init(const struct settings *s)
 {
     static struct service auth = {.name = "auth"}, documents = {.name = "documents"};
@@ -169,6 +196,7 @@ void features_init(const struct settings *s)
     init_client(s);
     init_managed_db(s);
     init_actions(s);
+    init_uploads(s);
     router_add(bundles_api_service());
     router_add(bundles_pages_service());
     router_add(bundles_hosts_service());
@@ -178,6 +206,8 @@ void features_init(const struct settings *s)
     router_add(actions_owners_service());
     router_add(actions_visitors_service());
     router_add(actions_self_service());
+    router_add(uploads_owners_service());
+    router_add(uploads_links_service());
     router_add(&auth);
     router_add(&documents);
 }
@@ -220,6 +250,7 @@ void features_start(void)
     scheduler_add("collect blobs", 10 * 60 * 1000, HOUR_MS, bundles_collect);
     scheduler_add("seal again", 5 * 1000, HOUR_MS, owner_settings_tend);
     scheduler_add("drop plugins' data", 30 * 1000, 60 * 1000, managed_db_collect);
+    scheduler_add("collect uploads", 7 * 60 * 1000, HOUR_MS, uploads_collect);
     scheduler_add("collect runs", 5 * 60 * 1000, 10 * 60 * 1000, runs_collect);
 }
 

@@ -1,0 +1,169 @@
+// What crosses projects: a name is of everybody's concern.
+#include <stdio.h>
+#include <stdlib.h>
+#include "domains/internal.h"
+#include "domains/queries.h"
+#include "edge/base/jsonx.h"
+
+// In the order of ids, so that two that lock the same rows meet at the first.
+enum fail domain_query_rivals(struct db *db, const char *id, struct domain_rivals *ret,
+                              struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    bool has_own = false;
+    *ret = (struct domain_rivals){.has_holder = false};
+    enum fail f = db_query(
+        db, fault, &rows,
+        "select " DOMAIN_COLUMNS DOMAIN_FROM
+        " where d.hostname = (select hostname from domains where id = $1) and (d.id = $1"
+        " or d.status in ('verified', 'failing') or d.held_until > now())"
+        " order by d.id for update of d",
+        db_text(id));
+    for (size_t i = 0; f == FAIL_NONE && i != db_count(rows); ++i) {
+        struct domain d;
+        domain_of_row(rows, i, &d);
+        if (strcmp(d.id, id) == 0) {
+            has_own = d.life.status != DOMAIN_REMOVED;
+            ret->own = d;
+        } else if (domain_is_served(d.life.status)) {
+            ret->has_holder = true;
+            ret->holder = d;
+        } else {
+            domain_fini(&d);
+        }
+    }
+    if (f == FAIL_NONE && !has_own)
+        f = fault_set(fault, FAIL_NOT_FOUND, "domain_not_found",
+                      "There is no such domain in this project.");
+    for (size_t i = 0; f == FAIL_NONE && i != db_count(rows); ++i) {
+        struct domain d;
+        domain_of_row(rows, i, &d);
+        if (d.life.status == DOMAIN_REMOVED && d.life.held_until > ret->held_until &&
+            strcmp(d.project_id, ret->own.project_id) != 0)
+            ret->held_until = d.life.held_until;
+        domain_fini(&d);
+    }
+    return f;
+}
+
+void domain_rivals_fini(struct domain_rivals *r)
+{
+    domain_fini(&r->own);
+    domain_fini(&r->holder);
+}
+
+static struct db_param time_or_null(int64_t real_ms)
+{
+    return real_ms != 0 ? db_time(real_ms) : DB_NULL;
+}
+
+enum fail domain_query_settle(struct db *db, const struct domain *d, struct fault *fault)
+{
+    const struct domain_life *l = &d->life;
+    AUTOFREE char *checks = d->checks != NULL ? jsonx_dump(d->checks, NULL) : NULL;
+    AUTOFREE char *routing = d->routing != NULL ? jsonx_dump(d->routing, NULL) : NULL;
+    return db_query(db, fault, NULL,
+                    "update domains set status = $2, since = $3, verified_at = $4,"
+                    " failing_since = $5, seen_at = $6, next_at = $7, held_until = $8, ended = $9,"
+                    " checked_at = $10, checks = coalesce($11, checks),"
+                    " routing = coalesce($12, routing),"
+                    " instance_id = case when $2 = 'removed' then null else instance_id end"
+                    " where id = $1",
+                    db_text(d->id), db_text(domain_status_name(l->status)), db_time(l->since),
+                    time_or_null(l->verified_at), time_or_null(l->failing_since),
+                    time_or_null(l->seen_at), time_or_null(l->next_at),
+                    time_or_null(l->held_until), db_text(l->ended != NULL ? l->ended : ""),
+                    time_or_null(d->checked_at), db_text(checks), db_text(routing));
+}
+
+enum fail domain_query_take(struct db *db, const struct domain *d, struct fault *fault)
+{
+    DB_ROWS_AUTO before = NULL;
+    enum fail f = db_query(db, fault, &before,
+                           "select project_id = $2 and instance_id = $3 from domain_holders"
+                           " where hostname = $1 for update",
+                           db_text(d->hostname), db_text(d->project_id), db_text(d->instance_id));
+    bool hands_over = f == FAIL_NONE && db_count(before) != 0 && !db_get_bool(before, 0, 0);
+    if (f == FAIL_NONE)
+        f = db_query(db, fault, NULL,
+                     "insert into domain_holders (hostname, project_id, instance_id)"
+                     " values ($1, $2, $3) on conflict (hostname) do update set"
+                     " project_id = $2, instance_id = $3, since = now()",
+                     db_text(d->hostname), db_text(d->project_id), db_text(d->instance_id));
+    if (f == FAIL_NONE && hands_over)
+        f = db_query(db, fault, NULL, "update domains set changed_hands_at = now() where id = $1",
+                     db_text(d->id));
+    if (f == FAIL_NONE)
+        f = db_query(db, fault, NULL,
+                     "update domains set held_until = null where hostname = $1"
+                     " and project_id = $2 and status = 'removed' and held_until is not null",
+                     db_text(d->hostname), db_text(d->project_id));
+    return f;
+}
+
+// --- the scheduler ---
+
+enum fail domain_query_due(struct db *db, unsigned limit, struct db_rows **ret, struct fault *fault)
+{
+    return db_query(db, fault, ret,
+                    "with due as (update domains set next_at = now() + interval '3 minutes'"
+                    " where id in (select id from domains where next_at <= now()"
+                    " order by next_at limit $1 for update skip locked) returning id)"
+                    " select " DOMAIN_COLUMNS DOMAIN_FROM
+                    " where d.id in (select id from due)",
+                    db_int(limit));
+}
+
+enum fail domain_query_postpone(struct db *db, const char *id, unsigned seconds,
+                                struct fault *fault)
+{
+    return db_query(db, fault, NULL,
+                    "update domains set next_at = now() + $2 * interval '1 second'"
+                    " where id = $1 and status <> 'removed'",
+                    db_text(id), db_int(seconds));
+}
+
+enum fail domain_query_purge(struct db *db, unsigned limit, struct fault *fault)
+{
+    return db_query(db, fault, NULL,
+                    "delete from domains where id in (select id from domains"
+                    " where status = 'removed' and since < now() - interval '30 days'"
+                    " limit $1 for update skip locked)",
+                    db_int(limit));
+}
+
+// --- what is served ---
+
+enum fail domains_hosts(struct db *db, str hostname,
+                        void (*visit)(void *arg, const struct domain_host *h), void *arg,
+                        struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f = db_query(
+        db, fault, &rows,
+        "select d.hostname, d.project_id, i.id, i.slug, p.slug, coalesce(t.hostname, ''),"
+        " d.https_only, coalesce(d.hsts_max_age, -1), d.hsts_subdomains,"
+        " " MS("d.changed_hands_at + $2 * interval '1 day'") ", d.status"
+        " from domains d join instances i on i.id = d.instance_id"
+        " join plugins p on p.id = i.plugin_id"
+        " left join domains t on t.project_id = d.project_id and t.hostname = d.redirect_to"
+        " and t.instance_id = d.instance_id and t.status in ('verified', 'failing')"
+        " and t.redirect_to is null"
+        " where d.status in ('verified', 'failing') and ($1::text is null or d.hostname = $1)",
+        hostname.n != 0 ? db_str(hostname) : DB_NULL, db_int(DOMAIN_CLEARS_DAYS));
+    for (size_t i = 0; f == FAIL_NONE && i != db_count(rows); ++i) {
+        struct domain_host h = {.hostname = db_get(rows, i, 0),
+                                .project_id = db_get(rows, i, 1),
+                                .instance_id = db_get(rows, i, 2),
+                                .instance_slug = db_get(rows, i, 3),
+                                .plugin_slug = db_get(rows, i, 4),
+                                .redirect_to = db_get(rows, i, 5),
+                                .https_only = db_get_bool(rows, i, 6),
+                                .hsts_max_age = db_get_int(rows, i, 7),
+                                .hsts_subdomains = db_get_bool(rows, i, 8),
+                                .clears_until = db_get_int(rows, i, 9)};
+        if (domain_status_parse(db_get(rows, i, 10), &h.status))
+            visit(arg, &h);
+    }
+    return f;
+}
