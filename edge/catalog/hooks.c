@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { HOOKS_MAX = 8 };
+enum { HOOKS_MAX = 16 };
 static const struct catalog_hooks *list[HOOKS_MAX];
 static size_t count;
 
@@ -90,6 +90,15 @@ enum fail catalog_describe_instance(struct db *db, const struct instance *i, jso
         *ret = object;
     else
         json_decref(object);
+    return fail;
+}
+
+enum fail catalog_tell_event(struct db *db, const struct catalog_event *e, struct fault *fault)
+{
+    enum fail fail = FAIL_NONE;
+    for (size_t i = 0; fail == FAIL_NONE && i != count; ++i)
+        if (list[i]->on_event != NULL)
+            fail = list[i]->on_event(db, e, fault);
     return fail;
 }
 

@@ -20,12 +20,21 @@ struct deploy_facts {
 // What an instance runs.
 struct deployed {
     char deployment_id[27], instance_id[CATALOG_ID_ROOM];
-    json_t *front;    // the front matter; owned
-    char *code;       // NUL-terminated, owned; NULL: it has no handler, or it was not asked for
-    size_t code_size; // bytes
-    bool has_app;     // public files
+    json_t *front;      // the front matter; owned
+    char *code;         // NUL-terminated, owned; NULL: it has no handler, or it was not asked for
+    size_t code_size;   // bytes
+    unsigned code_line; // where it begins in the .pie file it came from, from 1
+    bool has_app;       // public files
 };
 void deployed_fini(struct deployed *d);
+
+// Something that happened to an instance and that no run raised ("domain.failing"): subscribers and
+// streams are told.
+struct catalog_event {
+    const char *project_id, *instance_id;
+    const char *type;   // with a dot, which no manifest's event has
+    const json_t *data; // an object
+};
 
 struct catalog_hooks {
     // Before anything is written: adds to `problems` what makes it a refusal, to `warnings` what
@@ -56,6 +65,8 @@ struct catalog_hooks {
     // Adds its members to the instance's resource (contract §3).
     enum fail (*on_describe_instance)(struct db *db, const struct instance *i, json_t *object,
                                       struct fault *fault);
+    // In the transaction of what happened, as late as can be: holds up other events until its end.
+    enum fail (*on_event)(struct db *db, const struct catalog_event *e, struct fault *fault);
 };
 void catalog_hooks_add(const struct catalog_hooks *hooks); // kept; any member may be NULL
 
@@ -76,4 +87,6 @@ bool catalog_ask_blob(struct db *db, const struct digest *d); // whether anybody
 // The instance as its owner sees it, a new reference: what every feature has to say of it.
 enum fail catalog_describe_instance(struct db *db, const struct instance *i, json_t **ret,
                                     struct fault *fault) MUST_CHECK;
+enum fail catalog_tell_event(struct db *db, const struct catalog_event *e,
+                             struct fault *fault) MUST_CHECK;
 #endif

@@ -48,7 +48,7 @@ static bool is_event_name(const json_t *name)
     if (str_eq(s, STR("*")))
         return true;
     for (size_t i = 0; i != s.n; ++i)
-        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", s.p[i]) ==
+        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.", s.p[i]) ==
             NULL)
             return false;
     return true;

@@ -122,7 +122,8 @@ static void make_body(struct delivery *d)
     add_member(&d->body, "type", d->due.type);
     add_member(&d->body, "createdAt", at);
     add_member(&d->body, "instanceId", d->due.instance_id);
-    add_member(&d->body, "runId", d->due.run_id);
+    if (d->due.run_id[0] != '\0') // else the server raised it
+        add_member(&d->body, "runId", d->due.run_id);
     json_auto_t *data = jsonx_parse(str_from(d->due.data), NULL);
     buf_add(&d->body, STR(",\"data\":"));
     buf_add(&d->body, json_is_object(data) ? str_from(d->due.data) : STR("{}"));

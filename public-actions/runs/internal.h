@@ -2,6 +2,7 @@
 #ifndef STOA_RUNS_INTERNAL_H
 #define STOA_RUNS_INTERNAL_H
 #include "edge/base/digest.h"
+#include "edge/catalog/hooks.h"
 #include "edge/catalog/page.h"
 #include "public-actions/runs/runs.h"
 
@@ -56,6 +57,9 @@ enum fail event_key_unseal(str sealed, const char *project_id, const char *subsc
 // before it returns.
 enum fail runs_query_insert(struct db *db, struct run_record *const *list, size_t count,
                             bool is_waited, bool *ret_deliveries, struct fault *fault) MUST_CHECK;
+// An event that no run raised, and its deliveries; in the caller's transaction.
+enum fail runs_query_tell(struct db *db, const struct catalog_event *e,
+                          struct fault *fault) MUST_CHECK;
 enum fail runs_query_writer_session(struct db *db, struct fault *fault) MUST_CHECK;
 
 // --- queries.c: the owner's view ---

@@ -4,6 +4,8 @@
 #include "public-actions/runs/internal.h"
 #include <assert.h>
 #include <stdlib.h>
+#include "edge/base/jsonx.h"
+#include "edge/base/token.h"
 
 enum { OID_TEXT = 25, OID_TIMESTAMPTZ = 1184 };
 
@@ -277,6 +279,33 @@ static enum fail insert_events(struct db *db, struct run_record *const *list, si
     if (f == FAIL_NONE)
         *ret_deliveries = db_affected(rows) != 0;
     return f;
+}
+
+// --- events that no run raised ---
+
+enum fail runs_query_tell(struct db *db, const struct catalog_event *e, struct fault *fault)
+{
+    char id[CATALOG_ID_ROOM];
+    AUTOFREE char *data = jsonx_dump(e->data, NULL);
+    token_id("evt_", id);
+    enum fail f = db_query(db, fault, NULL,
+                           "select pg_advisory_xact_lock(7310583194305),"
+                           " pg_notify('stoa_runs', $1)",
+                           db_text(e->instance_id));
+    if (f != FAIL_NONE)
+        return f;
+    return db_query(db, fault, NULL,
+                    "with e as (insert into run_events (id, project_id, plugin_id, instance_id,"
+                    " run_id, type, source, action, created_at, data) select $1, $2,"
+                    " coalesce((select plugin_id from instances where id = $3), ''), $3, '', $4,"
+                    " 'server', '', now(), $5 returning id, project_id, instance_id, type)"
+                    " insert into event_deliveries (event_id, subscription_id, project_id)"
+                    " select e.id, s.id, s.project_id from e join event_subscriptions s"
+                    " on s.project_id = e.project_id"
+                    " and (s.instance_id is null or s.instance_id = e.instance_id)"
+                    " and (e.type = any (s.events) or '*' = any (s.events))",
+                    db_text(id), db_text(e->project_id), db_text(e->instance_id),
+                    db_text(e->type), db_text(data));
 }
 
 // --- the transaction ---

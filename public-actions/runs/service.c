@@ -22,6 +22,8 @@ void runs_init(const struct runs_options *o)
     runs_options.delivery_timeout_ms = or_default(o->delivery_timeout_ms, DELIVERY_TIMEOUT_MS);
     runs_options.delivery_retry_ms = or_default(o->delivery_retry_ms, DELIVERY_RETRY_MS);
     runs_options.delivery_give_up_ms = or_default(o->delivery_give_up_ms, DELIVERY_GIVE_UP_MS);
+    static const struct catalog_hooks hooks = {.on_event = runs_query_tell};
+    catalog_hooks_add(&hooks);
 }
 
 void runs_start(void)
@@ -195,7 +197,7 @@ static const char schemas[] =
                                            "\"createdAt\",\"data\"],\"properties\":{\"id\":" TEXT
                                            ",\"streamId\":" TEXT ",\"type\":" TEXT
                                            ",\"instanceId\":" TEXT ",\"pluginId\":" TEXT
-                                           ",\"runId\":" TEXT ",\"source\":" TEXT
+                                           ",\"runId\":" TEXT_OR_NULL ",\"source\":" TEXT
                                            ",\"action\":" TEXT_OR_NULL ",\"createdAt\":" TIME
                                            ",\"data\":{}}},"
                                            "\"EventList\":" LIST_OF(
