@@ -81,8 +81,10 @@ static void put_guard(struct buf *to)
                 "counter", g.large_heads);
     put_counter(to, "guard_large_bodies_total", "Bodies over the limit (413).", "counter",
                 g.large_bodies);
-    put_counter(to, "guard_busy_total", "Bodies refused for want of memory (503).", "counter",
+    put_counter(to, "guard_busy_total", "Bodies refused for want of room (503).", "counter",
                 g.busy);
+    put_counter(to, "guard_disk_full_total", "Bodies refused for want of disk (507).", "counter",
+                g.disk_full);
     put_counter(to, "guard_timeouts_total", "Slow heads, bodies and readers that were ended.",
                 "counter", g.timeouts);
     put_counter(to, "guard_calmed_total", "HTTP/2 connections ended for abuse (ENHANCE_YOUR_CALM).",
@@ -93,6 +95,8 @@ static void put_guard(struct buf *to)
                 g.averted_loops);
     put_counter(to, "request_body_bytes_buffered", "Request bytes held in memory now.", "gauge",
                 g.buffered);
+    put_counter(to, "request_body_bytes_stored", "Bytes of files for request bodies now.", "gauge",
+                g.stored);
 }
 
 static void put_process(struct buf *to)

@@ -171,6 +171,10 @@ const struct guard_refusal *guard_judge_file(size_t bytes);
 // them. `most` is what it will come to, SIZE_MAX when that is not known. The buffer is untouched when
 // a reason is returned.
 const struct guard_refusal *guard_reserve(h2o_buffer_t **buf, size_t more, size_t most);
+// Files that are kept for the next bodies go when they were not used for a while; called a few times
+// a second. And at once those that were done with before then.
+void guard_age_spares(uint64_t now);
+void guard_drop_spares(uint64_t done_before);
 // Why the library was last told on this thread that there is no memory.
 const struct guard_refusal *guard_last_refusal(void);
 

@@ -197,6 +197,7 @@ static void on_sweep(h2o_timeout_entry_t *entry)
 {
     struct guard_loop *loop = H2O_STRUCT_FROM_MEMBER(struct guard_loop, _sweep_entry, entry);
     for_each(loop, sweep_one);
+    guard_age_spares(clock_monotonic_ms());
     h2o_timeout_link(loop->_ctx->loop, &loop->_sweep, &loop->_sweep_entry);
 }
 

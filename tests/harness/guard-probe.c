@@ -107,13 +107,14 @@ static void reply_stats(h2o_req_t *req)
     struct guard_counters c = guard_counters();
     reply_format(
         req,
-        "{\"connections\":%lu,\"buffered\":%lu,\"badHeads\":%lu,\"largeHeads\":%lu,"
-        "\"largeBodies\":%lu,\"busy\":%lu,\"timeouts\":%lu,\"calmed\":%lu,\"malformed\":%lu,"
+        "{\"connections\":%lu,\"buffered\":%lu,\"stored\":%lu,\"badHeads\":%lu,\"largeHeads\":%lu,"
+        "\"largeBodies\":%lu,\"busy\":%lu,\"diskFull\":%lu,\"timeouts\":%lu,\"calmed\":%lu,"
+        "\"malformed\":%lu,"
         "\"avertedAborts\":%lu,\"avertedLoops\":%lu,\"unknownFrames\":%lu,\"idleClosed\":%lu,"
         "\"delaysBegun\":%ld,\"delaysCut\":%ld,\"users\":%ld}",
-        c.connections, c.buffered, c.bad_heads, c.large_heads, c.large_bodies, c.busy, c.timeouts,
-        c.calmed, c.malformed, c.averted_aborts, c.averted_loops, c.unknown_frames, c.idle_closed,
-        delays_begun, delays_cut, users);
+        c.connections, c.buffered, c.stored, c.bad_heads, c.large_heads, c.large_bodies, c.busy,
+        c.disk_full, c.timeouts, c.calmed, c.malformed, c.averted_aborts, c.averted_loops,
+        c.unknown_frames, c.idle_closed, delays_begun, delays_cut, users);
 }
 
 static void inspect(h2o_req_t *req)
@@ -295,6 +296,9 @@ static void set(const char *name, uint64_t value)
         {"linger-timeout", &policy.linger_timeout},
         {"body-memory-per-connection", &policy.body_memory_per_connection},
         {"body-memory-total", &policy.body_memory_total},
+        {"body-file-from", &policy.body_file_from},
+        {"body-disk-total", &policy.body_disk_total},
+        {"body-disk-spare", &policy.body_disk_spare},
         {"drain", &drain_ms},
         {"send-buffer", &send_buffer}, // of the kernel: small ones keep writes under way
     };
@@ -317,6 +321,8 @@ int main(int argc, char **argv)
     for (int i = 1; i + 1 < argc; i += 2)
         if (strcmp(argv[i], "--threads") == 0)
             threads = atoi(argv[i + 1]) % THREADS_MAX;
+        else if (strcmp(argv[i], "--body-directory") == 0)
+            policy.body_directory = argv[i + 1];
         else
             set(argv[i] + 2, strtoull(argv[i + 1], NULL, 10));
     signal(SIGPIPE, SIG_IGN);
@@ -342,5 +348,5 @@ int main(int argc, char **argv)
     fflush(stdout);
     for (int i = 0; i < threads; ++i)
         pthread_join(workers[i].thread, NULL);
-    return users == 0 && guard_counters().buffered == 0 ? 0 : 3;
+    return users == 0 && guard_counters().buffered == 0 && guard_counters().stored == 0 ? 0 : 3;
 }

@@ -72,17 +72,6 @@ static int end(void **state)
     return rmdir(directory); // nothing lies in it
 }
 
-static int fresh(void **state)
-{
-    taken_count = 0;
-    policy.body_file_from = 256 * KIB;
-    policy.body_disk_total = 64 * MIB;
-    policy.body_disk_spare = 0;
-    policy.body_directory = directory;
-    guard_loop_reload(&guard, &policy);
-    return 0;
-}
-
 static void turn(void)
 {
     h2o_evloop_run(ctx.loop, TURN_MS);
@@ -177,13 +166,52 @@ static void give_back(size_t count)
     assert_int_equal(guard_counters().stored, 0);
 }
 
-static void post(struct client *c, size_t n)
+static void announce(struct client *c, size_t n)
 {
     client_say(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", n);
+}
+
+static void post(struct client *c, size_t n)
+{
+    announce(c, n);
     client_send(c, pattern, n, PIECE);
 }
 
 // ---- tests
+
+// With an almost full disk the files that earlier tests left for the next bodies go.
+static int fresh(void **state)
+{
+    struct client c;
+    taken_count = 0;
+    policy.body_file_from = 256 * KIB;
+    policy.body_disk_total = 64 * MIB;
+    policy.body_disk_spare = UINT64_C(1) << 60;
+    policy.body_directory = directory;
+    guard_loop_reload(&guard, &policy);
+    client_open(&c);
+    announce(&c, MIB);
+    expect(&c, "HTTP/1.1 507");
+    client_close(&c);
+    policy.body_disk_spare = 0;
+    guard_loop_reload(&guard, &policy);
+    return 0;
+}
+
+static void a_file_is_used_again(void **state)
+{
+    struct client c;
+    for (int i = 0; i != 2; ++i) {
+        taken_count = 0;
+        client_open(&c);
+        announce(&c, 2 * MIB);
+        client_send(&c, pattern + i, 2 * MIB, PIECE);
+        expect(&c, "HTTP/1.1 200");
+        client_close(&c);
+        assert_memory_equal(body_bytes(taken[0]).p, pattern + i, 2 * MIB);
+        give_back(1);
+    }
+}
 
 static void one_that_is_small_is_copied(void **state)
 {
@@ -253,7 +281,7 @@ static void the_next_request_leaves_it_alone(void **state)
     struct client c;
     client_open(&c);
     // the second one's head comes with the first one's last bytes
-    client_say(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", MIB);
+    announce(&c, MIB);
     client_send(&c, pattern, MIB - 10, PIECE);
     char joint[200];
     memcpy(joint, pattern + MIB - 10, 10);
@@ -276,7 +304,7 @@ static void a_client_that_leaves_before_its_end_leaves_nothing(void **state)
 {
     struct client c;
     client_open(&c);
-    client_say(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 3 * MIB);
+    announce(&c, 3 * MIB);
     client_send(&c, pattern, 2 * MIB, PIECE);
     turn();
     assert_true(guard_counters().stored >= 2 * MIB);
@@ -288,7 +316,7 @@ static void an_announcement_occupies_nothing(void **state)
 {
     struct client c;
     client_open(&c);
-    client_say(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 8 * MIB);
+    announce(&c, 8 * MIB);
     client_send(&c, pattern, 300 * KIB, PIECE);
     turn();
     assert_true(guard_counters().stored < MIB);
@@ -366,7 +394,7 @@ static void too_many_files_are_told_at_the_head(void **state)
     policy.body_disk_total = MIB;
     guard_loop_reload(&guard, &policy);
     client_open(&c);
-    client_say(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 2 * MIB);
+    announce(&c, 2 * MIB);
     expect(&c, "HTTP/1.1 503");
     expect(&c, "retry-after");
     expect(&c, "\"code\":\"busy\"");
@@ -380,7 +408,7 @@ static void a_full_disk_is_told_at_the_head(void **state)
     policy.body_disk_spare = UINT64_C(1) << 60;
     guard_loop_reload(&guard, &policy);
     client_open(&c);
-    client_say(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 2 * MIB);
+    announce(&c, 2 * MIB);
     expect(&c, "HTTP/1.1 507");
     expect(&c, "\"code\":\"disk_full\"");
     client_close(&c);
@@ -424,7 +452,7 @@ static void a_taken_body_counts_until_it_is_given_back(void **state)
     expect(&c, "HTTP/1.1 200");
     client_close(&c);
     client_open(&c);
-    client_say(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 2 * MIB);
+    announce(&c, 2 * MIB);
     expect(&c, "HTTP/1.1 503");
     client_close(&c);
     give_back(1);
@@ -456,6 +484,7 @@ int main(void)
         TEST(one_without_a_length),
         TEST(one_that_comes_at_once_gets_a_file_when_it_is_taken),
         TEST(the_next_request_leaves_it_alone),
+        TEST(a_file_is_used_again),
         TEST(a_client_that_leaves_before_its_end_leaves_nothing),
         TEST(an_announcement_occupies_nothing),
         TEST(over_http2),
