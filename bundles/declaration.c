@@ -110,6 +110,7 @@ void declaration_of_archive(struct declaration *ret, const struct bundle_archive
                                 .tier = str_from(plugin->tier),
                                 .inherits_code = before->has_code,
                                 .inherited_code = before->code,
+                                .code_line = before->code_line,
                                 .inherits_widget = before->has_widget,
                                 .inherited_widget = before->widget};
     allot(ret, archive->count);

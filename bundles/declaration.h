@@ -18,7 +18,7 @@ struct declaration {
     str name, display_name, version, tier;
     str source;                                     // the .pie as sent; p == NULL for an archive
     str code, widget;                               // p == NULL: none
-    unsigned code_line;                             // where it begins in the .pie file
+    unsigned code_line;                             // where it begins in its .pie file
     struct digest inherited_code, inherited_widget; // of an archive's predecessor
     bool inherits_code, inherits_widget;
     struct declared_file *files; // sorted by path; owned

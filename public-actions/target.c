@@ -85,16 +85,17 @@ static void *zeroed(size_t n)
 }
 
 // Takes the code.
-static struct handler *make_handler(const struct instance *i, const char *deployment_id, char *code,
-                                    size_t size, bool is_fresh)
+static struct handler *make_handler(const struct instance *i, struct deployed *d, bool is_fresh)
 {
     struct handler *h = zeroed(sizeof *h);
     shared_init(&h->shared, handler_free);
     memcpy(h->instance_id, i->id, sizeof h->instance_id);
     memcpy(h->plugin_id, i->plugin_id, sizeof h->plugin_id);
     memcpy(h->project_id, i->project_id, sizeof h->project_id);
-    memcpy(h->deployment_id, deployment_id, sizeof h->deployment_id);
-    h->code = str_of(code, size);
+    memcpy(h->deployment_id, d->deployment_id, sizeof h->deployment_id);
+    h->code = str_of(d->code, d->code_size);
+    h->first_line = d->code_line;
+    d->code = NULL;
     h->is_fresh = is_fresh;
     return h;
 }
@@ -161,8 +162,7 @@ static enum fail make(struct db *db, const struct visited *v, struct deployed *d
     bool is_fresh;
     read_runtime(t, json_object_get(t->front, "manifest"), &is_fresh);
     if (d->code != NULL)
-        t->handler = make_handler(&t->instance, t->deployment_id, d->code, d->code_size, is_fresh);
-    d->code = NULL;
+        t->handler = make_handler(&t->instance, d, is_fresh);
     enum fail fail = read_settings(db, t, fault);
     if (fail == FAIL_NONE)
         *ret = t;

@@ -23,7 +23,8 @@ struct handler {
     char project_id[CATALOG_ID_ROOM]; // of the instance: whose loop it is run on
     char deployment_id[27];
     str code;
-    bool is_fresh; // runtime.isolation: request
+    uint32_t first_line; // of the code in the file it came from; 0: 1
+    bool is_fresh;       // runtime.isolation: request
 };
 
 // The loop that holds a project's workers, queues and connections. Any thread.
@@ -114,7 +115,7 @@ void plugin_reply_error(struct plugin_run *run, uint32_t call, const char *code,
 void plugin_reply_failure(struct plugin_run *run, uint32_t call, str json);
 
 // Whether this code can be loaded, tried in a blank worker: what is wrong is added to `problems`
-// (section "handler", line and column in the code). Blocking; pool thread of LANE_INGEST. FAIL_BUSY
+// (section "handler", line and column in the file). Blocking; pool thread of LANE_INGEST. FAIL_BUSY
 // when no worker is to be had, FAIL_REFUSED when there is a problem.
 enum fail plugin_check(str code, unsigned first_line, struct problems *problems,
                        struct fault *fault) MUST_CHECK;

@@ -88,7 +88,7 @@ static enum fail add_problem(str body, unsigned first_line, struct problems *pro
     unsigned line = number(error, "line"), column = line != 0 ? number(error, "column") : 0;
     char words[256];
     problem_quote(words, sizeof words, message);
-    problems_add(problems, line != 0 ? first_line + line - 1 : first_line, column, "handler",
+    problems_add(problems, line != 0 ? line : first_line, column, "handler",
                  "The handler cannot be loaded: %s: %s.",
                  name.p != NULL &&
                          str_find_str(STR("TypeError SyntaxError ReferenceError RangeError "
@@ -123,7 +123,10 @@ static enum fail busy(struct fault *fault)
 static enum fail load(struct talk *t, str code, char *body, unsigned first_line,
                       struct problems *problems, struct fault *fault)
 {
-    struct worker_frame_head head = {.size = (uint32_t)code.n, .type = WORKER_LOAD}, answer;
+    struct worker_frame_head head = {.size = (uint32_t)code.n,
+                                     .type = WORKER_LOAD,
+                                     .id = first_line},
+                             answer;
     if (!receive_frame(t, WORKER_READY, &answer, body))
         return busy(fault);
     t->deadline = clock_monotonic_ms() + plugin_options.busy_ms;

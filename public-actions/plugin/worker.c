@@ -161,7 +161,7 @@ static void load(struct worker *w)
     w->state = WORKER_IS_LOADING;
     heat(w, 1);
     worker_watch(w);
-    worker_send(w, WORKER_LOAD, h->is_fresh ? WORKER_FRESH : 0, 0, 0, h->code);
+    worker_send(w, WORKER_LOAD, h->is_fresh ? WORKER_FRESH : 0, h->first_line, 0, h->code);
     begin_to_owe(w);
     loop_timer_start(&w->idle, plugin_options.busy_ms);
 }

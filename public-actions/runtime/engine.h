@@ -24,9 +24,10 @@ struct engine_stats {
 // it.
 bool engine_start(engine_send send);
 
-// The handler's code; once per process. Sends WORKER_LOADED. With `is_fresh` the code is tried now,
-// and run again in a context of its own for each call.
-void engine_load(str code, bool is_fresh);
+// The handler's code; once per process. Sends WORKER_LOADED. `first_line`: what its first line is
+// counted as, from 1. With `is_fresh` the code is tried now, and run again in a context of its own
+// for each call.
+void engine_load(str code, unsigned first_line, bool is_fresh);
 // A run begins; its body as WORKER_CALL has it. What follows at once, up to the first wait, happens
 // in here. `body` of these three: one byte behind it is writable and is overwritten for a moment.
 void engine_call(uint32_t run, str body);

@@ -19,6 +19,7 @@ static JSGlobalContextRef plain; // without a prelude; lives as long as the mach
 static JSObjectRef nothing;      // a function of it that does nothing
 static engine_send send_frame;
 static JSStringRef handler_source, handler_url; // once loaded
+static unsigned handler_line = 1;               // of the code's first line
 static bool is_fresh_each;
 static struct realm *shared_realm; // of all runs
 static struct realm *fresh_realms; // … or one for each run
@@ -214,10 +215,12 @@ static unsigned line_of(JSContextRef ctx, JSValueRef error)
 static JSValueRef load_handler(struct realm *r, JSValueRef *ret_exception, bool *ret_is_syntax)
 {
     JSValueRef exception = NULL;
-    JSValueRef wrapper = JSEvaluateScript(r->ctx, handler_source, NULL, handler_url, 1, &exception);
+    JSValueRef wrapper =
+        JSEvaluateScript(r->ctx, handler_source, NULL, handler_url, (int)handler_line, &exception);
+    JSValueRef arguments[] = {wrapper, JSValueMakeNumber(r->ctx, handler_line)};
     *ret_is_syntax = exception != NULL;
     if (exception == NULL)
-        return enter(r, r->load, 1, &wrapper, ret_exception);
+        return enter(r, r->load, 2, arguments, ret_exception);
     *ret_exception = exception;
     return NULL;
 }
@@ -244,7 +247,7 @@ static bool is_loadable_text(str code)
         bad = nul;
     struct buf b;
     buf_init(&b, 256);
-    unsigned line = 1, column = 1;
+    unsigned line = handler_line, column = 1;
     for (size_t i = 0; i != bad; ++i) {
         column = code.p[i] == '\n' ? 1 : column + 1;
         line += code.p[i] == '\n';
@@ -258,9 +261,22 @@ static bool is_loadable_text(str code)
     return false;
 }
 
-void engine_load(str code, bool is_fresh)
+// The parser's errors are looked for in the code alone.
+static struct engine_place find_syntax_error(JSContextRef ctx, str code, JSValueRef exception)
 {
-    if (handler_source != NULL || !is_loadable_text(code))
+    unsigned line = line_of(ctx, exception), before = handler_line - 1;
+    struct engine_place place = engine_jsc_find_error(ctx, code, line > before ? line - before : 0);
+    if (place.line != 0)
+        place.line += before;
+    return place;
+}
+
+void engine_load(str code, unsigned first_line, bool is_fresh)
+{
+    if (handler_source != NULL)
+        return;
+    handler_line = first_line != 0 && first_line < 1000000 ? first_line : 1;
+    if (!is_loadable_text(code))
         return;
     set_source(code);
     struct realm *r = spare_realm != NULL ? spare_realm : realm_create();
@@ -271,7 +287,7 @@ void engine_load(str code, bool is_fresh)
     if (exports == NULL) {
         struct engine_place place = {0};
         if (is_syntax)
-            place = engine_jsc_find_error(r->ctx, code, line_of(r->ctx, exception));
+            place = find_syntax_error(r->ctx, code, exception);
         send_not_loaded(r, exception, &place);
     } else {
         send_loaded(r->ctx, 0, exports);

@@ -51,7 +51,7 @@
     let column = parseNumber(slice(place, second + 1));
     if (!isInteger(row) || !isInteger(column))
       return null;
-    if (row === 1 && column > own.columnsBefore)
+    if (row === own.firstLine && column > own.columnsBefore)
       column -= own.columnsBefore;
     const name = at > 0 ? slice(line, 0, at) : '';
     const where = `handler.js:${row}:${column}`;

@@ -25,8 +25,9 @@ enum {
 
 enum worker_frame {
     // --- to the worker ---
-    // The handler's code, as text: the one instance this process will ever run. flags:
-    // WORKER_FRESH: a new context for each call. Answered by WORKER_LOADED.
+    // The handler's code, as text: the one instance this process will ever run. id: what its first
+    // line is counted as (0: as 1). flags: WORKER_FRESH: a new context for each call. Answered by
+    // WORKER_LOADED.
     WORKER_LOAD = 1,
     // A run. id: of the run, never used twice. Body:
     // {"export":"handler|onUpload","isOptional"?:true,"input":{…},"context":{"kind":"public|widget|tool",

@@ -194,7 +194,8 @@
   }
 
   // --- what the engine calls ---
-  own.load = function load(wrapper) {
+  own.load = function load(wrapper, firstLine) {
+    own.firstLine = firstLine;
     if (typeof wrapper !== 'function')
       throw new SyntaxError('The code closes more braces than it opens');
     const module = { exports: {} };

@@ -84,7 +84,7 @@ static bool dispatch(const struct worker_frame_head *head, str body)
 {
     switch (head->type) {
     case WORKER_LOAD:
-        engine_load(body, (head->flags & WORKER_FRESH) != 0);
+        engine_load(body, head->id, (head->flags & WORKER_FRESH) != 0);
         return true;
     case WORKER_CALL:
         worker_send(WORKER_STARTED, 0, head->id, 0, (str){0}, (str){0});

@@ -16,6 +16,7 @@ const actions = {
   twice: (input, context) => { context.publicApp.respond(1); context.publicApp.respond(2); },
   late: async (input, context) => { await new Promise((done) => setTimeout(done, 50)); return { late: true }; },
   status: (input, context) => context.publicApp.respond({ made: true }, input.payload),
+  busy: () => { throw Object.assign(new Error('all in use'), { code: 'managed_db_busy' }); },
   throws: () => { throw new TypeError('secret inner words'); },
   crash: () => { const hold = []; for (;;) hold.push(new Array(1e6).fill(hold.length)); },
   count: () => ++calls,
@@ -100,7 +101,12 @@ describe('what the handler gets and gives', () => {
         for (const name of ['set-cookie', 'x-bad', 'access-control-allow-origin', 'b']) assert.equal(answer.headers[name], undefined, name);
         assert.notEqual(answer.headers['x-request-id'], 'forged');
         for (const status of [500, 302, 101, 99999, -1, 'ok']) assert.equal((await act('status', { status })).status, 502, String(status));
-        for (const status of [204, 401]) assert.equal((await act('status', { status })).status, 200, `${status} is for browsers, not for answers`);
+        for (const status of [205, 206, 407, 408, 421, 425]) assert.equal((await act('status', { status })).status, 502, `${status} is not an app's to set`);
+        const denied = await act('status', { status: 401 });
+        assert.deepEqual([denied.status, denied.headers['www-authenticate'], denied.json.success], [401, 'App realm="app"', true]);
+        const nothing = await act('status', { status: 204 });
+        assert.deepEqual([nothing.status, nothing.text, nothing.headers['content-length']], [204, '', undefined]);
+        assert.equal((await act('status', { status: 207 })).status, 207);
         assert.equal((await act('status', { status: 422 })).status, 422);
     });
     test('context has the owner, and nothing it was not given', async () => {
@@ -132,7 +138,7 @@ describe('what is refused', () => {
         ['an app that does not exist', () => act('echo', {}, { instance: 'nobody-00000000' }), 404, 'instance_not_found'],
         ['no action', () => act('', {}), 404, 'not_found'],
         ['a path too deep', () => act('echo/more', {}), 404, 'not_found'],
-        ['the reserved upload', () => act('upload', {}), 404, 'no_handler'],
+        ['JSON for an upload', () => act('upload', {}), 415, 'unsupported_media_type'],
         ['a foreign page', () => act('echo', {}, { headers: { origin: 'https://evil.example' } }), 403, 'origin_not_allowed'],
         ['a sandboxed page', () => act('echo', {}, { headers: { origin: 'null' } }), 403, 'origin_not_allowed'],
         ['the console\'s own page', () => act('echo', {}, { headers: { origin: new URL(server.console).origin } }), 403, 'origin_not_allowed'],
@@ -178,7 +184,17 @@ describe('when the handler fails', () => {
         const whole = await server.api('GET', `/api/runs/${run.id}`);
         assert.equal(whole.json.error.message, 'secret inner words');
         assert.equal(whole.json.error.name, 'TypeError');
-        assert.ok(whole.json.error.line > 0, whole.text);
+        const text = pie('acts', PAGE, { code: CODE });
+        const lines = text.split('\n');
+        const at = lines.findIndex((l) => l.includes('secret inner words'));
+        assert.deepEqual([whole.json.error.line, whole.json.error.column], [at + 1, lines[at].indexOf('TypeError(') + 10], 'the file\'s own line');
+        assert.match(whole.json.error.stack, new RegExp(`handler\\.js:${at + 1}:`));
+        const calls = lines.findIndex((l) => l.includes('return action(input')) + 1;
+        assert.match(whole.json.error.stack, new RegExp(`handler\\.js:${calls}:`));
+    });
+    test('busy is 503, not the handler\'s fault', async () => {
+        const answer = await act('busy', {});
+        assert.deepEqual([answer.status, answer.json.code, answer.headers['retry-after']], [503, 'busy', '2']);
     });
     test('the answer is answered once', async () => {
         const answer = await act('twice', {});

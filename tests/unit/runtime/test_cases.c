@@ -14,7 +14,7 @@ enum { TIMERS = 256, LINES = 64, RUN = 5 };
 
 struct wanted {
     const char *kind, *input, *export, *data, *meta, *error, *code, *load_error;
-    long line, column;
+    long line, column, first;
     bool is_stuck, is_fresh, is_optional;
     const char *logs[LINES], *calls[LINES];
     size_t log_count, call_count;
@@ -53,6 +53,8 @@ static void take_line(struct wanted *w, char *line)
         w->calls[w->call_count++] = text;
     } else if (take(line, "line", &text)) {
         w->line = strtol(text, NULL, 10);
+    } else if (take(line, "first", &text)) {
+        w->first = strtol(text, NULL, 10);
     } else if (take(line, "column", &text)) {
         w->column = strtol(text, NULL, 10);
     } else if (strcmp(line, "// stuck") == 0) {
@@ -266,7 +268,8 @@ static void play_run(struct play *p)
 static void play_load(struct play *p, str code)
 {
     const struct wanted *w = p->wanted;
-    player_send(&p->player, WORKER_LOAD, w->is_fresh ? WORKER_FRESH : 0, 0, 0, code);
+    player_send(&p->player, WORKER_LOAD, w->is_fresh ? WORKER_FRESH : 0, (uint32_t)w->first, 0,
+                code);
     player_read(&p->player);
     while (p->player.head.type == WORKER_LOG) {
         on_log(p);
