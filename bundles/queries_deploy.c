@@ -17,6 +17,7 @@ enum { CODE_BYTES_MAX = 16 * 1024 * 1024 }; // far above any .pie_bytes
     "'hex'), d.config is not null, d.file_count, "                                                 \
     "d.total_bytes, exists (select from bundle_instances i where i.deployment_id = d.id), "        \
     "d.code_line"
+enum { HEAD_COUNT = 13 };
 
 void deployment_head_fini(struct deployment_head *h)
 {
