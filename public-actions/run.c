@@ -235,7 +235,7 @@ static bool is_busy(const json_t *error)
 {
     str code = jsonx_str(error, "code");
     return str_eq(code, STR("managed_db_busy")) || str_eq(code, STR("managed_db_unavailable")) ||
-           str_eq(code, STR("files_busy"));
+           str_eq(code, STR("busy"));
 }
 
 static void take_answer(struct action_run *run, const struct plugin_answer *a)
