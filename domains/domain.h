@@ -15,7 +15,8 @@ struct domains_options {
     const char *reserved;  // comma-separated names nobody may claim, each with all below it
     const char *dns_forwarders, *dns_root_hints, *dns_trust_anchor; // dns.h
 };
-// Process start; the strings are kept. FAIL_REFUSED with a sentence when an address is none.
+// Process start; the strings are kept. Fails with a sentence when an
+// address is none, or DNS could not be asked so.
 enum fail domains_init(const struct domains_options *o, struct fault *fault) MUST_CHECK;
 struct service *domains_service(void);
 // Scheduler, every few seconds: names whose check is due, on pool threads; many nodes share them.
@@ -37,6 +38,11 @@ struct domain_host {
 enum fail domains_hosts(struct db *db, str hostname,
                         void (*visit)(void *arg, const struct domain_host *h), void *arg,
                         struct fault *fault) MUST_CHECK;
+
+// NOTIFY "stoa_domains": the table of names that loops answer by (edge/route/hosts.h) follows. Any
+// thread but a loop's.
+void domains_on_notice(str payload);
+void domains_on_listener_back(void);
 
 extern const struct migration domains_migrations[];
 extern const size_t domains_migration_count;

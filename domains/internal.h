@@ -121,6 +121,10 @@ enum fail domain_tell(struct db *db, const struct domain *before, const struct d
 // *ret_wait_s set, when it is too much now. `project_id` NULL: only the latter.
 bool domain_may_ask(const char *project_id, const char *registrable, unsigned *ret_wait_s);
 
+// --- hosts.c ---
+
+void domains_read_again(void); // what could not be read; from the scheduler
+
 // --- resource.c ---
 
 json_t *domain_json(const struct domain *d, int64_t now);

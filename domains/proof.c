@@ -95,26 +95,39 @@ static const char *type_name(enum dns_type t)
 static void add_seen(json_t *seen, const char *name, const struct dns_answer *a)
 {
     for (size_t i = 0; i != a->count; ++i)
-        json_array_append_new(seen, json_pack("{ss ss so}", "type", type_name(a->records[i].type),
-                                              "name", name, "value",
-                                              proof_text_json(a->records[i].text)));
+        json_array_append_new(seen,
+                              json_pack("{ss ss so}", "type", type_name(a->records[i].type), "name",
+                                        name, "value", proof_text_json(a->records[i].text)));
 }
 
 // --- how a value differs ---
 
-// Without spaces, quotation marks of any kind, and backslashes.
-static size_t bare(str s, char *to)
+// The bytes of a text as dns.h shows them: "\DDD" is one. Returns how many were written.
+static size_t unescape(str s, char *to)
 {
-    static const char *const marks[] = {" ",  "\t", "\r", "\n", "\"", "'",  "`",  "\\", "“",
-                                        "”", "„", "‘", "’", "«",  "»",  "\xc2\xa0", NULL};
     size_t n = 0;
     while (s.n != 0) {
+        uint64_t byte;
+        bool is_escape = s.n >= 4 && s.p[0] == '\\' && str_to_u64(str_of(s.p + 1, 3), 255, &byte);
+        to[n++] = is_escape ? (char)byte : s.p[0];
+        s = str_skip(s, is_escape ? 4 : 1);
+    }
+    return n;
+}
+
+// Without white space, quotation marks of any kind, and backslashes; in place.
+static size_t bare(char *text, size_t size)
+{
+    static const char *const marks[] = {" ", "\t", "\r", "\n", "\"", "'", "`",        "\\", "“",
+                                        "”", "„",  "‘",  "’",  "«",  "»", "\xc2\xa0", NULL};
+    size_t n = 0;
+    for (str s = str_of(text, size); s.n != 0;) {
         size_t skip = 0;
         for (size_t i = 0; skip == 0 && marks[i] != NULL; ++i)
             if (str_starts(s, str_from(marks[i])))
                 skip = strlen(marks[i]);
         if (skip == 0)
-            to[n++] = s.p[0];
+            text[n++] = s.p[0];
         s = str_skip(s, skip != 0 ? skip : 1);
     }
     return n;
@@ -131,13 +144,13 @@ static const char *difference(str text, const char *token)
     AUTOFREE char *plain = malloc(text.n + 1);
     if (plain == NULL)
         abort();
-    str stripped = str_of(plain, bare(text, plain));
+    bool has_space = str_find(text, ' ') != SIZE_MAX;
+    str stripped = str_of(plain, bare(plain, unescape(text, plain)));
     if (str_eq(str_trim(text), want))
         return "it has spaces around it";
     if (str_eq(stripped, want))
-        return str_find(text, ' ') != SIZE_MAX
-                   ? "it has spaces or quotation marks in it; enter it without any"
-                   : "it has quotation marks or backslashes in it; enter it without any";
+        return has_space ? "it has spaces or quotation marks in it; enter it without any"
+                         : "it has quotation marks or backslashes in it; enter it without any";
     if (str_caseeq(stripped, want))
         return "capital and small letters differ";
     if (str_eq(stripped, str_from(token)))
@@ -153,9 +166,8 @@ static const char *difference(str text, const char *token)
 static const char *first_difference(const struct dns_answer *a, const char *token, str *ret_text)
 {
     for (size_t i = 0; i != a->count; ++i) {
-        const char *what = a->records[i].type == DNS_TXT
-                               ? difference(a->records[i].text, token)
-                               : NULL;
+        const char *what =
+            a->records[i].type == DNS_TXT ? difference(a->records[i].text, token) : NULL;
         if (what != NULL) {
             *ret_text = a->records[i].text;
             return what;
@@ -214,8 +226,8 @@ static void judge_absent(const struct domain *d, struct proof *p)
     if (what != NULL) {
         p->outcome = PROOF_MISMATCH;
         snprintf(p->message, sizeof p->message,
-                 "There is a TXT record at %.150s, but its value is not the expected one: %s.", name,
-                 what);
+                 "There is a TXT record at %.150s, but its value is not the expected one: %s.",
+                 name, what);
         return;
     }
     p->outcome = PROOF_NOT_FOUND;
@@ -224,7 +236,8 @@ static void judge_absent(const struct domain *d, struct proof *p)
                  "There are more records at %.150s than are read; remove some.", name);
     else if (p->answer.outcome == DNS_FOUND)
         snprintf(p->message, sizeof p->message,
-                 "The TXT records at %.150s are others; add one more with the expected value.", name);
+                 "The TXT records at %.150s are others; add one more with the expected value.",
+                 name);
     else
         snprintf(p->message, sizeof p->message,
                  "There is no TXT record at %.150s%s. A record just added may take a few minutes.",

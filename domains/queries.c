@@ -110,10 +110,9 @@ enum fail domain_query_page(struct db *db, const char *project_id, const struct 
         "select " DOMAIN_COLUMNS DOMAIN_FROM WHERE
         " and ($4::timestamptz is null or (d.created_at, d.id) < ($4, $5))"
         " order by d.created_at desc, d.id desc limit $6";
-    static const char back[] =
-        "select " DOMAIN_COLUMNS DOMAIN_FROM WHERE
-        " and ($4::timestamptz is null or (d.created_at, d.id) > ($4, $5))"
-        " order by d.created_at, d.id limit $6";
+    static const char back[] = "select " DOMAIN_COLUMNS DOMAIN_FROM WHERE
+                               " and ($4::timestamptz is null or (d.created_at, d.id) > ($4, $5))"
+                               " order by d.created_at, d.id limit $6";
     return db_query(db, fault, ret, page->goes_back ? back : onwards, db_text(project_id),
                     db_text(f->instance_id), f->hostname.p != NULL ? db_str(f->hostname) : DB_NULL,
                     page->has_key ? db_time(page->key.at) : DB_NULL, db_text(page->key.id),
@@ -191,9 +190,8 @@ enum fail domain_query_change(struct db *db, const struct domain *d, bool hands_
                            " changed_hands_at = case when $8 then now() else changed_hands_at end"
                            " where project_id = $1 and id = $2",
                            db_text(d->project_id), db_text(d->id), db_text(d->instance_id),
-                           db_text(d->redirect_to), db_bool(d->https_only),
-                           db_int(d->hsts_max_age), db_bool(d->hsts_subdomains),
-                           db_bool(hands_over));
+                           db_text(d->redirect_to), db_bool(d->https_only), db_int(d->hsts_max_age),
+                           db_bool(d->hsts_subdomains), db_bool(hands_over));
     if (f == FAIL_NONE && hands_over)
         f = db_query(db, fault, NULL,
                      "update domain_holders set instance_id = $2, since = now()"

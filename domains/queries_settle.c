@@ -12,13 +12,13 @@ enum fail domain_query_rivals(struct db *db, const char *id, struct domain_rival
     DB_ROWS_AUTO rows = NULL;
     bool has_own = false;
     *ret = (struct domain_rivals){.has_holder = false};
-    enum fail f = db_query(
-        db, fault, &rows,
-        "select " DOMAIN_COLUMNS DOMAIN_FROM
-        " where d.hostname = (select hostname from domains where id = $1) and (d.id = $1"
-        " or d.status in ('verified', 'failing') or d.held_until > now())"
-        " order by d.id for update of d",
-        db_text(id));
+    enum fail f =
+        db_query(db, fault, &rows,
+                 "select " DOMAIN_COLUMNS DOMAIN_FROM
+                 " where d.hostname = (select hostname from domains where id = $1) and (d.id = $1"
+                 " or d.status in ('verified', 'failing') or d.held_until > now())"
+                 " order by d.id for update of d",
+                 db_text(id));
     for (size_t i = 0; f == FAIL_NONE && i != db_count(rows); ++i) {
         struct domain d;
         domain_of_row(rows, i, &d);
@@ -71,9 +71,9 @@ enum fail domain_query_settle(struct db *db, const struct domain *d, struct faul
                     " where id = $1",
                     db_text(d->id), db_text(domain_status_name(l->status)), db_time(l->since),
                     time_or_null(l->verified_at), time_or_null(l->failing_since),
-                    time_or_null(l->seen_at), time_or_null(l->next_at),
-                    time_or_null(l->held_until), db_text(l->ended != NULL ? l->ended : ""),
-                    time_or_null(d->checked_at), db_text(checks), db_text(routing));
+                    time_or_null(l->seen_at), time_or_null(l->next_at), time_or_null(l->held_until),
+                    db_text(l->ended != NULL ? l->ended : ""), time_or_null(d->checked_at),
+                    db_text(checks), db_text(routing));
 }
 
 enum fail domain_query_take(struct db *db, const struct domain *d, struct fault *fault)
@@ -109,8 +109,7 @@ enum fail domain_query_due(struct db *db, unsigned limit, struct db_rows **ret, 
                     "with due as (update domains set next_at = now() + interval '3 minutes'"
                     " where id in (select id from domains where next_at <= now()"
                     " order by next_at limit $1 for update skip locked) returning id)"
-                    " select " DOMAIN_COLUMNS DOMAIN_FROM
-                    " where d.id in (select id from due)",
+                    " select " DOMAIN_COLUMNS DOMAIN_FROM " where d.id in (select id from due)",
                     db_int(limit));
 }
 
@@ -143,13 +142,20 @@ enum fail domains_hosts(struct db *db, str hostname,
         db, fault, &rows,
         "select d.hostname, d.project_id, i.id, i.slug, p.slug, coalesce(t.hostname, ''),"
         " d.https_only, coalesce(d.hsts_max_age, -1), d.hsts_subdomains,"
-        " " MS("d.changed_hands_at + $2 * interval '1 day'") ", d.status"
-        " from domains d join instances i on i.id = d.instance_id"
-        " join plugins p on p.id = i.plugin_id"
-        " left join domains t on t.project_id = d.project_id and t.hostname = d.redirect_to"
-        " and t.instance_id = d.instance_id and t.status in ('verified', 'failing')"
-        " and t.redirect_to is null"
-        " where d.status in ('verified', 'failing') and ($1::text is null or d.hostname = $1)",
+        " " MS(
+            "d.changed_hands_at + $2 * interval '1 day'") ", d.status"
+                                                          " from domains d join instances i on "
+                                                          "i.id = d.instance_id"
+                                                          " join plugins p on p.id = i.plugin_id"
+                                                          " left join domains t on t.project_id = "
+                                                          "d.project_id and t.hostname = "
+                                                          "d.redirect_to"
+                                                          " and t.instance_id = d.instance_id and "
+                                                          "t.status in ('verified', 'failing')"
+                                                          " and t.redirect_to is null"
+                                                          " where d.status in ('verified', "
+                                                          "'failing') and ($1::text is null or "
+                                                          "d.hostname = $1)",
         hostname.n != 0 ? db_str(hostname) : DB_NULL, db_int(DOMAIN_CLEARS_DAYS));
     for (size_t i = 0; f == FAIL_NONE && i != db_count(rows); ++i) {
         struct domain_host h = {.hostname = db_get(rows, i, 0),

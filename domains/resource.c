@@ -35,8 +35,7 @@ static json_t *routing_of(const struct domain *d)
     json_t *r = json_is_object(d->routing)
                     ? json_copy(d->routing)
                     : json_pack("{sb ss s[] sn}", "ok", 0, "message",
-                                "It was not looked yet where the name leads.", "seen",
-                                "checkedAt");
+                                "It was not looked yet where the name leads.", "seen", "checkedAt");
     json_object_set_new(r, "expected", routing_expected_json(d));
     return r;
 }
@@ -66,9 +65,10 @@ void domain_next_sentence(const struct domain *d, int64_t now, char to[static 32
     case DOMAIN_PENDING:
         day_of(domain_ends_at(l), end);
         if (asks != 0)
-            snprintf(to, 320,
-                     "Add the TXT record. DNS is asked by itself, next at %s; the claim ends at %s.",
-                     at, end);
+            snprintf(
+                to, 320,
+                "Add the TXT record. DNS is asked by itself, next at %s; the claim ends at %s.", at,
+                end);
         else
             snprintf(to, 320,
                      "DNS is no longer asked by itself: add the TXT record and verify. The claim "
@@ -119,14 +119,15 @@ json_t *domain_json(const struct domain *d, int64_t now)
 {
     char next[320];
     domain_next_sentence(d, now, next);
-    json_t *o = json_pack(
-        "{ss ss ss ss* ss* ss ss so so s{ss} ss* sb so so}", "id", d->id, "hostname", d->hostname,
-        "unicodeHostname", d->unicode, "instanceId", d->instance_id[0] != '\0' ? d->instance_id : NULL,
-        "instanceSlug", d->instance_slug[0] != '\0' ? d->instance_slug : NULL, "status",
-        domain_status_name(d->life.status), "next", next, "verification", proof_record_json(d),
-        "routing", routing_of(d), "certificate", "status", "none", "redirectTo",
-        d->redirect_to[0] != '\0' ? d->redirect_to : NULL, "httpsOnly", (int)d->https_only, "hsts",
-        hsts_of(d), "checks", d->checks != NULL ? json_incref(d->checks) : json_array());
+    json_t *o = json_pack("{ss ss ss ss* ss* ss ss so so s{ss} ss* sb so so}", "id", d->id,
+                          "hostname", d->hostname, "unicodeHostname", d->unicode, "instanceId",
+                          d->instance_id[0] != '\0' ? d->instance_id : NULL, "instanceSlug",
+                          d->instance_slug[0] != '\0' ? d->instance_slug : NULL, "status",
+                          domain_status_name(d->life.status), "next", next, "verification",
+                          proof_record_json(d), "routing", routing_of(d), "certificate", "status",
+                          "none", "redirectTo", d->redirect_to[0] != '\0' ? d->redirect_to : NULL,
+                          "httpsOnly", (int)d->https_only, "hsts", hsts_of(d), "checks",
+                          d->checks != NULL ? json_incref(d->checks) : json_array());
     if (d->redirect_to[0] == '\0')
         json_object_set_new(o, "redirectTo", json_null());
     if (d->life.ended != NULL)

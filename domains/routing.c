@@ -20,7 +20,8 @@ static void target_name(const struct domain *d, char to[static HOSTNAME_ROOM + D
 
 static void add(json_t *list, const char *type, const char *name, const char *value)
 {
-    json_array_append_new(list, json_pack("{ss ss ss}", "type", type, "name", name, "value", value));
+    json_array_append_new(list,
+                          json_pack("{ss ss ss}", "type", type, "name", name, "value", value));
 }
 
 json_t *routing_expected_json(const struct domain *d)
@@ -68,8 +69,8 @@ static void judge_cname(struct db *db, const struct domain *d, str to, struct fo
         f->passes_target = true;
         return;
     }
-    if (domain.n == 0 || to.n <= domain.n + 1 || !str_caseeq(str_skip(to, to.n - domain.n), domain) ||
-        to.p[to.n - domain.n - 1] != '.')
+    if (domain.n == 0 || to.n <= domain.n + 1 ||
+        !str_caseeq(str_skip(to, to.n - domain.n), domain) || to.p[to.n - domain.n - 1] != '.')
         return;
     bool is_ours = false;
     str label = str_of(to.p, to.n - domain.n - 1);
@@ -176,7 +177,8 @@ void routing_look(struct db *db, const struct domain *d, struct routing *ret)
     else if (f.count != 0)
         judge_addresses(db, d, &f, ret);
     else if (f.outcome == DNS_TIMEOUT || f.outcome == DNS_SERVFAIL || f.outcome == DNS_BOGUS)
-        snprintf(ret->message, sizeof ret->message, "DNS could not tell where the name leads: %.200s",
+        snprintf(ret->message, sizeof ret->message,
+                 "DNS could not tell where the name leads: %.200s",
                  f.why[0] != '\0' ? f.why : dns_outcome_name(f.outcome));
     else
         say(ret, false, "The name has no address yet: add the routing record, too.");

@@ -28,11 +28,10 @@ static const char *action_of(const struct domain *before, const struct domain *a
 static enum fail emit(struct db *db, const struct domain *before, const struct domain *after,
                       enum domain_news news, struct fault *fault)
 {
-    json_auto_t *data =
-        json_pack("{ss ss ss ss ss}", "domainId", after->id, "hostname", after->hostname,
-                  "unicodeHostname", after->unicode, "status",
-                  domain_status_name(after->life.status), "before",
-                  domain_status_name(before->life.status));
+    json_auto_t *data = json_pack("{ss ss ss ss ss}", "domainId", after->id, "hostname",
+                                  after->hostname, "unicodeHostname", after->unicode, "status",
+                                  domain_status_name(after->life.status), "before",
+                                  domain_status_name(before->life.status));
     struct catalog_event e = {.project_id = before->project_id,
                               .instance_id = before->instance_id,
                               .type = domain_news_name(news),

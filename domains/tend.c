@@ -1,0 +1,123 @@
+// What time asks for: names whose check is due are taken in small batches, on every node at once
+// (whoever takes a name has it for a few minutes), looked at one after the other, and settled. At most
+// two of the lane's threads do this, so that an owner who waits is not behind everybody's daily check.
+#include <stdatomic.h>
+#include <stdlib.h>
+#include "domains/internal.h"
+#include "edge/base/clock.h"
+#include "edge/base/log.h"
+#include "edge/limits/limits.h"
+#include "edge/loop/pool.h"
+
+enum { TENDERS_MAX = 2, DUE_AT_ONCE = 8, PURGE_AT_ONCE = 500, TEND_MS = 60000 };
+
+static _Atomic unsigned tenders;
+
+// --- how often DNS is asked ---
+
+static struct limit_check check_of(const char *kind, const char *whose, uint64_t quota,
+                                   uint64_t burst)
+{
+    str parts[] = {STR("domain-checks"), str_from(kind), str_from(whose)};
+    return (struct limit_check){
+        .key = limits_key_of(LIMIT_OTHER, parts, 3),
+        .policy = {.name = "domain-checks", .quota = quota, .burst = burst, .window_s = 60}};
+}
+
+bool domain_may_ask(const char *project_id, const char *registrable, unsigned *ret_wait_s)
+{
+    struct limit_check checks[2];
+    size_t n = 0;
+    if (project_id != NULL)
+        checks[n++] = check_of("project", project_id, 60, 30);
+    checks[n++] = check_of("zone", registrable, 30, 20);
+    if (limits_charge(checks, n))
+        return true;
+    *ret_wait_s = 1;
+    for (size_t i = 0; i != n; ++i)
+        if (!checks[i].allowed && checks[i].reset_s > *ret_wait_s)
+            *ret_wait_s = checks[i].reset_s;
+    return false;
+}
+
+// --- one name ---
+
+static enum fail look_at(struct db *db, struct domain *d, struct fault *fault)
+{
+    static const struct domain_actor server = {0};
+    PROOF_AUTO proof;
+    ROUTING_AUTO routing;
+    struct domain_verdict verdict;
+    proof_look(d, &proof);
+    routing_look(db, d, &routing);
+    enum fail f = domain_settle(db, d, &proof, &routing, &server, &verdict, fault);
+    return f == FAIL_NOT_FOUND ? FAIL_NONE : f; // it has gone meanwhile
+}
+
+static enum fail tend_one(struct db *db, struct domain *d, struct fault *fault)
+{
+    int64_t ends = domain_ends_at(&d->life);
+    unsigned wait;
+    if (ends != 0 && clock_real_ms() >= ends) {
+        enum fail f = domain_expire(db, d, fault);
+        return f == FAIL_NOT_FOUND ? FAIL_NONE : f;
+    }
+    if (!domain_may_ask(NULL, d->registrable, &wait))
+        return domain_query_postpone(db, d->id, wait + 30, fault);
+    return look_at(db, d, fault);
+}
+
+static enum fail tend_batch(struct db *db, size_t *ret_count, struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f = domain_query_due(db, DUE_AT_ONCE, &rows, fault);
+    *ret_count = f == FAIL_NONE ? db_count(rows) : 0;
+    for (size_t i = 0; f == FAIL_NONE && i != *ret_count; ++i) {
+        DOMAIN_AUTO d;
+        domain_of_row(rows, i, &d);
+        f = tend_one(db, &d, fault);
+    }
+    return f;
+}
+
+// --- the job ---
+
+static void on_tend(struct job *j)
+{
+    struct fault fault = {0};
+    struct db *db = db_of_thread();
+    size_t n = 0;
+    uint64_t until = clock_monotonic_ms() + TEND_MS;
+    enum fail f = domain_query_purge(db, PURGE_AT_ONCE, &fault);
+    do {
+        if (f == FAIL_NONE)
+            f = tend_batch(db, &n, &fault);
+    } while (f == FAIL_NONE && n != 0 && clock_monotonic_ms() < until);
+    if (f != FAIL_NONE)
+        log_warn("domains were not all looked at", "reason=%s",
+                 LOG_STR(str_from(fault.log_text[0] != '\0' ? fault.log_text : fault.public_text)));
+    --tenders;
+}
+
+static void on_tended(struct job *j)
+{
+    free(j);
+}
+
+void domains_tend(void)
+{
+    domains_read_again();
+    if (++tenders > TENDERS_MAX) {
+        --tenders;
+        return;
+    }
+    struct job *j = calloc(1, sizeof *j);
+    if (j == NULL)
+        abort();
+    j->run = on_tend;
+    j->done = on_tended;
+    if (pool_post(LANE_DOMAINS, j) != FAIL_NONE) { // busy: the next time will do
+        --tenders;
+        free(j);
+    }
+}
