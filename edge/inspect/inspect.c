@@ -126,10 +126,11 @@ static void next_frame(struct sender *s)
     s->archive = str_skip(s->archive, n);
 }
 
-static void sender_init(struct sender *s, const struct inspect_limits *limits, str archive)
+static void sender_init(struct sender *s, enum inspect_what what,
+                        const struct inspect_limits *limits, str archive)
 {
     *s = (struct sender){.archive = archive};
-    s->request = (struct inspect_request){.what = INSPECT_WHAT_ARCHIVE,
+    s->request = (struct inspect_request){.what = what,
                                           .entries = limits->entries,
                                           .file_bytes = limits->file_bytes,
                                           .total_bytes = limits->total_bytes,
@@ -199,62 +200,176 @@ static bool converse(struct talk *t)
     return false;
 }
 
-static enum fail verdict(const struct talk *t, bool in_time, struct fault *fault)
+enum outcome { TOLD, NEVER_READY, TOO_LATE, BROKEN, DIED };
+
+static enum outcome outcome_of(const struct talk *t, bool in_time)
 {
-    if (t->answer.state == ANSWER_DONE)
-        return FAIL_NONE;
-    if (!in_time) {
-        fault_set(fault, FAIL_REFUSED, "invalid_bundle",
-                  "The archive takes too long to unpack. Deploy fewer or smaller files.");
-        fault_log(fault, "stoa-inspect: past its deadline");
-        return FAIL_REFUSED;
-    }
-    fault_set(fault, FAIL_REFUSED, "invalid_bundle",
-              "The archive could not be unpacked: the process that reads it failed on it. "
-              "Pack the files again, as a zip or tar.gz file.");
-    fault_log(fault, "stoa-inspect: %s",
-              t->answer.state == ANSWER_BROKEN ? "broke the protocol" : "ended before its answer");
-    return FAIL_REFUSED;
+    return t->answer.state == ANSWER_DONE       ? TOLD
+           : t->answer.state == ANSWER_STARTING ? NEVER_READY
+           : !in_time                           ? TOO_LATE
+           : t->answer.state == ANSWER_BROKEN   ? BROKEN
+                                                : DIED;
 }
 
-// FAIL_BUSY: the process had never been ready, so that the archive cannot be blamed.
-static enum fail inspect_with(const struct cage_worker *worker, uint64_t deadline,
-                              const struct inspect_limits *limits, str bytes,
-                              const struct inspect_visitor *visitor, struct fault *fault)
+static const char *outcome_text(enum outcome outcome)
+{
+    return outcome == NEVER_READY ? "stoa-inspect: did not start"
+           : outcome == TOO_LATE  ? "stoa-inspect: past its deadline"
+           : outcome == BROKEN    ? "stoa-inspect: broke the protocol"
+                                  : "stoa-inspect: ended before its answer";
+}
+
+static enum outcome inspect_with(const struct cage_worker *worker, uint64_t deadline,
+                                 enum inspect_what what, const struct inspect_limits *limits,
+                                 str bytes, const struct inspect_visitor *visitor)
 {
     struct talk t = {.fd = worker->fd, .deadline = deadline};
-    sender_init(&t.sender, limits, bytes);
+    sender_init(&t.sender, what, limits, bytes);
     frame_buffer_init(&t.received);
     answer_init(&t.answer, limits, visitor);
     bool in_time = converse(&t);
     frame_buffer_fini(&t.received);
-    if (t.answer.state != ANSWER_STARTING)
-        return verdict(&t, in_time, fault);
-    fault_set(fault, FAIL_BUSY, "busy",
-              "The archive cannot be unpacked now. Try again in a minute.");
-    fault_log(fault, "stoa-inspect: did not start");
-    return FAIL_BUSY;
+    return outcome_of(&t, in_time);
+}
+
+// FAIL_NONE and an outcome, or there was no process to ask. Every spare may have died meanwhile, which
+// its bytes cannot be blamed for; then one is started.
+static enum fail inspect_bytes(enum inspect_what what, const struct inspect_limits *limits,
+                               str bytes, const struct inspect_visitor *visitor, enum outcome *ret,
+                               struct fault *fault)
+{
+    assert(spares.source != NULL);
+    uint64_t deadline = clock_monotonic_ms() + limits->deadline_ms;
+    enum fail fail = FAIL_NONE;
+    *ret = NEVER_READY;
+    for (size_t tries = spares.wanted + 1; *ret == NEVER_READY && tries != 0; --tries) {
+        struct cage_worker worker;
+        if ((fail = next_worker(&worker, fault)) != FAIL_NONE)
+            break;
+        *ret = inspect_with(&worker, deadline, what, limits, bytes, visitor);
+        end_worker(&worker);
+    }
+    fill_spares();
+    return fail;
+}
+
+// --- archives ---
+
+static enum fail archive_failed(enum outcome outcome, struct fault *fault)
+{
+    if (outcome == NEVER_READY)
+        fault_set(fault, FAIL_BUSY, "busy",
+                  "The archive cannot be unpacked now. Try again in a minute.");
+    else if (outcome == TOO_LATE)
+        fault_set(fault, FAIL_REFUSED, "invalid_bundle",
+                  "The archive takes too long to unpack. Deploy fewer or smaller files.");
+    else
+        fault_set(fault, FAIL_REFUSED, "invalid_bundle",
+                  "The archive could not be unpacked: the process that reads it failed on it. "
+                  "Pack the files again, as a zip or tar.gz file.");
+    fault_log(fault, "%s", outcome_text(outcome));
+    return outcome == NEVER_READY ? FAIL_BUSY : FAIL_REFUSED;
 }
 
 enum fail inspect_archive(const struct inspect_limits *limits, str bytes,
                           const struct inspect_visitor *visitor, struct fault *fault)
 {
-    assert(spares.source != NULL);
     if (bytes.n > INSPECT_ARCHIVE_MAX)
         return fault_set(fault, FAIL_TOO_LARGE, "archive_too_large",
                          "The archive is larger than %d MiB.", INSPECT_ARCHIVE_MAX >> 20);
-    uint64_t deadline = clock_monotonic_ms() + limits->deadline_ms;
-    enum fail fail = FAIL_BUSY;
-    // every spare may have died meanwhile; then one is started
-    for (size_t tries = spares.wanted + 1; fail == FAIL_BUSY && tries != 0; --tries) {
-        struct cage_worker worker;
-        if ((fail = next_worker(&worker, fault)) != FAIL_NONE)
-            break;
-        fail = inspect_with(&worker, deadline, limits, bytes, visitor, fault);
-        end_worker(&worker);
+    enum outcome outcome;
+    enum fail fail = inspect_bytes(INSPECT_WHAT_ARCHIVE, limits, bytes, visitor, &outcome, fault);
+    return fail != FAIL_NONE || outcome == TOLD ? fail : archive_failed(outcome, fault);
+}
+
+// --- images ---
+
+static const struct image_type {
+    const char *mime;
+    enum inspect_what what;
+    str start;
+} image_types[] = {{"image/jpeg", INSPECT_WHAT_JPEG, STR("\xff\xd8\xff")},
+                   {"image/png", INSPECT_WHAT_PNG, STR("\x89PNG\r\n\x1a\n")},
+                   {"image/webp", INSPECT_WHAT_WEBP, STR("RIFF")}};
+
+struct cleaning {
+    struct buf image;
+    bool has_problem, is_memory;
+};
+
+static void on_image(void *ctx, enum inspect_kind kind, str path)
+{
+    struct cleaning *c = ctx;
+    c->has_problem |= kind != INSPECT_FILE;
+}
+
+static void on_piece(void *ctx, str piece)
+{
+    buf_add(&((struct cleaning *)ctx)->image, piece);
+}
+
+static void on_problem(void *ctx, enum inspect_problem problem, str detail)
+{
+    struct cleaning *c = ctx;
+    c->has_problem = true;
+    c->is_memory = problem == INSPECT_MEMORY;
+}
+
+// An answer that was checked in form is still a hostile's: it must begin as what it claims to be.
+static bool is_of_type(const struct image_type *type, str image)
+{
+    return str_starts(image, type->start) &&
+           (type->what != INSPECT_WHAT_WEBP ||
+            (image.n > 12 && memcmp(image.p + 8, "WEBP", 4) == 0));
+}
+
+static enum fail clean_verdict(struct cleaning *c, const struct image_type *type,
+                               enum outcome outcome, struct fault *fault)
+{
+    if (outcome == TOLD && c->has_problem)
+        return fault_set(fault, FAIL_BAD_INPUT, "damaged_image",
+                         c->is_memory ? "The image has too many pixels. Send a smaller one."
+                                      : "The image is damaged. Save it again, and send that.");
+    if (outcome == TOLD && !c->image.full && is_of_type(type, buf_str(&c->image)))
+        return FAIL_NONE;
+    fault_set(
+        fault, FAIL_BUSY, "inspection_failed",
+        "The image could not be looked at. Try again in a moment, or send it in another form.");
+    fault_log(fault, "%s", outcome == TOLD ? "stoa-inspect: gave no image" : outcome_text(outcome));
+    return FAIL_BUSY;
+}
+
+static enum fail clean_as(const struct image_type *type, str bytes, char **ret, size_t *ret_n,
+                          struct fault *fault)
+{
+    uint64_t most = bytes.n + INSPECT_CLEAN_MORE;
+    const struct inspect_limits limits = {
+        .entries = 1, .file_bytes = most, .total_bytes = most, .deadline_ms = INSPECT_DEADLINE_MS};
+    struct cleaning c = {0};
+    const struct inspect_visitor visitor = {on_image, on_piece, on_problem, &c};
+    enum outcome outcome;
+    buf_init(&c.image, most);
+    enum fail fail = inspect_bytes(type->what, &limits, bytes, &visitor, &outcome, fault);
+    if (fail == FAIL_NONE && (fail = clean_verdict(&c, type, outcome, fault)) == FAIL_NONE) {
+        *ret_n = c.image.n;
+        *ret = buf_take(&c.image);
     }
-    fill_spares();
+    buf_fini(&c.image);
     return fail;
+}
+
+enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *ret_n,
+                              struct fault *fault)
+{
+    *ret = NULL;
+    *ret_n = 0;
+    if (bytes.n > INSPECT_IMAGE_MAX)
+        return fault_set(fault, FAIL_TOO_LARGE, "file_too_large",
+                         "The image is larger than %d MiB.", INSPECT_IMAGE_MAX >> 20);
+    for (size_t i = 0; i != sizeof image_types / sizeof *image_types; ++i)
+        if (strcmp(mime, image_types[i].mime) == 0)
+            return clean_as(&image_types[i], bytes, ret, ret_n, fault);
+    return FAIL_NONE;
 }
 
 const char *inspect_problem_text(enum inspect_problem problem)

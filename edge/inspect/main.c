@@ -1,6 +1,7 @@
-// stoa-inspect: one archive of a stranger's, then the end. Started by the supervisor with the
+// stoa-inspect: one archive or image of a stranger's, then the end. Started by the supervisor with the
 // server's socket as fd 3 and nothing else; a person who starts it by hand sees it exit at once.
 #include "edge/cage/child.h"
+#include "edge/inspect/clean.h"
 #include "edge/inspect/unpack.h"
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -13,6 +14,9 @@ enum {
     // `xz -9` (65 MiB) fit, the 1.5 GiB that an xz header may ask for do not.
     WORKING_MEMORY = 192 * 1024 * 1024,
 };
+
+// rounded up to whole pages
+#define PAGES(n) (((n) + 4095) & ~(uint64_t)4095)
 
 static struct frame_writer out = {.fd = CAGE_FD};
 static char body[FRAME_BODY_MAX];
@@ -51,7 +55,50 @@ static bool read_request(struct inspect_request *ret)
     if (!frame_read(CAGE_FD, &type, body, &n) || type != INSPECT_REQUEST || n != sizeof *ret)
         return false;
     memcpy(ret, body, sizeof *ret);
-    return ret->what == INSPECT_WHAT_ARCHIVE && ret->bytes <= INSPECT_ARCHIVE_MAX;
+    return ret->what >= INSPECT_WHAT_ARCHIVE && ret->what <= INSPECT_WHAT_WEBP &&
+           ret->bytes <= INSPECT_ARCHIVE_MAX;
+}
+
+// --- images ---
+
+static bool give_problem(enum clean_result result, const struct inspect_end *end)
+{
+    char problem = result == CLEAN_MEMORY ? INSPECT_MEMORY : INSPECT_DAMAGED;
+    return frame_write(&out, INSPECT_PROBLEM, str_of(&problem, 1), (str){0}) &&
+           frame_write(&out, INSPECT_END, str_of(end, sizeof *end), (str){0});
+}
+
+static bool give_image(str image)
+{
+    char kind = INSPECT_FILE;
+    struct inspect_end end = {.entries = 1, .bytes = image.n};
+    if (!frame_write(&out, INSPECT_ENTRY, str_of(&kind, 1), STR("image")))
+        return false;
+    while (image.n != 0) {
+        size_t n = image.n < FRAME_BODY_MAX ? image.n : FRAME_BODY_MAX;
+        if (!frame_write(&out, INSPECT_CONTENT, str_of(image.p, n), (str){0}))
+            return false;
+        image = str_skip(image, n);
+    }
+    return frame_write(&out, INSPECT_END, str_of(&end, sizeof end), (str){0});
+}
+
+static bool clean_image(struct unpack_io *io, const struct inspect_request *request)
+{
+    while (io->have < io->bytes)
+        if (!take_piece(io))
+            return false;
+    // what the largest archive would have needed is room to work in
+    munmap((char *)io->base + PAGES(io->bytes), INSPECT_ARCHIVE_MAX - PAGES(io->bytes));
+    str image = str_of(io->base, io->bytes);
+    char *clean = NULL;
+    size_t n = 0;
+    enum clean_result result = request->what == INSPECT_WHAT_JPEG  ? clean_jpeg(image, &clean, &n)
+                               : request->what == INSPECT_WHAT_PNG ? clean_png(image, &clean, &n)
+                                                                   : clean_webp(image, &clean, &n);
+    if (result == CLEAN_DONE && n <= request->total_bytes)
+        return give_image(str_of(clean, n));
+    return give_problem(result, &(struct inspect_end){0});
 }
 
 static int serve(char *input, uint32_t layers)
@@ -64,7 +111,9 @@ static int serve(char *input, uint32_t layers)
         return EXIT_NO_SOCKET;
     struct unpack_io io = {
         .base = input, .bytes = request.bytes, .pull = take_piece, .send = give_frame};
-    return unpack_archive(&io, &request) && frame_flush(&out) ? EXIT_SUCCESS : EXIT_NO_SOCKET;
+    bool heard = request.what == INSPECT_WHAT_ARCHIVE ? unpack_archive(&io, &request)
+                                                      : clean_image(&io, &request);
+    return heard && frame_flush(&out) ? EXIT_SUCCESS : EXIT_NO_SOCKET;
 }
 
 int main(void)

@@ -27,13 +27,21 @@ enum inspect_frame {
     INSPECT_END,
 };
 
+// The same frames tell of an image: one ENTRY, a file without a name of its own ("image"), whose CONTENT
+// is the image as it is to be kept; or PROBLEM INSPECT_DAMAGED or INSPECT_MEMORY.
+enum inspect_what {
+    INSPECT_WHAT_ARCHIVE = 1,
+    INSPECT_WHAT_JPEG,
+    INSPECT_WHAT_PNG,
+    INSPECT_WHAT_WEBP,
+};
+
 struct inspect_request {
-    uint32_t what; // INSPECT_WHAT_ARCHIVE
+    uint32_t what; // enum inspect_what
     uint32_t entries;
     uint64_t file_bytes, total_bytes;
-    uint64_t bytes; // of the archive, at most INSPECT_ARCHIVE_MAX
+    uint64_t bytes; // of the archive or image, at most INSPECT_ARCHIVE_MAX
 };
-enum { INSPECT_WHAT_ARCHIVE = 1 };
 
 struct inspect_end {
     uint64_t entries, bytes; // how many ENTRY frames and how much CONTENT there were

@@ -14,6 +14,7 @@ declare -A nouns=(
     [stoa_inspect_client]='inspect|answer'
     [stoa_inspect_unpack]='inspect|unpack|zip'
     [stoa_inspect_look]='look|active|zip'
+    [stoa_inspect_clean]='clean'
     [stoa_store]='db|blob|migrate|store|faults'
     [stoa_private_postgres]='private_postgres|cluster'
     [stoa_http]='http|event_stream|endpoint|endpoints|stream|multipart|request|reply|service|services|openapi|access|principal|call|management|url|body'
