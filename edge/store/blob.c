@@ -1,8 +1,9 @@
 // One directory of files named by their SHA-256.
 //
 // Writing: tmp/<random>, then a rename to ab/cdef… . Names that were made since the last sync stand
-// in `unsynced`; blob_sync makes them durable, one by one when they are few, with the whole file
-// system when they are many. What is there already is compared byte by byte before it is taken for
+// in `unsynced`; blob_sync makes them durable together, with the whole file system when they are
+// many. That is left to many: it writes out everybody's bytes, those of request bodies too, which
+// are nobody's in a moment. What is there already is compared byte by byte before it is taken for
 // granted: after a power cut a name may have other bytes than it promises.
 //
 // Collecting: the look at a blob's age and its removal happen under `names_lock`, and so do a put's
@@ -24,12 +25,13 @@
 enum {
     NAME_ROOM = 2 + 1 + 62 + 1,
     TEMPORARY_ROOM = 4 + 32 + 1,
-    FEW = 32, // so many are synced one by one
+    FEW = 32, // so many are synced by themselves
 };
 
 static int root = -1;
-static pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER; // see above
-static pthread_mutex_t sync_lock = PTHREAD_MUTEX_INITIALIZER;  // one sync at a time; sync_broken
+static pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER; // see above; has_new_folder
+static bool has_new_folder; // since the root was synced, as far as is known
+static pthread_mutex_t sync_lock = PTHREAD_MUTEX_INITIALIZER; // one sync at a time; sync_broken
 static bool sync_broken;
 static pthread_mutex_t unsynced_lock = PTHREAD_MUTEX_INITIALIZER; // unsynced
 struct name {
@@ -107,6 +109,7 @@ enum fail blob_open(const char *directory, struct fault *fault)
         close(root);
     root = fd;
     sync_broken = false;
+    has_new_folder = true; // perhaps, of a process that was killed
     remove_leftovers();
     return FAIL_NONE;
 }
@@ -254,6 +257,7 @@ static enum fail move_into_place(const char *temporary, const char *name, struct
     if (failure == ENOENT) { // the first one with these two letters
         char folder[3] = {name[0], name[1], '\0'};
         failure = mkdirat(root, folder, 0700) == 0 || errno == EEXIST ? 0 : errno;
+        has_new_folder = true;
         if (failure == 0 && renameat(root, temporary, root, name) != 0)
             failure = errno;
     }
@@ -307,25 +311,71 @@ static int sync_path(const char *path, int flags, int (*sync)(int))
     return fd < 0 ? (errno == ENOENT ? 0 : errno) : sync(fd) == 0 ? 0 : errno;
 }
 
-static int sync_one(const struct digest *d)
+static int sync_root(void)
+{
+    pthread_mutex_lock(&names_lock);
+    bool is_due = has_new_folder;
+    has_new_folder = false;
+    pthread_mutex_unlock(&names_lock);
+    int failure = is_due ? sync_path(".", O_DIRECTORY, fsync) : 0;
+    if (failure != 0) {
+        pthread_mutex_lock(&names_lock);
+        has_new_folder = true;
+        pthread_mutex_unlock(&names_lock);
+    }
+    return failure;
+}
+
+// The disk is given all the bytes before the first is waited for: the file system's journal takes
+// them in one go then, and what is waited for next is there already.
+static int sync_files(const struct unsynced *u, int fds[static FEW])
 {
     char name[NAME_ROOM];
-    name_of(d, name);
-    int failure = sync_path(name, 0, fdatasync);
-    if (failure != 0)
-        return failure;
-    name[2] = '\0';
-    return sync_path(name, O_DIRECTORY, fsync);
+    int failure = 0;
+    for (size_t i = 0; i != u->count; ++i) {
+        name_of(&u->list[i].digest, name);
+        fds[i] = openat(root, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fds[i] >= 0) // only a hint: fdatasync tells what fails
+            sync_file_range(fds[i], 0, 0, SYNC_FILE_RANGE_WRITE);
+        else if (errno != ENOENT && failure == 0)
+            failure = errno;
+    }
+    for (size_t i = 0; failure == 0 && i != u->count; ++i)
+        if (fds[i] >= 0 && fdatasync(fds[i]) != 0)
+            failure = errno;
+    return failure;
+}
+
+// Each once: the first byte of a digest is its folder.
+static int sync_folders(const struct unsynced *u)
+{
+    bool is_synced[256] = {0};
+    char name[NAME_ROOM];
+    int failure = 0;
+    for (size_t i = 0; failure == 0 && i != u->count; ++i) {
+        uint8_t folder = u->list[i].digest.b[0];
+        if (is_synced[folder])
+            continue;
+        is_synced[folder] = true;
+        name_of(&u->list[i].digest, name);
+        name[2] = '\0';
+        failure = sync_path(name, O_DIRECTORY, fsync);
+    }
+    return failure;
 }
 
 static int sync_list(const struct unsynced *u)
 {
+    int fds[FEW];
     if (u->count > FEW)
         return syncfs(root) == 0 ? 0 : errno;
-    int failure = 0;
-    for (size_t i = 0; failure == 0 && i != u->count; ++i)
-        failure = sync_one(&u->list[i].digest);
-    return failure != 0 ? failure : sync_path(".", O_DIRECTORY, fsync);
+    int failure = sync_files(u, fds);
+    for (size_t i = 0; i != u->count; ++i)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    if (failure == 0)
+        failure = sync_folders(u);
+    return failure != 0 ? failure : sync_root();
 }
 
 // The kernel tells of a failed write once: a second look would find the bytes in memory and believe
