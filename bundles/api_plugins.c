@@ -115,14 +115,21 @@ static enum fail remove_plugin(struct call *call, const struct plugin *p, bool k
 }
 
 // What other features keep for the plugin is listed in `data`; it is kept or deleted only by a
-// decision of the owner's. `force` is for verified domains.
-static enum fail ask_delete(struct call *call, const struct plugin *p, bool is_dry_run, str data,
-                            struct answer *answer, struct fault *fault)
+// decision of the owner's. `data` (of the query) NULL: not asked for; `is_forced` is for names that
+// visitors know.
+static enum fail ask_delete(struct call *call, const struct plugin *p, bool is_dry_run,
+                            bool is_forced, str data, struct answer *answer, struct fault *fault)
 {
     bool has_data;
     json_t *what = json_object();
     enum fail fail = catalog_ask_delete(call->db, p, what, &has_data, fault);
-    if (fail == FAIL_NONE && has_data && !is_dry_run && data.p == NULL) {
+    if (fail == FAIL_NONE && json_object_get(what, "domains") != NULL && !is_dry_run &&
+        !is_forced) {
+        answer->details = json_pack("{s:O}", "data", what);
+        fail = fault_set(fault, FAIL_CONFLICT, "has_domains",
+                         "Visitors know this app by its own domains, listed in "
+                         "details.data.domains. Say force=true to take those off as well.");
+    } else if (fail == FAIL_NONE && has_data && !is_dry_run && data.p == NULL) {
         answer->details = json_pack("{s:O}", "data", what);
         fail =
             fault_set(fault, FAIL_CONFLICT, "has_data",
@@ -154,7 +161,7 @@ enum fail api_delete_plugin(struct call *call, struct answer *answer, struct fau
     answer->json = catalog_plugin_json(&p);
     fail = api_add_plugin_extra(call->db, &p, answer->json, fault);
     if (fail == FAIL_NONE)
-        fail = ask_delete(call, &p, is_dry_run, data, answer, fault);
+        fail = ask_delete(call, &p, is_dry_run, is_forced, data, answer, fault);
     if (fail == FAIL_NONE && is_dry_run)
         json_object_set_new(answer->json, "dryRun", json_true());
     else if (fail == FAIL_NONE)

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include "bundles/bundle.h"
+#include "domains/domain.h"
 #include "edge/auth/auth.h"
 #include "edge/base/log.h"
 #include "edge/catalog/catalog.h"
@@ -10,6 +11,7 @@
 #include "edge/http/openapi.h"
 #include "edge/http/request.h"
 #include "edge/inspect/inspect.h"
+#include "edge/route/domain_rules.h"
 #include "edge/route/router.h"
 #include "edge/route/site.h"
 #include "edge/scheduler.h"
@@ -35,7 +37,8 @@ const struct migration *features_migrations(size_t *ret_count)
                     {managed_db_migrations, &managed_db_migration_count},
                     {owner_settings_migrations, &owner_settings_migration_count},
                     {runs_migrations, &runs_migration_count},
-                    {uploads_migrations, &uploads_migration_count}};
+                    {uploads_migrations, &uploads_migration_count},
+                    {domains_migrations, &domains_migration_count}};
     static struct migration all[MIGRATIONS_MAX];
     size_t n = 0;
     for (size_t f = 0; f != sizeof features / sizeof features[0]; ++f)
@@ -182,6 +185,44 @@ static void init_uploads(const struct settings *s)
     uploads_init(&options);
 }
 
+// Where a domain's https:// is: as the apps origin's, or else the TLS listener's own port.
+static void init_domain_rules(const struct settings *s)
+{
+    static char port[8];
+    str rest = str_from(s->listeners);
+    bool is_behind = str_eq(str_from(instance_scheme), STR("https"));
+    snprintf(port, sizeof port, "%s", is_behind ? instance_port : "");
+    while (!is_behind && port[0] == '\0' && rest.n != 0) {
+        str line = str_cut(&rest, '\n');
+        size_t colon = line.n;
+        while (colon != 0 && line.p[colon - 1] != ':')
+            --colon;
+        str number = str_skip(line, colon);
+        if (str_starts(line, STR("tls ")) && !str_eq(number, STR("443")))
+            snprintf(port, sizeof port, ":%.*s", STR_FMT(number));
+    }
+    domain_rules_init(port);
+}
+
+static struct fault domains_fault; // said by features_check
+
+static void init_domains(const struct settings *s)
+{
+    static struct domains_options options;
+    options = (struct domains_options){.apps_origin = s->apps_origin,
+                                       .console_origin = s->console_origin,
+                                       .files_origin = s->files_origin,
+                                       .instance_domain = s->instance_domain,
+                                       .addresses = s->domain_addresses,
+                                       .reserved = s->reserved_names,
+                                       .dns_forwarders = s->dns_forwarders,
+                                       .dns_root_hints = s->dns_root_hints,
+                                       .dns_trust_anchor = s->dns_trust_anchor};
+    if (domains_init(&options, &domains_fault) != FAIL_NONE)
+        domains_fault.fail = FAIL_REFUSED;
+    init_domain_rules(s);
+}
+
 void features_init(const struct settings *s)
 {
     static struct service auth = {.name = "auth"}, documents = {.name = "documents"};
@@ -197,6 +238,7 @@ void features_init(const struct settings *s)
     init_managed_db(s);
     init_actions(s);
     init_uploads(s);
+    init_domains(s);
     router_add(bundles_api_service());
     router_add(bundles_pages_service());
     router_add(bundles_hosts_service());
@@ -208,6 +250,7 @@ void features_init(const struct settings *s)
     router_add(actions_self_service());
     router_add(uploads_owners_service());
     router_add(uploads_links_service());
+    router_add(domains_service());
     router_add(&auth);
     router_add(&documents);
 }
@@ -216,6 +259,10 @@ void features_init(const struct settings *s)
 enum fail features_check(const struct settings *s, struct fault *fault)
 {
     struct db *db = NULL;
+    if (domains_fault.fail != FAIL_NONE) {
+        *fault = domains_fault;
+        return FAIL_REFUSED;
+    }
     if (s->has_private_plugins || s->plugin_database_shared || s->plugin_database[0] == '\0')
         return FAIL_NONE;
     enum fail fail = db_open(s->database, &db, fault);
@@ -242,6 +289,7 @@ static void on_bundles_back(void)
 const struct notice_channel features_channels[] = {
     {"stoa_bundles", on_bundles_notice, on_bundles_back},
     {"stoa_runs", runs_on_notice, runs_on_listener_back},
+    {"stoa_domains", domains_on_notice, domains_on_listener_back},
     {0}};
 
 void features_start(void)
@@ -251,6 +299,7 @@ void features_start(void)
     scheduler_add("seal again", 5 * 1000, HOUR_MS, owner_settings_tend);
     scheduler_add("drop plugins' data", 30 * 1000, 60 * 1000, managed_db_collect);
     scheduler_add("collect uploads", 7 * 60 * 1000, HOUR_MS, uploads_collect);
+    scheduler_add("look at domains", 3 * 1000, 10 * 1000, domains_tend);
     scheduler_add("collect runs", 5 * 60 * 1000, 10 * 60 * 1000, runs_collect);
 }
 

@@ -33,6 +33,9 @@ struct settings {
     char *console_origin;
     char *files_origin;
     char *instance_domain;
+    // custom domains
+    char *domain_addresses, *reserved_names; // comma-separated
+    char *dns_forwarders, *dns_root_hints, *dns_trust_anchor;
     bool shared_origin;    // shared_origin: accepted
     bool insecure_origins; // insecure_origins: accepted
     // state
