@@ -141,8 +141,10 @@ void link_make(const struct file *f, enum link_use use, int64_t now_ms, struct b
     bool is_tls;
     struct buf origin;
     char signature[SIGNATURE_ROOM] = "";
+    // a name of dots is a step to browsers and tools, however it is spelt
+    bool is_step = strcmp(f->filename, ".") == 0 || strcmp(f->filename, "..") == 0;
     struct claim c = {.id = str_from(f->id),
-                      .name = str_from(f->filename),
+                      .name = is_step ? STR("file") : str_from(f->filename),
                       .expires_at = (uint64_t)(now_ms / 1000) + LINK_SECONDS,
                       .use = use};
     buf_init(&origin, HOST_MAX);

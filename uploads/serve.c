@@ -22,7 +22,6 @@
 #define ALLOW "GET, HEAD, OPTIONS"
 
 enum {
-    HEAD_BYTES = 4096,        // what type_is_inline looks at
     CHECKED_SLOTS = 4096,     // digests known to be whole
     VISITOR_INTERVAL = 50000, // µs: 1,200 a minute of good links …
     VISITOR_BURST = 600, // … and so many at once: a page of thumbnails, a film with its ranges
@@ -157,7 +156,7 @@ static enum fail make_given(const struct file *f, int fd, size_t n, struct given
     g->file = *f;
     g->fd = fd;
     g->bytes = bytes;
-    g->is_inline = type_is_inline(f->mime, str_of(bytes, n < HEAD_BYTES ? n : HEAD_BYTES));
+    g->is_inline = type_is_inline(f->mime, str_of(bytes, n));
     g->is_utf8 = is_text(f) && str_is_utf8(str_of(bytes, n));
     *ret = g;
     return FAIL_NONE;
