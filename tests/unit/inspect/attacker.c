@@ -1,6 +1,7 @@
 // A program that has been taken over: it enters the cage and then tries what argv[1] names. It ends
 // with REFUSED when the call failed, with ALLOWED when it worked; a filter that kills leaves
-// neither.
+// neither. With argv[2] "sealed" it is a template, and a process that it forks tries; "orphaned": the
+// template ends first.
 #include "edge/cage/child.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -15,13 +16,15 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { REFUSED = 50, ALLOWED = 60 };
+enum { REFUSED = 50, ALLOWED = 60, SIGNALLED = 100 };
 enum { PAGE = 4096 };
 
 static void *page;
 static volatile unsigned sink;
+static pid_t template;
 
 static long map(int prot, int flags, int fd)
 {
@@ -111,17 +114,58 @@ static long attack(const char *name)
     TRY("old_gate", old_gate())
     TRY("spin", spin())
     TRY("memory", eat_memory())
+    TRY("wait", read(CAGE_FD, &b, 1))
+    TRY("kill_template", kill(template, SIGKILL))
+    TRY("trace_template", ptrace(PTRACE_ATTACH, template, 0, 0))
+    TRY("recvmsg_fd3", recv(CAGE_FD, &b, 1, MSG_DONTWAIT))
+    TRY("alarm", alarm(0))
+    TRY("brk", syscall(SYS_brk, 0))
+    TRY("getpid", syscall(SYS_getpid))
+    TRY("exit_group", syscall(SYS_exit_group, ALLOWED))
     TRY("nothing", -1)
 #undef TRY
     return -2;
 }
 
+static int tell(long got)
+{
+    return got == -2 ? 2 : got < 0 ? REFUSED : ALLOWED;
+}
+
+static void be_sealed(const char *name)
+{
+    uint32_t none = 0;
+    cage_seal(CAGE_FD, 1, 2);
+    if (write(CAGE_FD, &none, sizeof none) == sizeof none)
+        syscall(SYS_exit, tell(attack(name)));
+    syscall(SYS_exit, 1);
+}
+
+static void be_template(const char *name, bool ends_first)
+{
+    int status;
+    cage_enter(&(struct cage_profile){.memory = 64 << 20, .is_template = true});
+    template = getpid();
+    pid_t pid = fork();
+    if (pid == 0)
+        be_sealed(name);
+    if (ends_first) {
+        usleep(100 * 1000);
+        _exit(0);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        _exit(1);
+    _exit(WIFSIGNALED(status) ? SIGNALLED + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
 int main(int argc, char **argv)
 {
     page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (argc == 3)
+        be_template(argv[1], strcmp(argv[2], "orphaned") == 0);
     uint32_t layers = cage_enter(&(struct cage_profile){.memory = 64 << 20, .cpu_seconds = 1});
     if (write(CAGE_FD, &layers, sizeof layers) != sizeof layers)
         _exit(1);
     long got = argc == 2 ? attack(argv[1]) : -2;
-    _exit(got == -2 ? 2 : got < 0 ? REFUSED : ALLOWED);
+    _exit(tell(got));
 }

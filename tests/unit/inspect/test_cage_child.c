@@ -9,10 +9,11 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "edge/cage/child.h"
 
-enum { REFUSED = 50 };
+enum { REFUSED = 50, SIGNALLED = 100 };
 
 struct outcome {
     uint32_t layers; // as the program told them
@@ -20,7 +21,7 @@ struct outcome {
     long leaked;     // bytes that came out of fd 1 or 2
 };
 
-static void child(int socket, int pipe_end, const char *attack)
+static void child(int socket, int pipe_end, const char *attack, const char *how)
 {
     int secret[2];
     if (pipe(secret) != 0 || write(secret[1], "secret", 6) != 6)
@@ -31,11 +32,12 @@ static void child(int socket, int pipe_end, const char *attack)
     int s = fcntl(socket, F_DUPFD, 100), other = fcntl(secret[0], F_DUPFD, 100);
     dup2(s, CAGE_FD);
     dup2(other, 4);
-    execl(ATTACKER, "cage_attacker", attack, (char *)NULL);
+    execl(ATTACKER, "cage_attacker", attack, how, (char *)NULL);
     _exit(127);
 }
 
-static struct outcome run(const char *attack)
+// `how`: NULL, or as the attacker's second argument.
+static struct outcome run_as(const char *attack, const char *how)
 {
     struct outcome o = {0};
     int pair[2], out[2];
@@ -43,16 +45,23 @@ static struct outcome run(const char *attack)
     assert_int_equal(pipe(out), 0);
     pid_t pid = fork();
     if (pid == 0)
-        child(pair[1], out[1], attack);
+        child(pair[1], out[1], attack, how);
     close(pair[1]);
     close(out[1]);
     assert_int_equal(read(pair[0], &o.layers, sizeof o.layers), sizeof o.layers);
     assert_int_equal(waitpid(pid, &o.status, 0), pid);
     char b[64];
+    while (read(pair[0], b, sizeof b) > 0) // until nobody has the other end
+        ;
     o.leaked = read(out[0], b, sizeof b);
     close(pair[0]);
     close(out[0]);
     return o;
+}
+
+static struct outcome run(const char *attack)
+{
+    return run_as(attack, NULL);
 }
 
 static bool is_killed(const struct outcome *o)
@@ -128,6 +137,87 @@ static void tells_which_layers_it_has(void **state)
                   (o.layers & CAGE_IPC_NAMESPACE) != 0, (o.layers & CAGE_LANDLOCK) != 0);
 }
 
+// --- a process that a template has forked ---
+
+static void assert_sealed(const char *attack, int status)
+{
+    struct outcome o = run_as(attack, "sealed");
+    if (!WIFEXITED(o.status) || WEXITSTATUS(o.status) != status || o.leaked > 0)
+        fail_msg("%s: status %#x, not %d; %ld bytes leaked", attack, (unsigned)o.status, status,
+                 o.leaked);
+}
+
+static void sealed_it_may_read_and_write(void **state)
+{
+    static const char *const attacks[] = {
+        "socket",
+        "socketpair",
+        "open",
+        "openat2",
+        "close",
+        "fork",
+        "vfork",
+        "clone3",
+        "execve",
+        "ptrace",
+        "kill_parent",
+        "kill_all",
+        "kill_template",
+        "trace_template",
+        "tgkill",
+        "pidfd_open",
+        "process_vm_readv",
+        "mmap_exec",
+        "mmap_rwx",
+        "mmap_shared",
+        "mmap_file",
+        "mprotect_exec",
+        "memfd",
+        "pread_fd3",
+        "sendmsg_fd3",
+        "recvmsg_fd3",
+        "dup",
+        "dup3",
+        "io_uring",
+        "bpf",
+        "unshare",
+        "setuid",
+        "prctl",
+        "setrlimit",
+        "sigaction",
+        "userfaultfd",
+        "x32",
+        "old_gate",
+        "alarm",
+        "brk",
+        "getpid",
+        "exit_group",
+        "memory",
+    };
+    for (size_t i = 0; i != sizeof attacks / sizeof *attacks; ++i)
+        assert_sealed(attacks[i], SIGNALLED + SIGKILL);
+    // these descriptors are none of its
+    static const char *const closed[] = {"read_fd0", "read_fd4", "write_fd1", "write_fd2",
+                                         "nothing"};
+    for (size_t i = 0; i != sizeof closed / sizeof *closed; ++i)
+        assert_sealed(closed[i], REFUSED);
+}
+
+static void sealed_its_time_is_limited(void **state)
+{
+    assert_sealed("spin", SIGNALLED + SIGKILL);
+    assert_sealed("wait", SIGNALLED + SIGALRM);
+}
+
+static void sealed_it_dies_with_its_template(void **state)
+{
+    struct timespec before, after;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    run_as("wait", "orphaned"); // until its socket is closed; its alarm would take 2 s
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    assert_true(after.tv_sec - before.tv_sec <= 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +226,9 @@ int main(void)
         cmocka_unit_test(memory_ends_at_the_limit),
         cmocka_unit_test(processor_time_ends_at_the_limit),
         cmocka_unit_test(tells_which_layers_it_has),
+        cmocka_unit_test(sealed_it_may_read_and_write),
+        cmocka_unit_test(sealed_its_time_is_limited),
+        cmocka_unit_test(sealed_it_dies_with_its_template),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
