@@ -12,7 +12,7 @@ import { request, slowness, startServer, until } from '../harness/server.mjs';
 const MIB = 1 << 20;
 const SETTINGS = {
     header_timeout: '1500ms', body_timeout: '1500ms', idle_timeout: '2s', write_timeout: '1500ms', minimum_rate: 2000, header_bytes: '16KiB', header_count: 40,
-    target_length: '2KiB', connections_per_address: 60, archive_bytes: '16MiB', archive_file_bytes: '8MiB', body_memory_per_connection: '20MiB', body_memory_total: '40MiB',
+    target_length: '2KiB', connections_per_address: 60, archive_bytes: '16MiB', archive_file_bytes: '8MiB', body_memory_per_connection: '20MiB', body_memory_total: '40MiB', body_disk_total: '40MiB',
     handshakes_per_address: 1000,
 };
 let server;
@@ -199,7 +199,7 @@ test('connections of one address: one too many is refused, others are served, an
 });
 
 const memory = () => Number(/^VmRSS:\s*(\d+)/m.exec(fs.readFileSync(`/proc/${server.serverPid}/status`, 'latin1'))[1]) / 1024;
-test('body memory: over the sum it is 503 with Retry-After, memory stays bounded, and the innocent are served', async () => {
+test('bodies: over the sum it is 503 with Retry-After, memory stays bounded, and the innocent are served', async () => {
     const before_ = memory();
     let innocent = 0;
     let going = true;

@@ -14,7 +14,7 @@ import path from 'node:path';
 import { isAlive } from './processes.mjs';
 import { paths } from './h2raw.mjs';
 import { archive, pie } from './pie.mjs';
-import { buildFolder, repository, request, startServer, until } from './server.mjs';
+import { buildFolder, repository, request, startServer, temporaryDirectory, until } from './server.mjs';
 
 const dashed = (name) => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
 
@@ -31,7 +31,7 @@ export async function startTarget(limits = {}) {
 async function startProbe(limits) {
     const program = path.join(buildFolder(), 'tests/harness/guard-probe');
     if (!fs.existsSync(program)) throw new Error(`${program} is not built`);
-    const args = Object.entries(limits).flatMap(([name, value]) => [`--${dashed(name)}`, String(value)]);
+    const args = ['--body-directory', temporaryDirectory('bodies'), ...Object.entries(limits).flatMap(([name, value]) => [`--${dashed(name)}`, String(value)])];
     // TSan of gcc 12 needs the address layout it knows
     const [command, ...before] = /tsan/.test(program) ? ['setarch', '-R', program] : [program];
     const sanitizers = { ASAN_OPTIONS: 'exitcode=99', TSAN_OPTIONS: `exitcode=66:suppressions=${path.join(repository, 'tests/harness/tsan.supp')}` };
