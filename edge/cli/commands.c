@@ -102,6 +102,30 @@ const struct command commands[] = {
      "                               server's\n"
      "Nothing behind the = is the server's default. APP may be an instance's id or slug, too.\n",
      OPTS_SERVER, 1, 24, command_instance_settings},
+    {"domain add", "NAME APP", "claim a name of your own for an app, and see what to add to DNS",
+     "APP may be an instance's id or slug, too. Nothing is served until the TXT record is there;\n"
+     "the server looks for it by itself, soon and then less often, for a week.\n",
+     OPTS_SERVER, 2, 2, command_domain_add},
+    {"domain list", "", "list the domains, and how they stand", TARGET_TEXT, OPTS_SERVER, 0, 0,
+     command_domain_list},
+    {"domain show", "NAME", "show a domain: the records, what DNS answers now, what happens next",
+     "NAME may be the domain's id, too.\n", OPTS_SERVER, 1, 1, command_domain_show},
+    {"domain verify", "NAME", "look for the TXT record now",
+     "With --wait, again and again until it is there; each new reason why not is printed. Ctrl-C\n"
+     "ends the waiting; the server goes on by itself.\n",
+     OPTS_SERVER | OPT_BIT(OPT_WAIT), 1, 1, command_domain_verify},
+    {"domain set", "NAME SETTING=VALUE...", "redirect a domain, or have browsers keep to https",
+     "redirect=NAME      visitors are sent to another domain of the same instance\n"
+     "https-only=yes|no  http:// leads to https:// once there is a certificate (yes)\n"
+     "hsts=SECONDS       browsers keep to https that long; SECONDS/subdomains, below it, too\n"
+     "Nothing behind redirect= or hsts= is off.\n",
+     OPTS_SERVER, 2, 24, command_domain_set},
+    {"domain move", "NAME APP", "have a domain serve another app or instance of the project",
+     "At once, without another proof. APP may be an instance's id or slug, too.\n", OPTS_SERVER, 2,
+     2, command_domain_move},
+    {"domain rm", "NAME", "give a domain up",
+     "Asks first; --yes does not. The name is nobody else's for a week.\n",
+     OPTS_SERVER | OPT_BIT(OPT_YES), 1, 1, command_domain_rm},
     {"token create", "NAME", "make an API token; it is shown once",
      "The token can do no more than the one used to make it, and ends with it.\n",
      OPTS_SERVER | OPT_BIT(OPT_SCOPE) | OPT_BIT(OPT_EXPIRES), 1, 1, command_token_create},

@@ -38,6 +38,7 @@ const struct option_row option_rows[OPT_COUNT] = {
     [OPT_TYPE] = {"type", 0, "TYPE", "only files of this type: image/png, image/*, ..."},
     [OPT_GET] = {"get", 0, "ID", "save the file ID"},
     [OPT_ID] = {"id", 0, "RUN", "one run, with its log and its error"},
+    [OPT_WAIT] = {"wait", 0, NULL, "go on until it is there"},
 };
 
 size_t options_distance(str a, str b)

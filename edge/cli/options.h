@@ -42,6 +42,7 @@ enum option {
     OPT_CSV,
     OPT_TYPE,
     OPT_GET,
+    OPT_WAIT,
     OPT_COUNT
 };
 #define OPT_BIT(option) (UINT64_C(1) << (option))
