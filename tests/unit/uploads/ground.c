@@ -39,6 +39,9 @@ static void on_start(struct loop *loop)
 {
 }
 
+uint64_t ground_quota_bytes = GROUND_QUOTA_BYTES, ground_quota_files = GROUND_QUOTA_FILES;
+unsigned ground_threads = 4;
+
 int ground_begin(void **state)
 {
     struct seal_key key;
@@ -57,14 +60,14 @@ int ground_begin(void **state)
                                            .instance_domain = "",
                                            .instance_scheme = "http",
                                            .instance_port = "",
-                                           .quota_bytes = GROUND_QUOTA_BYTES,
-                                           .quota_files = GROUND_QUOTA_FILES});
+                                           .quota_bytes = ground_quota_bytes,
+                                           .quota_files = ground_quota_files});
     h2o_config_init(&config);
     h2o_config_register_host(&config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     pool_start((unsigned[LANES]){[LANE_API] = 1,
                                  [LANE_INGEST] = 1,
                                  [LANE_LOAD] = 1,
-                                 [LANE_FILES] = 4,
+                                 [LANE_FILES] = ground_threads,
                                  [LANE_DOMAINS] = 1},
                64);
     loops_start(1, &config, on_start);

@@ -8,6 +8,10 @@
 
 enum { GROUND_QUOTA_BYTES = 40 * 1024 * 1024, GROUND_QUOTA_FILES = 100 };
 
+// For those who want others, before ground_begin.
+extern uint64_t ground_quota_bytes, ground_quota_files;
+extern unsigned ground_threads; // of the lane
+
 extern struct db *ground_db;
 extern char ground_blobs[64]; // the directory
 int ground_begin(void **state);
