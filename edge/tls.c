@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include "edge/base/log.h"
+#include "edge/tls_domains.h"
 
 struct certificates {
     SSL_CTX *contexts[SETTINGS_CERTIFICATES_MAX];
@@ -95,7 +96,7 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
     if (found != NULL)
         SSL_set_SSL_CTX(ssl, found); // takes a reference of its own
     pthread_rwlock_unlock(&lock);
-    if (found != NULL)
+    if (found != NULL || (name.n != 0 && tls_domains_use(ssl, name)))
         return SSL_CLIENT_HELLO_SUCCESS;
     *alert = SSL_AD_UNRECOGNIZED_NAME;
     return SSL_CLIENT_HELLO_ERROR;

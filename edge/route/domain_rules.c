@@ -15,7 +15,7 @@ void domain_rules_init(const char *port)
 
 static bool goes_to_tls(const struct request *r, const struct host *h)
 {
-    return h != NULL && h->https_only && h->has_certificate && !r->is_tls;
+    return h != NULL && h->https_only && h->certificate != NULL && !r->is_tls;
 }
 
 // Method, body, path and query go along (RFC 9110 §15.4.9).

@@ -22,7 +22,10 @@ static uint64_t seed; // owners choose names: nobody shall aim at a slot
 
 static void host_free(struct shared *s)
 {
-    free(s);
+    struct host *h = (struct host *)s;
+    if (h->certificate != NULL)
+        shared_unref(&h->certificate->shared);
+    free(h);
 }
 
 static str keep(char **at, str s)
@@ -61,6 +64,8 @@ struct host *host_create(const struct host *of)
     h->name = keep(&at, of->name);
     h->slug = keep(&at, of->slug);
     h->redirect_to = keep(&at, of->redirect_to);
+    if (h->certificate != NULL)
+        shared_ref(&h->certificate->shared);
     return h;
 }
 

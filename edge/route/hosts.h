@@ -6,20 +6,21 @@
 #include "edge/base/str.h"
 #include "edge/loop/loop.h"
 #include "edge/loop/shared.h"
+#include "edge/route/certificate.h"
 
 // A served name. Immutable, counted; the strings are its own.
 struct host {
     struct shared shared;
-    str name;             // A-labels, lower case, no final dot
-    str slug;             // the instance's
-    str redirect_to;      // another name of the same instance; empty: none
-    bool https_only;      // plain HTTP is sent to https://, once there is a certificate
-    bool has_certificate; // one that is served
-    int64_t clears_until; // real ms: navigations until then carry Clear-Site-Data
-    char hsts[48];        // the value of Strict-Transport-Security; "": none
+    str name;                        // A-labels, lower case, no final dot
+    str slug;                        // the instance's
+    str redirect_to;                 // another name of the same instance; empty: none
+    bool https_only;                 // plain HTTP is sent to https:// where there is a certificate
+    struct certificate *certificate; // a reference; NULL: none is served
+    int64_t clears_until;            // real ms: navigations until then carry Clear-Site-Data
+    char hsts[48];                   // the value of Strict-Transport-Security; "": none
     uint64_t _hash;
 };
-// `of` gives the values; its strings are copied, `shared` is not looked at.
+// `of` gives the values; its strings are copied, a reference is taken to the certificate.
 struct host *host_create(const struct host *of);
 
 struct hosts;
