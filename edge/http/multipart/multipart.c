@@ -1,7 +1,8 @@
 // The reader is a machine of five states fed with pieces of any size. A delimiter is CRLF "--"
 // boundary; CR stands in it only at the front (a boundary holds none), so a match that breaks off
 // can begin anew only at the breaking byte itself, and the bytes held back meanwhile are the
-// delimiter's own first bytes: nothing of the body is ever copied.
+// delimiter's own first bytes: nothing of the body is ever copied. Within a piece a line's end
+// is looked for in whole blocks, so that neither random bytes nor bytes made of CR slow it down.
 #include "edge/http/multipart/internal.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -143,6 +144,16 @@ static void set_filename(struct multipart *m, str raw)
     m->part.is_file = true;
 }
 
+// "name*", and the numbered pieces of RFC 2231, which make a file of a field for those who know them.
+static bool is_starred(str name)
+{
+    size_t star = str_find(name, '*');
+    if (star == SIZE_MAX)
+        return false;
+    name.n = star;
+    return str_caseeq(name, STR("name")) || str_caseeq(name, STR("filename"));
+}
+
 static enum fail read_disposition(struct multipart *m, str value)
 {
     if (m->has_disposition)
@@ -174,6 +185,8 @@ static enum fail read_disposition(struct multipart *m, str value)
                 return refuse(&m->fault, "A part's filename* must be one UTF-8 name of RFC 8187.");
             has_extended = true;
             set_filename(m, str_of(text, n));
+        } else if (is_starred(p.name)) {
+            return refuse(&m->fault, "A part's name is spelt in a way that is not supported.");
         }
     }
     if (result == PARAM_BAD)
@@ -289,33 +302,88 @@ static enum fail end_data(struct multipart *m)
     return FAIL_NONE;
 }
 
+// 16 bytes at a time, in the compilers' own words for any processor.
+typedef unsigned char lanes __attribute__((vector_size(16)));
+enum { LANES = 16, BLOCK = 4 * LANES };
+
+static lanes line_ends(const char *p)
+{
+    lanes first, second;
+    memcpy(&first, p, LANES);
+    memcpy(&second, p + 1, LANES);
+    return (lanes)((first == '\r') & (second == '\n'));
+}
+
+// Whether CRLF begins in the next BLOCK bytes; one more is read.
+static bool block_has_line_end(const char *p)
+{
+    lanes found =
+        line_ends(p) | line_ends(p + LANES) | line_ends(p + 2 * LANES) | line_ends(p + 3 * LANES);
+    uint64_t halves[2];
+    memcpy(halves, &found, sizeof halves);
+    return (halves[0] | halves[1]) != 0;
+}
+
+// Where the delimiter begins in `s`; SIZE_MAX: nowhere.
+static size_t find_delimiter(const struct multipart *m, str s)
+{
+    size_t places = s.n >= m->delimiter_n ? s.n - m->delimiter_n + 1 : 0;
+    for (size_t at = 0; at < places;) {
+        if (s.n - at > BLOCK && !block_has_line_end(s.p + at)) {
+            at += BLOCK;
+            continue;
+        }
+        size_t end = places - at < BLOCK ? places : at + BLOCK;
+        for (const char *cr; (cr = memchr(s.p + at, '\r', end - at)) != NULL;) {
+            at = (size_t)(cr - s.p);
+            if (memcmp(cr, m->delimiter, m->delimiter_n) == 0)
+                return at;
+            ++at;
+        }
+        at = end;
+    }
+    return SIZE_MAX;
+}
+
+// How many bytes at the end of `s`, which holds no delimiter, may begin one: from the last CR on.
+static size_t begun_delimiter(const struct multipart *m, str s)
+{
+    size_t n = s.n < m->delimiter_n - 1 ? s.n : m->delimiter_n - 1;
+    const char *end = s.p + s.n, *cr = n != 0 ? memrchr(end - n, '\r', n) : NULL;
+    size_t begun = cr != NULL ? (size_t)(end - cr) : 0;
+    return memcmp(end - begun, m->delimiter, begun) == 0 ? begun : 0;
+}
+
+// Goes on with a delimiter that an earlier piece began. What turns out to be none is given out.
+static enum fail feed_begun(struct multipart *m, str *piece)
+{
+    size_t held = m->matched, n = 0;
+    while (n != piece->n && m->matched != m->delimiter_n &&
+           piece->p[n] == m->delimiter[m->matched]) {
+        ++m->matched;
+        ++n;
+    }
+    if (m->matched == m->delimiter_n || n == piece->n) {
+        *piece = str_skip(*piece, n);
+        return FAIL_NONE;
+    }
+    m->matched = 0; // what of it stands in this piece is looked at again: it holds no CR
+    return emit(m, str_of(m->delimiter, held));
+}
+
 // PREAMBLE and DATA: up to and with the next delimiter, or all of the piece.
 static enum fail feed_data(struct multipart *m, str *piece)
 {
-    size_t held = m->matched; // matched in earlier pieces
-    size_t i = 0;
-    enum fail fail;
-    while (i != piece->n && m->matched != m->delimiter_n) {
-        if (m->matched == 0) {
-            size_t cr = str_find(str_skip(*piece, i), '\r');
-            if (cr == SIZE_MAX) {
-                i = piece->n;
-                break;
-            }
-            i += cr;
-        }
-        if (piece->p[i] == m->delimiter[m->matched]) {
-            ++m->matched;
-            ++i;
-            continue;
-        }
-        if (held != 0 && (fail = emit(m, str_of(m->delimiter, held))) != FAIL_NONE)
-            return fail;
-        held = m->matched = 0;
+    enum fail fail = m->matched != 0 ? feed_begun(m, piece) : FAIL_NONE;
+    if (fail != FAIL_NONE || (m->matched != 0 && m->matched != m->delimiter_n))
+        return fail;
+    if (m->matched == 0) {
+        size_t at = find_delimiter(m, *piece);
+        m->matched = at != SIZE_MAX ? m->delimiter_n : begun_delimiter(m, *piece);
+        size_t bytes = at != SIZE_MAX ? at : piece->n - m->matched;
+        fail = emit(m, str_of(piece->p, bytes));
+        *piece = str_skip(*piece, bytes + m->matched);
     }
-    size_t begun_here = m->matched - held;
-    fail = held != 0 ? FAIL_NONE : emit(m, str_of(piece->p, i - begun_here));
-    *piece = str_skip(*piece, i);
     if (fail == FAIL_NONE && m->matched == m->delimiter_n)
         fail = end_data(m);
     return fail;

@@ -24,15 +24,17 @@ enum {
 struct multipart_part {
     str name;     // the field's, valid UTF-8, never empty
     bool is_file; // a filename was given, even an empty one
-    str filename; // last path segment, valid UTF-8, no control characters, 1–255 bytes; "file"
-                  // when nothing else is left; p == NULL unless is_file
+    str filename; // last path segment, valid UTF-8, 1–255 bytes, no spaces around it, no control
+                  // characters, none that turn the direction of text or end its line; "file" when
+                  // nothing else is left; p == NULL unless is_file
     str content_type; // as sent, without spaces around it; "text/plain" when absent (RFC 7578 §4.4)
 };
 
 // Any of them may be NULL. A callback that returns other than FAIL_NONE ends the parse: it has
 // filled `fault` (never NULL), and multipart_feed returns its code. `bytes` are views into the
 // piece being fed (or, for a few bytes that might have begun a boundary, into the parser), valid
-// during the call.
+// during the call. When a whole body is fed as one piece, all bytes of a part are views into that
+// piece, each beginning where the one before ended: the part can be used in place, without a copy.
 struct multipart_events {
     enum fail (*on_part)(void *ctx, const struct multipart_part *part, struct fault *fault);
     enum fail (*on_data)(void *ctx, str bytes, struct fault *fault);
@@ -58,6 +60,8 @@ enum fail multipart_end(struct multipart *m, struct fault *fault) MUST_CHECK;
 void multipart_destroy(struct multipart *m); // NULL is fine
 
 // A file's name as it may be kept, whoever gave it: the last path segment without control characters,
-// invalid bytes as '_', at most MULTIPART_NAME_MAX bytes, never empty, "." or "..".
+// bidi controls ("photo\u202Egpj.exe" shows as another name), line separators, and spaces around it;
+// invalid bytes as '_'; at most MULTIPART_NAME_MAX bytes; never empty, "." or "..". Cleaning twice
+// changes nothing.
 void multipart_clean_filename(str raw, char to[static MULTIPART_NAME_MAX + 1]);
 #endif

@@ -141,24 +141,47 @@ static str last_segment(str s)
     return s;
 }
 
+// Of a valid character: what may not stand in a name.
+static bool is_trap(str c)
+{
+    const unsigned char *p = (const unsigned char *)c.p;
+    if (c.n == 1)
+        return p[0] < 0x20 || p[0] == 0x7f;
+    if (c.n == 2)
+        return (p[0] == 0xc2 && p[1] < 0xa0) || // C1
+               (p[0] == 0xd8 && p[1] == 0x9c);  // U+061C
+    if (c.n != 3)
+        return false;
+    unsigned code = (p[0] & 0x0fu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
+    return code == 0x200e || code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
+}
+
+// One character, or one byte that is none.
+static str next_char(str s, bool *ret_is_valid)
+{
+    unsigned char c = (unsigned char)s.p[0];
+    size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    *ret_is_valid = n <= s.n && str_is_utf8(str_of(s.p, n));
+    return str_of(s.p, *ret_is_valid ? n : 1);
+}
+
 void multipart_clean_filename(str raw, char to[static MULTIPART_NAME_MAX + 1])
 {
     size_t n = 0;
     for (str s = last_segment(raw); s.n != 0;) {
-        unsigned char c = (unsigned char)s.p[0];
-        size_t len = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-        bool is_valid = len <= s.n && str_is_utf8(str_of(s.p, len));
-        len = is_valid ? len : 1;
-        bool is_control =
-            c < 0x20 || c == 0x7f || (is_valid && c == 0xc2 && (unsigned char)s.p[1] < 0xa0); // C1
-        if (!is_control) {
-            if (n + len > MULTIPART_NAME_MAX)
-                break;
-            memcpy(to + n, is_valid ? s.p : "_", len);
-            n += len;
-        }
-        s = str_skip(s, len);
+        bool is_valid;
+        str c = next_char(s, &is_valid);
+        s = str_skip(s, c.n);
+        if (is_valid && (is_trap(c) || (n == 0 && c.p[0] == ' ')))
+            continue;
+        if (n + c.n > MULTIPART_NAME_MAX)
+            break;
+        memcpy(to + n, is_valid ? c.p : "_", c.n);
+        n += c.n;
     }
+    while (n != 0 && to[n - 1] == ' ')
+        --n;
     to[n] = '\0';
     if (n == 0 || strcmp(to, ".") == 0 || strcmp(to, "..") == 0)
         snprintf(to, MULTIPART_NAME_MAX + 1, "file");

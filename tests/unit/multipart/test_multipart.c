@@ -168,6 +168,13 @@ static void file_names(void **state)
     name_of("filename=\"a/\"", "file");
     name_of("filename=\"%0A\"", "file");
     name_of("filename=\"a\xff.txt\"", "a_.txt");
+    name_of("filename=\"photo\xe2\x80\xaegpj.exe\"", "photogpj.exe"); // U+202E
+    name_of("filename=\"\xe2\x81\xa6\xd8\x9c\xe2\x80\x8e\xe2\x80\xa8\xef\xbb\xbf.\xe2\x81\xa9\"",
+            "file");
+    name_of("filename=\"\xe2\x80\x94\xef\xbc\xa1\xf0\x9f\x93\xb7.jpg\"",
+            "\xe2\x80\x94\xef\xbc\xa1\xf0\x9f\x93\xb7.jpg");
+    name_of("filename=\"  a b \x01 \"", "a b");
+    name_of("filename=\"x/   \"", "file");
     name_of("filename*=UTF-8''%e2%82%ac%20rates.txt", "\xe2\x82\xac rates.txt");
     name_of("filename=\"fallback\"; filename*=utf-8'en'x.txt", "x.txt");
     name_of("filename*=utf-8''x.txt; filename=\"fallback\"", "x.txt");
@@ -194,6 +201,10 @@ static void bad_dispositions(void **state)
     refuse(HEAD("form-data; name=\"a\"; filename*=latin1''x") END, "RFC 8187");
     refuse(HEAD("form-data; name=\"a\"; filename*=UTF-8''%ff") END, "RFC 8187");
     refuse(HEAD("form-data; name=\"a\"; filename*=UTF-8''%4") END, "RFC 8187");
+    refuse(HEAD("form-data; name=\"a\"; filename*=UTF-8''a; filename*=UTF-8''b") END, "RFC 8187");
+    refuse(HEAD("form-data; name=\"a\"; filename*0=\"a\"; filename*1=\"b\"") END, "not supported");
+    refuse(HEAD("form-data; name=\"a\"; filename*0*=UTF-8''a") END, "not supported");
+    refuse(HEAD("form-data; name*=UTF-8''a") END, "not supported");
     refuse(
         "--b0\r\nContent-Disposition: form-data; name=a\r\ncontent-disposition: form-data; name=b"
         "\r\n\r\n" END,
@@ -286,6 +297,46 @@ static void limits(void **state)
     buf_fini(&b);
 }
 
+// One piece: what uploads rely on to use a file in place.
+struct in_place {
+    str body;
+    const char *next; // where the part's next bytes must begin; NULL: anywhere
+    size_t bytes;
+};
+
+static enum fail on_place(void *ctx, str bytes, struct fault *fault)
+{
+    struct in_place *seen = ctx;
+    assert_true(bytes.p >= seen->body.p && bytes.p + bytes.n <= seen->body.p + seen->body.n);
+    assert_true(seen->next == NULL || bytes.p == seen->next);
+    seen->next = bytes.p + bytes.n;
+    seen->bytes += bytes.n;
+    return FAIL_NONE;
+}
+
+static enum fail on_place_end(void *ctx, struct fault *fault)
+{
+    ((struct in_place *)ctx)->next = NULL;
+    return FAIL_NONE;
+}
+
+static void one_piece_is_used_in_place(void **state)
+{
+    static const struct multipart_events place = {NULL, on_place, on_place_end};
+    static const char first[] = "\r\r\n\r\n--b\r\n--b1\r\n--\r\n", second[] = "\r\n-\n--b0\r";
+    struct buf all;
+    buf_init(&all, 4096);
+    buf_addf(&all, "%s%s\r\n%s%s%s", HEAD("form-data; name=a; filename=x"), first,
+             HEAD("form-data; name=b"), second, END);
+    struct in_place seen = {.body = buf_str(&all)};
+    struct multipart *m = multipart_create("b0", &place, &seen);
+    assert_int_equal(multipart_feed(m, seen.body, NULL), FAIL_NONE);
+    assert_int_equal(multipart_end(m, NULL), FAIL_NONE);
+    assert_int_equal(seen.bytes, sizeof first - 1 + sizeof second - 1);
+    multipart_destroy(m);
+    buf_fini(&all);
+}
+
 static void callback_ends_the_parse(void **state)
 {
     struct seen seen = {.refuse_data = FAIL_TOO_LARGE};
@@ -358,6 +409,7 @@ int main(void)
         cmocka_unit_test(line_ends_are_crlf),
         cmocka_unit_test(boundaries_in_the_body),
         cmocka_unit_test(limits),
+        cmocka_unit_test(one_piece_is_used_in_place),
         cmocka_unit_test(callback_ends_the_parse),
         cmocka_unit_test(boundary_parameter),
     };
