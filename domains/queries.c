@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "domains/internal.h"
-#include "domains/queries.h"
+#include "domains/columns.h"
 #include "edge/base/jsonx.h"
 #include "edge/base/token.h"
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "domains/internal.h"
-#include "domains/queries.h"
+#include "domains/columns.h"
 #include "edge/base/jsonx.h"
 
 // In the order of ids, so that two that lock the same rows meet at the first.

@@ -35,7 +35,7 @@ static json_t *routing_of(const struct domain *d)
     json_t *r = json_is_object(d->routing)
                     ? json_copy(d->routing)
                     : json_pack("{sb ss s[] sn}", "ok", 0, "message",
-                                "It was not looked yet where the name leads.", "seen", "checkedAt");
+                                "Nobody has looked yet where the name leads.", "seen", "checkedAt");
     json_object_set_new(r, "expected", routing_expected_json(d));
     return r;
 }

@@ -3,7 +3,7 @@
 #include <time.h>
 #include "edge/base/jsonx.h"
 #include "edge/cli/api.h"
-#include "edge/cli/domain.h"
+#include "edge/cli/domain_show.h"
 #include "edge/cli/show.h"
 
 enum { WAIT_FIRST_S = 5, WAIT_LONGEST_S = 30 };
@@ -99,7 +99,7 @@ enum cli_exit command_domain_show(struct cli *cli)
     if (cli->output.quiet)
         show_id(domain);
     else
-        domain_print(cli, domain);
+        show_domain(cli, domain);
     return EXIT_DONE;
 }
 
@@ -117,7 +117,7 @@ static enum cli_exit finish(struct cli *cli, const char *done, const json_t *dom
     printf("%s ", done);
     output_text(&cli->output, stdout, STYLE_STRONG, show_member(domain, "unicodeHostname"));
     fputs("\n\n", stdout);
-    domain_print(cli, domain);
+    show_domain(cli, domain);
     return EXIT_DONE;
 }
 
@@ -253,7 +253,7 @@ static bool may_come_true(const struct api_reply *reply)
 static void report_seen(const struct cli *cli, const struct api_reply *reply)
 {
     if (!cli->output.json && reply->body != NULL)
-        domain_print_seen(cli, stderr, json_object_get(reply->body, "details"));
+        show_domain_seen(cli, stderr, json_object_get(reply->body, "details"));
 }
 
 static enum cli_exit verify_once(struct cli *cli, const char *path, struct api_reply *reply)

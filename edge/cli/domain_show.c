@@ -1,5 +1,5 @@
 // Everything that comes from DNS is a stranger's text: it is printed through output_text only.
-#include "edge/cli/domain.h"
+#include "edge/cli/domain_show.h"
 #include <stdio.h>
 #include "edge/base/clock.h"
 #include "edge/cli/show.h"
@@ -32,7 +32,7 @@ static void record(const struct cli *cli, FILE *to, const char *indent, const js
     fputc('\n', to);
 }
 
-void domain_print_seen(const struct cli *cli, FILE *to, const json_t *of)
+void show_domain_seen(const struct cli *cli, FILE *to, const json_t *of)
 {
     size_t i;
     json_t *r;
@@ -104,7 +104,7 @@ static void print_settings(const struct cli *cli, const json_t *domain)
                json_is_true(json_object_get(hsts, "includeSubDomains")) ? ", subdomains too" : "");
 }
 
-void domain_print(const struct cli *cli, const json_t *domain)
+void show_domain(const struct cli *cli, const json_t *domain)
 {
     str ascii = show_member(domain, "hostname"), shown = show_member(domain, "unicodeHostname"),
         status = show_member(domain, "status");

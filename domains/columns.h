@@ -1,6 +1,6 @@
 // What the statements of queries.c and queries_settle.c share: the columns that domain_of_row reads.
-#ifndef STOA_DOMAINS_QUERIES_H
-#define STOA_DOMAINS_QUERIES_H
+#ifndef STOA_DOMAINS_COLUMNS_H
+#define STOA_DOMAINS_COLUMNS_H
 #define MS(column) "coalesce((extract(epoch from " column ") * 1000)::bigint, 0)"
 #define DOMAIN_COLUMNS                                                                                                                                                                                                                                                       \
     "d.id, d.project_id, coalesce(d.instance_id, ''), coalesce(i.slug, ''), d.hostname, "                                                                                                                                                                                    \
