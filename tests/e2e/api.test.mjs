@@ -153,7 +153,7 @@ test('another project\'s ids are not found, on every endpoint', async () => {
         for (const refs of [[mine.plugin.id, mine.instance.id], [mine.plugin.slug, mine.instance.slug]]) {
             const concrete = path.replace('{plugin}', refs[0]).replace('{instance}', refs[1]).replace('{deployment}', mine.deployment.id).replace('{token}', token.id)
                 .replace('{run}', run.runId).replace('{subscription}', subscribed.json.id).replace('{name}', 'API_KEY').replace('{action}', 'look')
-                .replace('{table}', 'rows');
+                .replace('{table}', 'rows').replace('{file}', 'file_none'); // real ones: files.test.mjs
             assert.ok(!concrete.includes('{'), `this test does not know the parameter of ${path}`);
             for (const [method, operation] of Object.entries(item)) {
                 const answer = await server.api(method.toUpperCase(), concrete, bodyFor(operation), { token: foreign });
