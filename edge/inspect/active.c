@@ -280,8 +280,12 @@ void active_markup_take(struct active_markup *m, str piece)
 void active_root_name(str head, char ret[static 32])
 {
     static char room[64 * 1024];
-    str s = begin_of(head, room, sizeof room);
+    char start[SNIFFED];
+    str s = begin_of(head, start, sizeof start);
     ret[0] = '\0';
+    if (s.n == 0 || *s.p != '<')
+        return;
+    s = begin_of(head, room, sizeof room);
     // declarations, comments and instructions are passed over
     while (s.n >= 2 && *s.p == '<' && (s.p[1] == '!' || s.p[1] == '?')) {
         bool is_comment = str_starts(s, STR("<!--"));

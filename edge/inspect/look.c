@@ -70,7 +70,7 @@ static void limit_magic(void)
                   {MAGIC_PARAM_ELF_NOTES_MAX, 1},
                   {MAGIC_PARAM_REGEX_MAX, 4096},
                   {MAGIC_PARAM_BYTES_MAX, LOOK_WHOLE_MAX},
-                  {MAGIC_PARAM_ENCODING_MAX, LOOK_TEXT}};
+                  {MAGIC_PARAM_ENCODING_MAX, LOOK_TEXT / 4}}; // it takes eight bytes for each
     for (size_t i = 0; i != sizeof limits / sizeof *limits; ++i)
         magic_setparam(magic, limits[i].parameter, &limits[i].value);
 }
@@ -201,7 +201,7 @@ static bool begins_as(str head, str word)
 // To its end: what is behind the beginning runs as well as what is in it.
 static bool look_for_script(struct look_io *io, struct inspect_seen *s)
 {
-    static char piece[LOOK_TEXT];
+    static char piece[64 * 1024];
     struct active_markup m = {0};
     uint64_t at = io->have;
     active_markup_take(&m, head_of(io));

@@ -3,7 +3,7 @@
 // stoa-inspect-files; opens nothing and makes no system call, so that a test or a fuzzer can run it
 // in its own process, and the caged process can run it when it may only read and write.
 //
-// How much of a file is looked at: 16 KiB of any; 64 KiB of text; a JSON text up to 1 MiB and an
+// How much of a file is looked at: 16 KiB of any; a JSON text up to 1 MiB and an
 // old Office file up to LOOK_WHOLE_MAX whole; SVG and XML to their end; a zip file's end and its
 // directory. What hides behind that is served as what the file was taken for, and never sniffed.
 #ifndef STOA_INSPECT_LOOK_H
@@ -11,7 +11,7 @@
 #include "edge/inspect/inspect.h"
 
 enum {
-    LOOK_TEXT = 64 * 1024,                // of text
+    LOOK_TEXT = 16 * 1024,                // of text, at least
     LOOK_JSON = 1024 * 1024,              // longer ones are text/plain
     LOOK_WHOLE_MAX = 16 * 1024 * 1024,    // longer ones are not looked into
     LOOK_DIRECTORY_MAX = 2 * 1024 * 1024, // of a zip file

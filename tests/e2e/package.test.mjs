@@ -27,7 +27,7 @@ test('it holds the programs, the manual page, the configuration and the unit, ow
         return [name.join(' ').replace(/^\./, ''), { mode, owner }];
     }));
     for (const [name, mode] of Object.entries({
-        '/usr/lib/stoa/stoa': '-rwxr-xr-x', '/usr/lib/stoa/stoa-inspect': '-rwxr-xr-x', '/usr/bin/stoa -> ../lib/stoa/stoa': 'lrwxrwxrwx',
+        '/usr/lib/stoa/stoa': '-rwxr-xr-x', '/usr/lib/stoa/stoa-inspect': '-rwxr-xr-x', '/usr/lib/stoa/stoa-inspect-files': '-rwxr-xr-x', '/usr/bin/stoa -> ../lib/stoa/stoa': 'lrwxrwxrwx',
         '/etc/stoa/stoa.yaml': '-rw-r--r--', '/usr/lib/systemd/system/stoa.service': '-rw-r--r--', '/usr/lib/sysusers.d/stoa.conf': '-rw-r--r--',
         '/usr/share/man/man1/stoa.1.gz': '-rw-r--r--',
     })) {
@@ -35,7 +35,7 @@ test('it holds the programs, the manual page, the configuration and the unit, ow
         assert.equal(files.get(name).owner, 'root/root', name);
     }
     const depends = run('dpkg-deb', ['-f', deb, 'Depends']);
-    for (const library of ['libh2o-evloop', 'libssl3', 'libpq5', 'libarchive13', 'libseccomp2', 'postgresql-15']) assert.match(depends, new RegExp(`\\b${library}`));
+    for (const library of ['libh2o-evloop', 'libssl3', 'libpq5', 'libarchive13', 'libmagic1', 'libjpeg62-turbo', 'libwebpmux3', 'libexif12', 'libseccomp2', 'postgresql-15']) assert.match(depends, new RegExp(`\\b${library}`));
     assert.deepEqual(run('dpkg-deb', ['-I', deb, 'conffiles']).trim(), '/etc/stoa/stoa.yaml');
     for (const script of ['postinst', 'prerm', 'postrm']) assert.match(run('dpkg-deb', ['-I', deb, script]), /^#!\/bin\/sh/);
 });
