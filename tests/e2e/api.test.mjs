@@ -142,6 +142,8 @@ test('another project\'s ids are not found, on every endpoint', async () => {
     await until(async () => (await server.api('GET', `/api/runs/${run.runId}`)).status === 200, 'the run to be kept');
     const subscribed = await server.api('POST', '/api/event-subscriptions', { url: 'https://example.com/hook', events: ['x'] });
     assert.equal(subscribed.status, 201, subscribed.text);
+    const domain = await server.api('POST', '/api/public-apps/domains', { hostname: 'walk.customer-one.com', instanceId: mine.instance.id });
+    assert.equal(domain.status, 201, domain.text);
     const token = (await server.api('GET', '/api/tokens')).json.data[0];
     const other = (await server.api('POST', '/api/projects', { displayName: 'Other' })).json;
     const foreign = other.token.token ?? other.token;
@@ -153,7 +155,7 @@ test('another project\'s ids are not found, on every endpoint', async () => {
         for (const refs of [[mine.plugin.id, mine.instance.id], [mine.plugin.slug, mine.instance.slug]]) {
             const concrete = path.replace('{plugin}', refs[0]).replace('{instance}', refs[1]).replace('{deployment}', mine.deployment.id).replace('{token}', token.id)
                 .replace('{run}', run.runId).replace('{subscription}', subscribed.json.id).replace('{name}', 'API_KEY').replace('{action}', 'look')
-                .replace('{table}', 'rows').replace('{file}', 'file_none'); // real ones: files.test.mjs
+                .replace('{table}', 'rows').replace('{domain}', refs[0] === mine.plugin.id ? domain.json.id : domain.json.hostname).replace('{file}', 'file_none'); // real ones: files.test.mjs
             assert.ok(!concrete.includes('{'), `this test does not know the parameter of ${path}`);
             for (const [method, operation] of Object.entries(item)) {
                 const answer = await server.api(method.toUpperCase(), concrete, bodyFor(operation), { token: foreign });
