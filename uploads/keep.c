@@ -24,7 +24,7 @@ static bool is_led;
 enum fail file_put(struct file *f, str bytes, struct fault *fault)
 {
     f->size = bytes.n;
-    return blob_put(bytes, &f->digest, fault);
+    return blob_put_blindly(bytes, &f->digest, fault);
 }
 
 static enum fail insert(struct db *db, struct waiting *w)

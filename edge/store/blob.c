@@ -36,8 +36,9 @@ static bool sync_broken;
 static pthread_mutex_t unsynced_lock = PTHREAD_MUTEX_INITIALIZER; // unsynced
 struct name {
     struct digest digest;
-    bool is_new; // made by the put; otherwise found, perhaps left unsynced by a process that was
-                 // killed
+    bool is_new;    // made by the put; otherwise found, perhaps left unsynced by a process that was
+                    // killed
+    bool has_bytes; // these are on the disk; only the name is not
 };
 static struct unsynced {
     struct name *list;
@@ -229,7 +230,8 @@ static bool touch_whole(const char *name, str bytes)
     return there;
 }
 
-static enum fail write_temporary(char name[static TEMPORARY_ROOM], str bytes, struct fault *fault)
+static enum fail write_temporary(char name[static TEMPORARY_ROOM], str bytes, bool is_synced,
+                                 struct fault *fault)
 {
     memcpy(name, "tmp/", 4);
     token_hex(name + 4, 32);
@@ -246,6 +248,11 @@ static enum fail write_temporary(char name[static TEMPORARY_ROOM], str bytes, st
             return f;
         }
         bytes = str_skip(bytes, (size_t)w);
+    }
+    if (is_synced && fdatasync(fd) != 0) {
+        enum fail f = failed(fault, "cannot sync", errno);
+        unlinkat(root, name, 0);
+        return f;
     }
     return FAIL_NONE;
 }
@@ -268,7 +275,7 @@ static enum fail move_into_place(const char *temporary, const char *name, struct
     return failed(fault, "cannot rename", failure);
 }
 
-static void remember_unsynced(const struct digest *d, bool is_new)
+static void remember_unsynced(struct name name)
 {
     pthread_mutex_lock(&unsynced_lock);
     if (unsynced.count == unsynced.room) {
@@ -277,7 +284,7 @@ static void remember_unsynced(const struct digest *d, bool is_new)
         if (unsynced.list == NULL)
             abort();
     }
-    unsynced.list[unsynced.count++] = (struct name){*d, is_new};
+    unsynced.list[unsynced.count++] = name;
     pthread_mutex_unlock(&unsynced_lock);
 }
 
@@ -290,15 +297,34 @@ enum fail blob_put(str bytes, struct digest *ret_digest, struct fault *fault)
     name_of(&d, name);
     bool is_new = !touch_whole(name, bytes);
     if (is_new) {
-        enum fail f = write_temporary(temporary, bytes, fault);
+        enum fail f = write_temporary(temporary, bytes, false, fault);
         if (f == FAIL_NONE)
             f = move_into_place(temporary, name, fault);
         if (f != FAIL_NONE)
             return f;
     }
-    remember_unsynced(&d, is_new);
+    remember_unsynced((struct name){.digest = d, .is_new = is_new});
     if (ret_digest != NULL)
         *ret_digest = d;
+    return FAIL_NONE;
+}
+
+// The bytes are synced before they take the name: it may be another's, whose bytes must not go when
+// they cannot be.
+enum fail blob_put_blindly(str bytes, struct digest *ret_digest, struct fault *fault)
+{
+    struct digest d = digest_sha256(bytes);
+    char name[NAME_ROOM], temporary[TEMPORARY_ROOM];
+    if (faults_due())
+        return failed(fault, "a fault was injected", EIO);
+    name_of(&d, name);
+    enum fail f = write_temporary(temporary, bytes, true, fault);
+    if (f == FAIL_NONE)
+        f = move_into_place(temporary, name, fault);
+    if (f != FAIL_NONE)
+        return f;
+    remember_unsynced((struct name){.digest = d, .has_bytes = true});
+    *ret_digest = d;
     return FAIL_NONE;
 }
 
@@ -333,6 +359,9 @@ static int sync_files(const struct unsynced *u, int fds[static FEW])
     char name[NAME_ROOM];
     int failure = 0;
     for (size_t i = 0; i != u->count; ++i) {
+        fds[i] = -1;
+        if (u->list[i].has_bytes)
+            continue;
         name_of(&u->list[i].digest, name);
         fds[i] = openat(root, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (fds[i] >= 0) // only a hint: fdatasync tells what fails

@@ -14,6 +14,10 @@ enum fail blob_open(const char *directory, struct fault *fault) MUST_CHECK;
 // looks at). `ret_digest` may be NULL. Durable once blob_sync has returned. FAIL_QUOTA "disk_full",
 // FAIL_INTERNAL "storage_failed". Pool threads.
 enum fail blob_put(str bytes, struct digest *ret_digest, struct fault *fault) MUST_CHECK;
+// As blob_put, but always writes, and replaces what is there: how long it takes does not tell whether
+// the bytes were here already, which may be more than whoever sends them has a right to know. For
+// strangers' bytes.
+enum fail blob_put_blindly(str bytes, struct digest *ret_digest, struct fault *fault) MUST_CHECK;
 // Makes all that was put so far on any thread durable, directories too. Once a deploy, before its
 // rows. After a failure the blobs newly made are gone, and (but for FAIL_QUOTA) every later call
 // fails until the process is started again: what the disk holds is not known any more. Pool

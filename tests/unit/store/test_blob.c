@@ -134,6 +134,33 @@ static void test_same_bytes_are_kept_once_and_touched(void **state)
     assert_int_equal(temporaries(), 0);
 }
 
+// Whatever is there, the same is done: another file of the same bytes.
+static void test_a_blind_put_always_writes(void **state)
+{
+    char path[200], *bytes = NULL;
+    struct stat before, after;
+    struct fault fault = {0};
+    size_t n = 0;
+    struct digest d = put(STR("blind")), again;
+    age(&d, 3600000);
+    path_of(&d, path);
+    stat(path, &before);
+    int fd = open(path, O_RDONLY); // keeps its number from being given again
+    assert_int_equal(blob_put_blindly(STR("blind"), &again, &fault), FAIL_NONE);
+    assert_true(digest_eq(&d, &again));
+    stat(path, &after);
+    close(fd);
+    assert_true(after.st_ino != before.st_ino && after.st_mtime > before.st_mtime);
+    assert_int_equal(blob_sync(&fault), FAIL_NONE);
+    overwrite(&d, "blend");
+    assert_int_equal(blob_put_blindly(STR("blind"), &again, &fault), FAIL_NONE);
+    assert_int_equal(blob_sync(&fault), FAIL_NONE);
+    assert_int_equal(blob_get(&d, 10, &bytes, &n, &fault), FAIL_NONE);
+    assert_memory_equal(bytes, "blind", 5);
+    free(bytes);
+    assert_int_equal(temporaries(), 0);
+}
+
 static void test_damaged_is_never_served_and_mended_by_a_put(void **state)
 {
     static const char *const damages[] = {"dmaaged", "", "damaged and longer"};
@@ -361,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_empty_blob),
         cmocka_unit_test(test_absent_is_not_found),
         cmocka_unit_test(test_same_bytes_are_kept_once_and_touched),
+        cmocka_unit_test(test_a_blind_put_always_writes),
         cmocka_unit_test(test_damaged_is_never_served_and_mended_by_a_put),
         cmocka_unit_test(test_crash_leftovers_go_at_start),
         cmocka_unit_test(test_links_are_not_followed),
