@@ -5,7 +5,6 @@
 //
 // The action outlives its request when the visitor leaves: the run goes on, its answer is dropped.
 #include "public-actions/broker.h"
-#include <stdatomic.h>
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
 #include "edge/client/fetch.h"
@@ -22,7 +21,7 @@
 #define PREFIX "/api/public-actions/"
 #define ALLOW "POST, OPTIONS"
 
-enum { BODY_DEPTH_MAX = 200, INPUTS_MAX = 256 * 1024 * 1024 };
+enum { BODY_DEPTH_MAX = 200 };
 
 struct action {
     struct target_want want; // first
@@ -34,18 +33,12 @@ struct action {
     struct loop_message back;
     char ref[CATALOG_SLUG_ROOM]; // as named in the path; "" for the host's own
     char name[RUN_ACTION_ROOM];  // the action
-    size_t charged;              // of inputs_held
 };
-
-// Bytes of payloads that wait or run, of all apps: visitors' bodies are given back once their
-// requests are gone, their copies for the handlers only here.
-static _Atomic size_t inputs_held;
 
 static const struct action_options *options;
 
 static void action_destroy(struct action *a)
 {
-    atomic_fetch_sub(&inputs_held, a->charged);
     if (a->holder != NULL)
         *a->holder = NULL;
     if (a->own != NULL)
@@ -118,15 +111,13 @@ static void add_input(struct buf *to, const struct action *a, str payload, const
 static void start_run(struct action *a, str payload)
 {
     struct request *r = a->request;
-    a->charged = payload.n;
-    if (atomic_fetch_add(&inputs_held, payload.n) + payload.n > INPUTS_MAX) {
+    shared_ref(&a->own->shared);
+    struct action_run *run = a->run = action_run_create(a->own, RUN_PUBLIC, str_from(a->name));
+    if (!action_run_may_hold(run, payload.n)) {
         refuse(a, 503, "busy",
                "There is too much going on right now. Please try again in a moment.");
         return;
     }
-    shared_ref(&a->own->shared);
-    struct action_run *run = action_run_create(a->own, RUN_PUBLIC, str_from(a->name));
-    a->run = run;
     run->arg = a;
     run->on_finished = on_finished;
     run->timeout_ms = a->own->timeout_ms;

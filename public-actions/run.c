@@ -2,13 +2,19 @@
 // record → (on_kept) → finish. All but the loading on the owner loop.
 #include "public-actions/run.h"
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
 #include "edge/base/log.h"
 #include "edge/base/token.h"
 
-enum { CALL_MAX = 16 * 1024 * 1024, LOG_MAX = 300 * 1024, PAYLOAD_MAX = 64 * 1024 };
+enum {
+    CALL_MAX = 16 * 1024 * 1024,
+    INPUTS_MAX = 256 * 1024 * 1024,
+    LOG_MAX = 300 * 1024,
+    PAYLOAD_MAX = 64 * 1024
+};
 
 struct action_run *action_run_create(struct target *target, enum run_source source, str action)
 {
@@ -25,6 +31,14 @@ struct action_run *action_run_create(struct target *target, enum run_source sour
     return run;
 }
 
+static _Atomic size_t inputs_held;
+
+bool action_run_may_hold(struct action_run *run, size_t bytes)
+{
+    run->_.held = bytes;
+    return atomic_fetch_add(&inputs_held, bytes) + bytes <= INPUTS_MAX;
+}
+
 static void forget(char **secret)
 {
     if (*secret != NULL)
@@ -38,6 +52,7 @@ void action_run_destroy(struct action_run *run)
     if (run == NULL)
         return;
     assert(run->_.bridges == NULL);
+    atomic_fetch_sub(&inputs_held, run->_.held);
     shared_unref(&run->target->shared);
     buf_fini(&run->input);
     json_decref(run->refusal);

@@ -47,6 +47,7 @@ struct action_run {
 
     struct action_run_state {
         struct loop_message start;
+        size_t held; // of a stranger's bytes
         struct job secrets_job;
         char *secrets; // JSON, forgotten as soon as it was handed over
         enum fail secrets_fail;
@@ -60,6 +61,10 @@ struct action_run {
 };
 
 struct action_run *action_run_create(struct target *target, enum run_source source, str action);
+// Before its input is written: whether there is room for so many bytes of a stranger's beside all
+// that wait or run, of all apps. Visitors' bodies are given back once their requests are gone, their
+// copies for the handlers only with the run.
+bool action_run_may_hold(struct action_run *run, size_t bytes);
 // Any loop thread, or a pool thread. on_finished is never called from inside.
 void action_run_start(struct action_run *run);
 void action_run_destroy(struct action_run *run);

@@ -15,6 +15,8 @@
 
 #define ACTION ACTION_UPLOAD
 
+enum { FIELDS_BYTES_MAX = 20 * 8 * 1024, BUSY_RETRY_S = 2 };
+
 struct upload {
     struct files_upload files; // first
     struct request *request;   // NULL once the visitor has left; this loop only
@@ -118,12 +120,25 @@ static void add_input(struct buf *to, const struct upload *u)
              u->files.visitor);
 }
 
+// The fields wait with the run. What was stored and cannot be is as good as refused.
+static void check_room(struct upload *u)
+{
+    struct files_upload *f = &u->files;
+    if (f->fail != FAIL_NONE || action_run_may_hold(u->run, FIELDS_BYTES_MAX))
+        return;
+    files_discard(&f->owner, f->file_id);
+    f->retry_after = BUSY_RETRY_S;
+    f->fail = fault_set(&f->fault, FAIL_BUSY, "busy",
+                        "There is too much going on right now. Please try again in a moment.");
+}
+
 static void on_stored(struct files_upload *files)
 {
     struct upload *u = (struct upload *)files;
-    bool is_stored = files->fail == FAIL_NONE;
     shared_ref(&u->target->shared);
     struct action_run *run = u->run = action_run_create(u->target, RUN_PUBLIC, STR(ACTION));
+    check_room(u);
+    bool is_stored = files->fail == FAIL_NONE;
     run->entry = is_stored && may_have_handler(u->target) ? "onUpload" : NULL;
     run->arg = u;
     run->on_finished = on_finished;
