@@ -6,15 +6,24 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { pie } from '../harness/pie.mjs';
 import { request, slowness, startServer, temporaryDirectory, until } from '../harness/server.mjs';
 
 const MIB = 1024 * 1024;
 const UPLOADS = 200;
-const BYTES = 10 * MIB;
 const MOST = 512 * slowness(); // MiB
-const settings = { connections_per_address: 1000, body_timeout: '60s' };
+const BOUNDARY = 'edge-of-a-part';
+const SETTINGS = {
+    trusted_proxies: '127.0.0.1', proxy_header: 'X-Forwarded-For', uploads_per_hour: 1000000, upload_bytes_per_hour: '1024GiB',
+    upload_quota_bytes: '100GiB', upload_quota_files: 1000000, body_timeout: '60s',
+};
+
+/** A form with one PDF whose bytes are as many as may be, and random. */
+function form(bytes = 10 * MIB - 1000) {
+    const head = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\nContent-Type: application/pdf\r\n\r\n%PDF-1.4\n`;
+    return Buffer.concat([Buffer.from(head), crypto.randomBytes(bytes), Buffer.from(`\r\n--${BOUNDARY}--\r\n`)]);
+}
 
 /** What the process holds that no file stands behind, in MiB. */
 function memory(pid) {
@@ -24,8 +33,7 @@ function memory(pid) {
 }
 
 /** Looks again and again; stop() gives the most that was seen. */
-function watchMemory(server) {
-    const pid = server.serverPid;
+function watchMemory(pid) {
     const most = { own: 0, files: 0 };
     const timer = setInterval(() => {
         const now = memory(pid);
@@ -35,36 +43,45 @@ function watchMemory(server) {
     return { stop() { clearInterval(timer); return most; } };
 }
 
-/** One POST whose last bytes are sent when `release` is called. `answered` gives {status, text}. */
-function post(server, where, body, headers, port = new URL(server.console).port) {
-    const socket = net.connect(port, '127.0.0.1');
-    let text = '';
+/** One upload that stops short of its end until release(). `answered` gives {status, text}. */
+let address = 0;
+function upload(app, body) {
+    const { hostname, port, host } = new URL(app.server.apps);
+    const socket = net.connect(port, hostname);
     const held = 100;
-    const upload = {
-        isThere: false, // all but the last bytes are on their way
+    let text = '';
+    const one = {
+        isThere: false, // all but the last bytes are on their way, or it is answered already
         answered: new Promise((resolve) => {
-            const done = () => resolve({ status: Number(text.slice(9, 12)), text });
+            const done = () => { one.isThere = true; resolve({ status: Number(text.slice(9, 12)), text }); };
             socket.setEncoding('latin1').on('data', (part) => { text += part; });
             socket.on('close', done).on('error', done);
         }),
-        release: () => socket.write(body.subarray(body.length - held)),
-        destroy: () => socket.destroy(),
+        release: () => socket.writable && socket.write(body.subarray(body.length - held)),
     };
-    const head = { host: new URL(server.console).host, 'content-length': body.length, connection: 'close', ...headers };
-    socket.write(`POST ${where} HTTP/1.1\r\n${Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`);
-    socket.write(body.subarray(0, body.length - held), () => { upload.isThere = true; });
-    return upload;
+    const head = {
+        host, 'content-length': body.length, 'content-type': `multipart/form-data; boundary=${BOUNDARY}`, connection: 'close',
+        'x-forwarded-for': `198.18.${Math.floor(++address / 250) % 250}.${address % 250 + 1}`,
+    };
+    socket.write(`POST /api/public-actions/${app.slug}/upload HTTP/1.1\r\n${Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`);
+    socket.write(body.subarray(0, body.length - held), () => { one.isThere = true; });
+    return one;
 }
 
-const deploy = (server, body) => post(server, '/api/plugins/memory/deployments', body, {
-    authorization: `Bearer ${server.token}`, 'content-type': 'application/gzip',
-});
+/** So many at once: all have come but for their last bytes before the first may end. */
+async function uploadAtOnce(app, count, body, whileHeld = () => {}) {
+    const uploads = Array.from({ length: count }, () => upload(app, body));
+    await until(() => uploads.every((one) => one.isThere), 'all uploads', 60000 * slowness());
+    await whileHeld();
+    for (const one of uploads) one.release();
+    return Promise.all(uploads.map((one) => one.answered));
+}
 
-async function start(more = {}) {
-    const server = await startServer({ settings: { ...settings, ...more.settings }, ...more.options });
+async function start(settings = {}, options = {}) {
+    const server = await startServer({ settings: { ...SETTINGS, ...settings }, workers: 40, ...options });
     const made = await server.api('POST', '/api/plugins/import', pie('memory', { 'index.html': 'x' }));
     assert.equal(made.status, 201, made.text);
-    return { server, page: made.json.publicAppUrl };
+    return { server, slug: made.json.instance.slug, page: made.json.publicAppUrl };
 }
 
 async function metric(server, name) {
@@ -74,23 +91,70 @@ async function metric(server, name) {
 
 const counts = (answers) => answers.reduce((all, { status }) => ({ ...all, [status]: (all[status] ?? 0) + 1 }), {});
 
-test(`${UPLOADS} uploads of 10 MiB at once stand in files`, async (t) => {
-    const { server } = await start();
-    after(() => server.stop());
-    const body = crypto.randomBytes(BYTES);
-    const before = memory(server.serverPid);
-    const watch = watchMemory(server);
-    const begun = Date.now();
-    const uploads = Array.from({ length: UPLOADS }, () => deploy(server, body));
-    await until(() => uploads.every((u) => u.isThere), 'all uploads', 30000 * slowness());
-    await until(async () => await metric(server, 'request_body_bytes_stored') > UPLOADS * (BYTES - 3 * MIB), 'files', 5000 * slowness());
-    for (const upload of uploads) upload.release();
-    const answers = await Promise.all(uploads.map((u) => u.answered));
-    const most = watch.stop();
-    t.diagnostic(`own memory ${before.own.toFixed(0)} -> ${most.own.toFixed(0)} MiB, files ${most.files.toFixed(0)} MiB, ${Date.now() - begun} ms, ${JSON.stringify(counts(answers))}`);
-    assert.ok(most.own < MOST, `${most.own} MiB`);
-    assert.ok(most.files > UPLOADS * BYTES / MIB * 0.9, `${most.files} MiB of files: they were not there at once`);
-    for (const { status, text } of answers) assert.ok([422, 503].includes(status), text.slice(0, 500)); // random bytes are no archive
+async function nothingIsLeft({ server }) {
     await until(async () => await metric(server, 'request_body_bytes_stored') === 0, 'the files to go');
-    assert.equal(fs.readdirSync(path.join(server.dataDir, 'bodies')).length, 0);
+    assert.deepEqual(fs.readdirSync(path.join(server.dataDir, 'bodies')), []);
+}
+
+test(`${UPLOADS} uploads of 10 MiB at once stand in files`, async (t) => {
+    const app = await start();
+    t.after(() => app.server.stop());
+    const body = form();
+    const pid = app.server.serverPid;
+    const before = memory(pid).own;
+    const watch = watchMemory(pid);
+    const begun = Date.now();
+    const answers = await uploadAtOnce(app, UPLOADS, body, () => until(async () =>
+        await metric(app.server, 'request_body_bytes_stored') > UPLOADS * body.length * 0.9, 'the files', 10000 * slowness()));
+    const most = watch.stop();
+    t.diagnostic(`own memory ${before.toFixed()} to ${most.own.toFixed()} MiB, files ${most.files.toFixed()} MiB, ${Date.now() - begun} ms, ${JSON.stringify(counts(answers))}`);
+    assert.ok(most.own < MOST, `${most.own} MiB`);
+    assert.ok(most.files > UPLOADS * 10 * 0.9, `${most.files} MiB of files: they were not there at once`);
+    for (const { status, text } of answers) assert.ok([200, 503].includes(status), text.slice(0, 500));
+    assert.ok(answers.filter(({ status }) => status === 200).length > UPLOADS / 2, JSON.stringify(counts(answers)));
+    await nothingIsLeft(app);
+});
+
+// What does not fit is told, the rest goes on, and so do those who only look.
+async function someAreRefused(app, status, code) {
+    const body = form();
+    const answers = await uploadAtOnce(app, 20, body, async () => assert.equal((await request(app.page)).status, 200));
+    const refused = answers.filter((answer) => answer.status === status);
+    assert.ok(refused.length > 0, JSON.stringify(counts(answers)));
+    for (const { text } of refused) assert.match(text, new RegExp(`"code":"${code}"`));
+    for (const answer of answers) assert.ok([200, status].includes(answer.status), answer.text.slice(0, 500));
+    assert.ok(answers.some((answer) => answer.status === 200), JSON.stringify(counts(answers)));
+    await nothingIsLeft(app);
+    assert.equal((await uploadAtOnce(app, 1, body))[0].status, 200, 'one by itself');
+    return refused;
+}
+
+test('over body_disk_total it is 503 with Retry-After', async (t) => {
+    const app = await start({ body_disk_total: '64MiB' });
+    t.after(() => app.server.stop());
+    for (const { text } of await someAreRefused(app, 503, 'busy')) assert.match(text, /^retry-after: \d+\r$/im);
+});
+
+test('on a full disk it is 507, and pages are served', async (t) => {
+    const home = temporaryDirectory('small-disk');
+    const dataDir = path.join(home, 'data');
+    fs.mkdirSync(dataDir, { mode: 0o700 });
+    try {
+        execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=200m,mode=0700', 'tmpfs', dataDir], { stdio: 'ignore' });
+    } catch {
+        return t.skip('only root may mount a small disk');
+    }
+    let app;
+    t.after(async () => {
+        await app?.server.stop();
+        execFileSync('umount', [dataDir]);
+    });
+    app = await start({}, { dataDir });
+    await someAreRefused(app, 507, 'disk_full');
+    fs.writeFileSync(path.join(dataDir, 'filler'), Buffer.alloc(130 * MIB)); // what is left, others need
+    const [answer] = await uploadAtOnce(app, 1, form());
+    assert.equal(answer.status, 507, answer.text);
+    assert.equal((await request(app.page)).status, 200);
+    fs.unlinkSync(path.join(dataDir, 'filler'));
+    assert.equal((await uploadAtOnce(app, 1, form()))[0].status, 200, 'once there is room again');
 });
