@@ -5,12 +5,15 @@
 #include "edge/http/body.h"
 #include "edge/http/h2o.h"
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -300,6 +303,25 @@ static void the_next_request_leaves_it_alone(void **state)
     give_back(3);
 }
 
+static void *destroy(void *body)
+{
+    body_destroy(body);
+    return NULL;
+}
+
+static void any_thread_gives_it_back(void **state)
+{
+    struct client c;
+    pthread_t thread;
+    client_open(&c);
+    post(&c, 2 * MIB);
+    expect(&c, "HTTP/1.1 200");
+    assert_int_equal(pthread_create(&thread, NULL, destroy, taken[0]), 0);
+    client_close(&c); // which gives back libh2o's share meanwhile
+    pthread_join(thread, NULL);
+    assert_int_equal(guard_counters().stored, 0);
+}
+
 static void a_client_that_leaves_before_its_end_leaves_nothing(void **state)
 {
     struct client c;
@@ -430,6 +452,29 @@ static void what_grows_too_large_on_its_way_is_answered(void **state)
     give_back(0);
 }
 
+// The disk takes no more than a megabyte of any file.
+static void a_disk_that_is_full_on_the_way_is_answered(void **state)
+{
+    struct client c;
+    struct rlimit before, narrow;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    narrow = before;
+    narrow.rlim_cur = MIB;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &narrow), 0);
+    client_open(&c);
+    post(&c, 4 * MIB);
+    expect(&c, "HTTP/1.1 507");
+    expect(&c, "\"code\":\"disk_full\"");
+    client_close(&c);
+    client_open(&c);
+    post(&c, 500 * KIB);
+    expect(&c, "HTTP/1.1 200");
+    client_close(&c);
+    setrlimit(RLIMIT_FSIZE, &before);
+    give_back(1);
+}
+
 static void a_directory_that_is_gone_is_answered(void **state)
 {
     struct client c;
@@ -485,6 +530,7 @@ int main(void)
         TEST(one_that_comes_at_once_gets_a_file_when_it_is_taken),
         TEST(the_next_request_leaves_it_alone),
         TEST(a_file_is_used_again),
+        TEST(any_thread_gives_it_back),
         TEST(a_client_that_leaves_before_its_end_leaves_nothing),
         TEST(an_announcement_occupies_nothing),
         TEST(over_http2),
@@ -492,6 +538,7 @@ int main(void)
         TEST(too_many_files_are_told_at_the_head),
         TEST(a_full_disk_is_told_at_the_head),
         TEST(what_grows_too_large_on_its_way_is_answered),
+        TEST(a_disk_that_is_full_on_the_way_is_answered),
         TEST(a_directory_that_is_gone_is_answered),
         TEST(a_taken_body_counts_until_it_is_given_back),
         TEST(what_lay_in_the_directory_is_taken_away),
