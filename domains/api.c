@@ -103,9 +103,13 @@ enum fail domain_api_dns(struct call *call, struct answer *a, struct fault *faul
         return f;
     PROOF_AUTO proof;
     ROUTING_AUTO routing;
+    bool has_routing;
     int64_t now = clock_real_ms();
-    proof_look(&d, &proof);
-    routing_look(call->db, &d, &routing);
+    domain_look(call->db, &d, &proof, &routing, &has_routing);
+    domain_asked(call->principal->project_id);
+    if (!has_routing)
+        routing =
+            (struct routing){.seen = json_array(), .message = "The name servers do not answer."};
     json_t *check = domain_check_json(&d, &proof, false, true, now),
            *r = routing_json(&routing, now);
     json_object_set_new(r, "expected", routing_expected_json(&d));
@@ -159,9 +163,10 @@ enum fail domain_api_verify(struct call *call, struct answer *a, struct fault *f
         return f;
     PROOF_AUTO proof;
     ROUTING_AUTO routing;
-    proof_look(&d, &proof);
-    routing_look(call->db, &d, &routing);
-    f = domain_settle(call->db, &d, &proof, &routing, &actor, &verdict, fault);
+    bool has_routing;
+    domain_look(call->db, &d, &proof, &routing, &has_routing);
+    domain_asked(call->principal->project_id);
+    f = domain_settle(call->db, &d, &proof, has_routing ? &routing : NULL, &actor, &verdict, fault);
     if (f == FAIL_NONE)
         f = verdict_of(&d, &proof, &verdict, a, fault);
     if (f == FAIL_NONE)

@@ -67,6 +67,10 @@ enum fail domain_api_create(struct call *call, struct answer *a, struct fault *f
     int64_t now = clock_real_ms();
     DOMAIN_AUTO d = {.created_at = now, .https_only = true, .hsts_max_age = -1};
     enum fail f = parse_name(jsonx_str(call->json, "hostname"), &d, fault);
+    if (f == FAIL_NONE && !domain_may_claim(call->principal->project_id, &a->retry_after))
+        f = fault_set(fault, FAIL_TOO_MANY, "rate_limited",
+                      "This project claims names too fast. Try again in %u seconds.",
+                      a->retry_after);
     if (f == FAIL_NONE)
         f = find_instance(call, &d, fault);
     if (f != FAIL_NONE)

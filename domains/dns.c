@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unbound.h>
@@ -24,6 +25,9 @@ enum { RCODE_NXDOMAIN = 3, CLASS_IN = 1, NO_ERROR = 0 };
 #define SILENT "The name servers of the name, or of a zone above it, did not answer in time."
 
 static const struct dns_options *options; // written by dns_init, only read after it
+// libunbound makes and unmakes locks of the whole process with each context, unguarded: held for
+// ub_ctx_create and ub_ctx_delete.
+static pthread_mutex_t contexts = PTHREAD_MUTEX_INITIALIZER;
 
 static const char *const outcome_names[DNS_OUTCOMES] = {"found", "no_data",  "nxdomain",
                                                         "bogus", "servfail", "timeout"};
@@ -114,15 +118,32 @@ static enum fail busy(struct fault *fault, const char *what)
     return f;
 }
 
+static struct ub_ctx *create(void)
+{
+    pthread_mutex_lock(&contexts);
+    errno = 0;
+    struct ub_ctx *ctx = ub_ctx_create();
+    pthread_mutex_unlock(&contexts);
+    return ctx;
+}
+
+// Ends its thread, too.
+static void discard(struct ub_ctx *ctx)
+{
+    pthread_mutex_lock(&contexts);
+    ub_ctx_delete(ctx);
+    pthread_mutex_unlock(&contexts);
+}
+
 static enum fail make_context(struct ub_ctx **ret, struct fault *fault)
 {
     const char *what;
-    struct ub_ctx *ctx = ub_ctx_create();
+    struct ub_ctx *ctx = create();
     if (ctx == NULL)
         return busy(fault, errno != 0 ? strerror(errno) : "no context");
     int r = set_options(ctx, &what);
     if (r != NO_ERROR) {
-        ub_ctx_delete(ctx);
+        discard(ctx);
         return busy(fault, ub_strerror(r));
     }
     *ret = ctx;
@@ -279,7 +300,7 @@ enum fail dns_lookup(str name, enum dns_type type, struct dns_answer *ret, struc
         *ret = a;
     }
     ub_resolve_free(result);
-    ub_ctx_delete(ctx);
+    discard(ctx);
     return error == NO_ERROR ? FAIL_NONE : busy(fault, ub_strerror(error));
 }
 
@@ -293,12 +314,11 @@ static int read_files(struct ub_ctx *ctx)
     return r;
 }
 
-// libunbound's first context also makes what all of them share, and is not made by two threads at once.
 enum fail dns_init(const struct dns_options *o, struct fault *fault)
 {
     const char *what;
     options = o;
-    struct ub_ctx *ctx = ub_ctx_create();
+    struct ub_ctx *ctx = create();
     if (ctx == NULL)
         return busy(fault, "no context");
     int r = set_options(ctx, &what);
@@ -306,7 +326,7 @@ enum fail dns_init(const struct dns_options *o, struct fault *fault)
         what = "dns_trust_anchor or dns_root_hints";
         r = read_files(ctx);
     }
-    ub_ctx_delete(ctx);
+    discard(ctx);
     if (r == NO_ERROR)
         return FAIL_NONE;
     return fault_set(fault, FAIL_BAD_INPUT, "dns_options", "%s cannot be used: %.100s.", what,

@@ -58,7 +58,7 @@ struct dns_options {
     const char *trust_anchor; // file; "": Debian's root key (package dns-root-data)
     unsigned deadline_ms;     // 0: DNS_DEADLINE_MS
 };
-// Process start, before other threads; `o` is kept, not copied. FAIL_BAD_INPUT "dns_options" when lookups
+// Process start; `o` is kept, not copied. FAIL_BAD_INPUT "dns_options" when lookups
 // could not be made with it: a file that is not there, an address that is none.
 enum fail dns_init(const struct dns_options *o, struct fault *fault) MUST_CHECK;
 

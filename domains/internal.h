@@ -117,9 +117,17 @@ enum fail domain_tell(struct db *db, const struct domain *before, const struct d
 
 // --- tend.c ---
 
-// How many names of one project, and of one registrable domain, may be asked about; false, and
-// *ret_wait_s set, when it is too much now. `project_id` NULL: only the latter.
+// How often one project, and one registrable domain, may be asked about, and how many looks a project
+// may have under way; false, and *ret_wait_s set, when it is too much now. `project_id` NULL (the
+// server's own looks): only the zone. What was begun is ended by domain_asked.
 bool domain_may_ask(const char *project_id, const char *registrable, unsigned *ret_wait_s);
+void domain_asked(const char *project_id);
+// Names a project may claim.
+bool domain_may_claim(const char *project_id, unsigned *ret_wait_s);
+// Both looks; the second is left out (*ret_has_routing false) when the name servers did not even
+// answer the first in time.
+void domain_look(struct db *db, const struct domain *d, struct proof *ret_proof,
+                 struct routing *ret_routing, bool *ret_has_routing);
 
 // --- hosts.c ---
 

@@ -64,14 +64,17 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-// An owner who is at it sees it work within a minute; one who is not costs less and less.
-static int64_t next_try(const struct domain_life *life, int64_t now)
+// An owner who is at it sees it work within a minute; one who is not costs less and less. Servers
+// that do not answer cost the most, and are asked seldom from the start.
+static int64_t next_try(const struct domain_life *life, bool is_unknown, int64_t now)
 {
     int64_t age = now - life->since;
     int64_t wait = age < 15 * DOMAIN_MINUTE_MS ? DOMAIN_MINUTE_MS
                    : age < 2 * DOMAIN_HOUR_MS  ? 5 * DOMAIN_MINUTE_MS
                    : age < DOMAIN_DAY_MS       ? 30 * DOMAIN_MINUTE_MS
                                                : 4 * DOMAIN_HOUR_MS;
+    if (is_unknown && wait < 10 * DOMAIN_MINUTE_MS)
+        wait = 10 * DOMAIN_MINUTE_MS;
     return age + wait <= DOMAIN_TRY_MS ? now + wait : domain_ends_at(life);
 }
 
@@ -148,7 +151,7 @@ static void when_pending(struct domain_life *l, enum domain_event event, int64_t
     else if (event == DOMAIN_SEEN)
         verify(l, now, spread, news);
     else
-        l->next_at = next_try(l, now);
+        l->next_at = next_try(l, event == DOMAIN_UNKNOWN, now);
 }
 
 static void when_verified(struct domain_life *l, enum domain_event event, int64_t now,

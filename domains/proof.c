@@ -240,7 +240,8 @@ static void judge_absent(const struct domain *d, struct proof *p)
                  name);
     else
         snprintf(p->message, sizeof p->message,
-                 "There is no TXT record at %.150s%s. A record just added may take its name servers a minute.",
+                 "There is no TXT record at %.150s%s. A record just added may take its name "
+                 "servers a minute.",
                  name, p->answer.outcome == DNS_NXDOMAIN ? "; the name does not exist" : "");
     if (p->answer.ms < ELSEWHERE_MS)
         look_elsewhere(d, p);

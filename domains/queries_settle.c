@@ -103,14 +103,20 @@ enum fail domain_query_take(struct db *db, const struct domain *d, struct fault 
 
 // --- the scheduler ---
 
+// No more than two of one project at a time: whoever claims a thousand names whose servers never
+// answer waits for them alone.
 enum fail domain_query_due(struct db *db, unsigned limit, struct db_rows **ret, struct fault *fault)
 {
-    return db_query(db, fault, ret,
-                    "with due as (update domains set next_at = now() + interval '3 minutes'"
-                    " where id in (select id from domains where next_at <= now()"
-                    " order by next_at limit $1 for update skip locked) returning id)"
-                    " select " DOMAIN_COLUMNS DOMAIN_FROM " where d.id in (select id from due)",
-                    db_int(limit));
+    return db_query(
+        db, fault, ret,
+        "with oldest as (select id, project_id, next_at from domains where next_at <= now()"
+        " order by next_at limit 5000),"
+        " fair as (select id, next_at, row_number() over (partition by project_id order by next_at)"
+        " as n from oldest), due as (update domains set next_at = now() + interval '3 minutes'"
+        " where id in (select d.id from domains d where d.next_at <= now() and d.id in (select id"
+        " from fair where n <= 2 order by next_at limit $1) for update skip locked) returning id)"
+        " select " DOMAIN_COLUMNS DOMAIN_FROM " where d.id in (select id from due)",
+        db_int(limit));
 }
 
 enum fail domain_query_postpone(struct db *db, const char *id, unsigned seconds,
@@ -126,7 +132,9 @@ enum fail domain_query_purge(struct db *db, unsigned limit, struct fault *fault)
 {
     return db_query(db, fault, NULL,
                     "delete from domains where id in (select id from domains"
-                    " where status = 'removed' and since < now() - interval '30 days'"
+                    " where status = 'removed' and since < now()"
+                    " - case when verified_at is null then interval '1 day' else interval '30 days'"
+                    " end"
                     " limit $1 for update skip locked)",
                     db_int(limit));
 }

@@ -41,7 +41,8 @@ static const struct endpoint endpoints[] = {
      .body_max = 8192,
      .fields = create_fields,
      .answer = "Domain",
-     .codes = "invalid_hostname instance_not_found domain_exists too_many_domains",
+     .codes = "invalid_hostname instance_not_found domain_exists too_many_domains "
+              "rate_limited",
      .run = domain_api_create},
     {.lane = LANE_API,
      .success = 200,

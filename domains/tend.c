@@ -9,7 +9,13 @@
 #include "edge/limits/limits.h"
 #include "edge/loop/pool.h"
 
-enum { TENDERS_MAX = 2, DUE_AT_ONCE = 8, PURGE_AT_ONCE = 500, TEND_MS = 60000 };
+enum {
+    TENDERS_MAX = 2,
+    LOOKS_PER_PROJECT = 2,
+    DUE_AT_ONCE = 4,
+    PURGE_AT_ONCE = 500,
+    TEND_MS = 60000
+};
 
 static _Atomic unsigned tenders;
 
@@ -18,19 +24,14 @@ static _Atomic unsigned tenders;
 static struct limit_check check_of(const char *kind, const char *whose, uint64_t quota,
                                    uint64_t burst)
 {
-    str parts[] = {STR("domain-checks"), str_from(kind), str_from(whose)};
+    str parts[] = {STR("domains"), str_from(kind), str_from(whose)};
     return (struct limit_check){
         .key = limits_key_of(LIMIT_OTHER, parts, 3),
-        .policy = {.name = "domain-checks", .quota = quota, .burst = burst, .window_s = 60}};
+        .policy = {.name = "domains", .quota = quota, .burst = burst, .window_s = 60}};
 }
 
-bool domain_may_ask(const char *project_id, const char *registrable, unsigned *ret_wait_s)
+static bool charge(struct limit_check *checks, size_t n, unsigned *ret_wait_s)
 {
-    struct limit_check checks[2];
-    size_t n = 0;
-    if (project_id != NULL)
-        checks[n++] = check_of("project", project_id, 60, 30);
-    checks[n++] = check_of("zone", registrable, 30, 20);
     if (limits_charge(checks, n))
         return true;
     *ret_wait_s = 1;
@@ -40,7 +41,51 @@ bool domain_may_ask(const char *project_id, const char *registrable, unsigned *r
     return false;
 }
 
+static uint64_t under_way(const char *project_id)
+{
+    str parts[] = {STR("domains"), STR("under way"), str_from(project_id)};
+    return limits_key_of(LIMIT_OTHER, parts, 3);
+}
+
+bool domain_may_ask(const char *project_id, const char *registrable, unsigned *ret_wait_s)
+{
+    struct limit_check checks[2];
+    size_t n = 0;
+    if (project_id != NULL) {
+        *ret_wait_s = 5;
+        if (!limits_enter(under_way(project_id), LOOKS_PER_PROJECT))
+            return false;
+        checks[n++] = check_of("project", project_id, 60, 30);
+    }
+    checks[n++] = check_of("zone", registrable, 30, 20);
+    bool may = charge(checks, n, ret_wait_s);
+    if (!may && project_id != NULL)
+        limits_leave(under_way(project_id));
+    return may;
+}
+
+void domain_asked(const char *project_id)
+{
+    limits_leave(under_way(project_id));
+}
+
+bool domain_may_claim(const char *project_id, unsigned *ret_wait_s)
+{
+    struct limit_check check = check_of("claims", project_id, 60, 60);
+    return charge(&check, 1, ret_wait_s);
+}
+
 // --- one name ---
+
+void domain_look(struct db *db, const struct domain *d, struct proof *ret_proof,
+                 struct routing *ret_routing, bool *ret_has_routing)
+{
+    *ret_routing = (struct routing){.seen = NULL};
+    proof_look(d, ret_proof);
+    *ret_has_routing = ret_proof->answer.outcome != DNS_TIMEOUT;
+    if (*ret_has_routing)
+        routing_look(db, d, ret_routing);
+}
 
 static enum fail look_at(struct db *db, struct domain *d, struct fault *fault)
 {
@@ -48,9 +93,10 @@ static enum fail look_at(struct db *db, struct domain *d, struct fault *fault)
     PROOF_AUTO proof;
     ROUTING_AUTO routing;
     struct domain_verdict verdict;
-    proof_look(d, &proof);
-    routing_look(db, d, &routing);
-    enum fail f = domain_settle(db, d, &proof, &routing, &server, &verdict, fault);
+    bool has_routing;
+    domain_look(db, d, &proof, &routing, &has_routing);
+    enum fail f =
+        domain_settle(db, d, &proof, has_routing ? &routing : NULL, &server, &verdict, fault);
     return f == FAIL_NOT_FOUND ? FAIL_NONE : f; // it has gone meanwhile
 }
 

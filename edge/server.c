@@ -35,7 +35,7 @@
 #include "edge/supervisor.h"
 #include "edge/tls.h"
 
-enum { POOL_QUEUE_MAX = 2000, DOMAINS_THREADS = 4 };
+enum { POOL_QUEUE_MAX = 2000, DOMAINS_THREADS = 6 };
 
 static struct settings settings;
 static h2o_globalconf_t config;

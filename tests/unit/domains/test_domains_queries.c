@@ -712,6 +712,40 @@ static void a_name_is_looked_at_by_one_node(void **state)
     db_close(other);
 }
 
+// A thousand names whose servers never answer hold up their own project only.
+static void one_project_does_not_hold_up_others(void **state)
+{
+    struct fault fault = {0};
+    DB_ROWS_AUTO rows = NULL;
+    char many[120];
+    bool found = false;
+    sql("update domains set next_at = now() + interval '1 day' where next_at is not null%s", "");
+    for (int i = 0; i != 20; ++i) {
+        snprintf(many, sizeof many, "n%d.%s", i, zone);
+        (void)claim(&mine, many);
+    }
+    const char *b = claim(&theirs, name);
+    OK(domain_query_due(db, 4, &rows, &fault));
+    assert_int_equal(db_count(rows), 3);
+    for (size_t i = 0; i != db_count(rows); ++i)
+        found = found || str_eq(db_get(rows, i, 0), str_from(b));
+    assert_true(found);
+}
+
+static void what_has_ended_goes(void **state)
+{
+    struct fault fault = {0};
+    json_t *d = NULL;
+    const char *a = claim(&mine, name);
+    OK(ask(domain_api_remove, &mine, a, NULL, &d, &fault));
+    json_decref(d);
+    OK(domain_query_purge(db, 100, &fault));
+    assert_int_equal(number("select count(*) from domains where id = '%s'", a), 1);
+    sql("update domains set since = now() - interval '25 hours' where id = '%s'", a);
+    OK(domain_query_purge(db, 100, &fault));
+    assert_int_equal(number("select count(*) from domains where id = '%s'", a), 0);
+}
+
 // --- what is served ---
 
 struct seen_hosts {
@@ -935,6 +969,8 @@ int main(void)
         TEST(grace_suspension_and_recovery),
         TEST(claims_end),
         TEST(a_name_is_looked_at_by_one_node),
+        TEST(one_project_does_not_hold_up_others),
+        TEST(what_has_ended_goes),
         TEST(hosts_follow_the_claims),
         TEST(a_name_ends_with_its_instance),
         TEST(changes_are_told_to_every_node),
