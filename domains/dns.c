@@ -25,8 +25,8 @@ enum { RCODE_NXDOMAIN = 3, CLASS_IN = 1, NO_ERROR = 0 };
 #define SILENT "The name servers of the name, or of a zone above it, did not answer in time."
 
 static const struct dns_options *options; // written by dns_init, only read after it
-// libunbound makes and unmakes locks of the whole process with each context, unguarded: held for
-// ub_ctx_create and ub_ctx_delete.
+// libunbound makes and unmakes locks of the whole process with each context and its thread, unguarded:
+// held while a context is made, started (about a millisecond each) and deleted, never while it waits.
 static pthread_mutex_t contexts = PTHREAD_MUTEX_INITIALIZER;
 
 static const char *const outcome_names[DNS_OUTCOMES] = {"found", "no_data",  "nxdomain",
@@ -183,7 +183,9 @@ static int ask(struct ub_ctx *ctx, const char *name, enum dns_type type, uint64_
 {
     struct question q = {0};
     int id = 0;
+    pthread_mutex_lock(&contexts);
     int r = ub_resolve_async(ctx, name, type, CLASS_IN, &q, on_answer, &id);
+    pthread_mutex_unlock(&contexts);
     if (r == NO_ERROR)
         r = wait_for(ctx, &q, deadline);
     // Also when it is over: a callback into this frame must not come later.
