@@ -158,3 +158,30 @@ test('on a full disk it is 507, and pages are served', async (t) => {
     fs.unlinkSync(path.join(dataDir, 'filler'));
     assert.equal((await uploadAtOnce(app, 1, form()))[0].status, 200, 'once there is room again');
 });
+
+test('a body without a length is taken; one of a wrong length is 400, or 408 when it does not come', async (t) => {
+    const app = await start({ body_timeout: '1s' });
+    t.after(() => app.server.stop());
+    const { hostname, port, host } = new URL(app.server.apps);
+    const send = (framing, bytes) => new Promise((resolve) => {
+        const socket = net.connect(port, hostname);
+        let text = '';
+        socket.setEncoding('latin1').on('data', (part) => { text += part; }).on('close', () => resolve(text)).on('error', () => {});
+        socket.write(`POST /api/public-actions/${app.slug}/upload HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${framing}\r\n`
+            + `Content-Type: multipart/form-data; boundary=${BOUNDARY}\r\nX-Forwarded-For: 198.18.7.${++address % 250}\r\n\r\n`);
+        socket.write(bytes);
+    });
+    const chunk = (bytes) => Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]);
+    const small = form(2000);
+    const large = form(3 * MIB);
+    for (const body of [small, large]) {
+        const pieces = [];
+        for (let at = 0; at < body.length; at += 100000) pieces.push(chunk(body.subarray(at, at + 100000)));
+        assert.match(await send('Transfer-Encoding: chunked', Buffer.concat([...pieces, Buffer.from('0\r\n\r\n')])), /^HTTP\/1\.1 200 /);
+        const short = await send(`Content-Length: ${body.length - 10}`, body);
+        assert.match(short, /^HTTP\/1\.1 400 [^]*The body ends before its last boundary/);
+        assert.match(await send(`Content-Length: ${body.length + 10}`, body), /^HTTP\/1\.1 408 /);
+    }
+    assert.match(await send('Transfer-Encoding: chunked', 'zz\r\n'), /^HTTP\/1\.1 400 /);
+    await nothingIsLeft(app);
+});
