@@ -306,15 +306,20 @@ static void on_reply(struct worker *w, const struct worker_frame_head *head, con
     }
 }
 
-static void on_load(struct worker *w, const char *code)
+// Its error stands on the code's third line.
+static void on_load(struct worker *w, uint32_t first_line, const char *code)
 {
+    char error[160];
+    snprintf(error, sizeof error,
+             "{\"name\":\"SyntaxError\",\"message\":\"Unexpected token\",\"line\":%u,"
+             "\"column\":7}",
+             first_line + 2);
     if (strstr(code, "load loop") != NULL)
         spin(w);
     else if (strstr(code, "load death") != NULL)
         die(w, SIGSEGV);
     else if (strstr(code, "load error") != NULL)
-        say(w, WORKER_LOADED, WORKER_FAILED, 0, 0,
-            "{\"name\":\"SyntaxError\",\"message\":\"Unexpected token\",\"line\":3,\"column\":7}");
+        say(w, WORKER_LOADED, WORKER_FAILED, 0, 0, error);
     else
         say(w, WORKER_LOADED, 0, 0, 0, "{\"exports\":[\"handler\"]}");
 }
@@ -323,7 +328,7 @@ static void on_frame(struct worker *w, const struct worker_frame_head *head, cha
 {
     switch (head->type) {
     case WORKER_LOAD:
-        on_load(w, body);
+        on_load(w, head->id, body);
         break;
     case WORKER_CALL:
         on_call(w, head->id, body);
