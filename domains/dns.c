@@ -72,7 +72,8 @@ static int set_fixed(struct ub_ctx *ctx)
 // asked; who has a root or forwarders of their own has servers elsewhere, too.
 static int set_reach(struct ub_ctx *ctx)
 {
-    bool is_public = !has_forwarders() && options->root_hints[0] == '\0';
+    bool is_public =
+        options->asks_public_only || (!has_forwarders() && options->root_hints[0] == '\0');
     int r = ub_ctx_set_option(ctx, "do-not-query-localhost:", is_public ? "yes" : "no");
     for (size_t i = 0; is_public && i != fetch_address_row_count && r == NO_ERROR; ++i)
         r = ub_ctx_set_option(ctx, "do-not-query-address:", fetch_address_rows[i].network);

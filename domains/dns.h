@@ -57,6 +57,7 @@ struct dns_options {
     const char *root_hints;   // file; "": the built-in ones
     const char *trust_anchor; // file; "": Debian's root key (package dns-root-data)
     unsigned deadline_ms;     // 0: DNS_DEADLINE_MS
+    bool asks_public_only;    // no servers at private addresses, also with one of the first two
 };
 // Process start; `o` is kept, not copied. FAIL_BAD_INPUT "dns_options" when lookups
 // could not be made with it: a file that is not there, an address that is none.

@@ -55,6 +55,17 @@ void dns_servers_set(const char *zone, const char *records)
         give_up(zone, said);
 }
 
+const char *dns_servers_start_forwarder(void)
+{
+    static char address[64];
+    fprintf(to_node, "forwarder\n");
+    fflush(to_node);
+    read_line(address, sizeof address);
+    if (strchr(address, '@') == NULL)
+        give_up("unbound", address);
+    return address;
+}
+
 void dns_servers_stop(void)
 {
     fclose(to_node);

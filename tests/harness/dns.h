@@ -11,5 +11,7 @@ const struct dns_servers *dns_servers_start(void);
 // Replaces the records of a zone that is well: lines of a zone file, names relative to it, separated by
 // tabs.
 void dns_servers_set(const char *zone, const char *records);
+// Starts a recursor that asks these servers: "127.0.0.1@5353". Static memory.
+const char *dns_servers_start_forwarder(void);
 void dns_servers_stop(void);
 #endif

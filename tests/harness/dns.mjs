@@ -16,6 +16,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { freePort } from './names.mjs';
 import { temporaryDirectory, until } from './server.mjs';
 
 const run = promisify(execFile);
@@ -40,6 +41,14 @@ const isBindable = (address) => new Promise((resolve, reject) => {
     const socket = dgram.createSocket('udp4');
     socket.once('error', (e) => (e.code === 'EADDRINUSE' ? resolve(false) : reject(e)));
     socket.bind(53, address, () => socket.close(() => resolve(true)));
+});
+
+const isListening = (port) => new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1');
+    socket.once('error', () => resolve(false)).once('connect', () => {
+        socket.destroy();
+        resolve(true);
+    });
 });
 
 async function chooseNetwork() {
@@ -278,8 +287,40 @@ class Dns {
         await this.top.reload(top);
     }
 
+    /** Starts a recursor (unbound) that asks the same servers, and gives it as the setting dns_forwarders wants it. */
+    async startForwarder() {
+        const port = await freePort();
+        const configuration = path.join(this.home, 'unbound.conf');
+        fs.writeFileSync(configuration, `server:
+    interface: 127.0.0.1@${port}
+    do-daemonize: no
+    use-syslog: no
+    logfile: ""
+    chroot: ""
+    username: ""
+    directory: "${this.home}"
+    pidfile: ""
+    do-not-query-localhost: no
+    cache-max-ttl: 0
+    cache-max-negative-ttl: 0
+    root-hints: "${this.rootHints}"
+    trust-anchor-file: "${this.trustAnchor}"
+remote-control:
+    control-enable: no
+`);
+        const log = fs.openSync(path.join(this.home, 'unbound.log'), 'a');
+        this.recursor = spawn('setpriv', ['--pdeathsig', 'KILL', 'unbound', '-d', '-c', configuration], { env: environment, stdio: ['ignore', log, log] });
+        fs.closeSync(log);
+        await until(async () => {
+            if (this.recursor.exitCode !== null) throw new Error(`unbound ended:\n${fs.readFileSync(path.join(this.home, 'unbound.log'), 'utf8')}`);
+            return isListening(port);
+        }, 'unbound');
+        return `127.0.0.1@${port}`;
+    }
+
     async stop() {
         this.odd.stop();
+        this.recursor?.kill('SIGKILL');
         await Promise.all([this.root, this.top, this.hosting].map((server) => server.stop()));
     }
 }
@@ -290,7 +331,8 @@ export async function startDns() {
     return dns;
 }
 
-// Lines on stdin, `ZONE<tab>record<tab>record…`, each answered by `ok` or a reason; ends with stdin.
+// Lines on stdin, `ZONE<tab>record<tab>record…`, each answered by `ok` or a reason, or `forwarder`, answered by its address;
+// ends with stdin.
 async function serveTests() {
     const dns = await startDns();
     process.stdout.write(`${dns.rootHints}\n${dns.trustAnchor}\n`);
@@ -300,8 +342,8 @@ async function serveTests() {
         rest = lines.pop();
         for (const line of lines) {
             const [zone, ...records] = line.split('\t');
-            const said = await dns.setRecords(zone, records).then(() => 'ok', (e) => e.message.replaceAll('\n', ' '));
-            process.stdout.write(`${said}\n`);
+            const done = zone === 'forwarder' ? dns.startForwarder() : dns.setRecords(zone, records).then(() => 'ok');
+            process.stdout.write(`${await done.catch((e) => e.message.replaceAll('\n', ' '))}\n`);
         }
     }
     await dns.stop();

@@ -251,7 +251,6 @@ static void broken_dnssec_says_what_is_broken(void **state)
         assert_int_equal(a.count, 0);
         assert_non_null(strstr(a.why, zones[i]));
         assert_null(strstr(a.why, "127.53."));
-        print_message("%s\n", a.why);
         dns_answer_fini(&a);
     }
 }
@@ -363,16 +362,67 @@ static void lookups_side_by_side(void **state)
     assert_int_equal(count_entries("/proc/self/fd"), fds);
 }
 
-// A stranger's delegation does not make us ask this machine, unless its own root lies there.
-static void the_public_root_leads_to_public_servers_only(void **state)
+// A stranger's delegation does not make us ask this machine, where the root is the public one.
+static void private_servers_are_not_asked(void **state)
 {
-    struct dns_options public = {
-        .forwarders = "", .root_hints = "", .trust_anchor = "", .deadline_ms = 400};
+    struct dns_options public = options;
     struct fault fault;
+    public.asks_public_only = true;
     assert_int_equal(dns_init(&public, &fault), FAIL_NONE);
     struct dns_answer a = look_up("t.customer-one.com", DNS_TXT);
-    assert_true(a.outcome != DNS_FOUND);
-    assert_string_equal(a.resolver, "recursive from the root");
+    expect_outcome(&a, "servfail");
+    assert_int_equal(a.count, 0);
+    dns_answer_fini(&a);
+    assert_int_equal(dns_init(&options, &fault), FAIL_NONE);
+}
+
+// With names that libunbound answers itself, so that nobody is asked.
+static void it_is_said_where_was_asked(void **state)
+{
+    static const struct {
+        struct dns_options o;
+        const char *resolver;
+    } rows[] = {
+        {{.forwarders = "", .root_hints = "", .trust_anchor = ""}, "recursive from the root"},
+        {{.forwarders = "8.8.8.8, 10.0.0.1@53,::1@54", .root_hints = "", .trust_anchor = ""},
+         "forwarders 8.8.8.8 redacted redacted"},
+    };
+    struct fault fault;
+    for (size_t i = 0; i != 2; ++i) {
+        assert_int_equal(dns_init(&rows[i].o, &fault), FAIL_NONE);
+        struct dns_answer a = look_up("t.invalid", DNS_TXT);
+        expect_outcome(&a, "nxdomain");
+        assert_string_equal(a.resolver, rows[i].resolver);
+        dns_answer_fini(&a);
+    }
+    assert_int_equal(dns_init(&options, &fault), FAIL_NONE);
+}
+
+// Validated here, too; and their addresses are the operator's own matter.
+static void forwarders_are_asked(void **state)
+{
+    char list[128];
+    struct fault fault;
+    snprintf(list, sizeof list, "%s", dns_servers_start_forwarder());
+    struct dns_options through = {
+        .forwarders = list, .root_hints = "", .trust_anchor = options.trust_anchor};
+    dns_servers_set("customer-one.com", "t TXT through");
+    assert_int_equal(dns_init(&through, &fault), FAIL_NONE);
+    struct dns_answer a = look_up("t.customer-one.com", DNS_TXT);
+    expect_outcome(&a, "found");
+    expect_record(&a, 0, DNS_TXT, "through");
+    assert_true(a.is_secure);
+    assert_string_equal(a.resolver, "forwarders redacted");
+    dns_answer_fini(&a);
+    a = look_up("t.bogus-shop.com", DNS_TXT);
+    expect_outcome(&a, "bogus");
+    assert_null(strstr(a.why, "127."));
+    dns_answer_fini(&a);
+    a = look_up("gone.customer-one.com", DNS_TXT);
+    expect_outcome(&a, "nxdomain");
+    dns_answer_fini(&a);
+    a = look_up("t.servfail-shop.com", DNS_TXT);
+    expect_outcome(&a, "servfail");
     dns_answer_fini(&a);
     assert_int_equal(dns_init(&options, &fault), FAIL_NONE);
 }
@@ -419,7 +469,9 @@ int main(void)
         cmocka_unit_test(servers_that_keep_silent),
         cmocka_unit_test(lookups_give_back_what_they_took),
         cmocka_unit_test(lookups_side_by_side),
-        cmocka_unit_test(the_public_root_leads_to_public_servers_only),
+        cmocka_unit_test(private_servers_are_not_asked),
+        cmocka_unit_test(it_is_said_where_was_asked),
+        cmocka_unit_test(forwarders_are_asked),
         cmocka_unit_test(options_that_cannot_be_used),
     };
     static const struct hostname_rules rules = {
