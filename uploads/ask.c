@@ -1,6 +1,7 @@
-// What handlers ask of context.files: each question is a job of its own, with its own copy of what it was
-// asked, so that whoever asked may go away at any time. A handler sees the files of its plugin in its
-// project, visitors' too, and no others: another's id is not found.
+// What handlers ask of context.files: each question is a job of its own, with its own copy of what
+// it was asked, so that whoever asked may go away at any time. A handler sees the files of its
+// plugin in its project, visitors' too, and no others: another's id is not found.
+#include "uploads/internal.h"
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,6 @@
 #include "edge/http/multipart/multipart.h"
 #include "edge/loop/pool.h"
 #include "uploads/base64.h"
-#include "uploads/internal.h"
 
 enum {
     LIST_MAX = 1000,

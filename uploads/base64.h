@@ -1,5 +1,5 @@
-// Base64 (RFC 4648 §4) as handlers give it: what atob() accepts, so blanks anywhere and the padding left
-// out are fine. Any thread.
+// Base64 (RFC 4648 §4) as handlers give it: what atob() accepts, so blanks anywhere and the padding
+// left out are fine. Any thread.
 #ifndef STOA_UPLOADS_BASE64_H
 #define STOA_UPLOADS_BASE64_H
 #include "edge/base/str.h"

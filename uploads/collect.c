@@ -1,9 +1,9 @@
-// Retention: visitors' files older than the server keeps them, or than their instance's owner does, and what
-// the last discards left. Small batches: none holds a quota's row for long.
+// Retention: visitors' files older than the server keeps them, or than their instance's owner does,
+// and what the last discards left. Small batches: none holds a quota's row for long.
+#include "uploads/internal.h"
 #include <stdlib.h>
 #include "edge/base/log.h"
 #include "edge/loop/pool.h"
-#include "uploads/internal.h"
 
 enum { DELETE_AT_ONCE = 200 };
 

@@ -1,12 +1,12 @@
-// Files that were kept for nothing: the plugin said no, or the visitor was told of a failure. They wait in a
-// short list that a job empties; with the database away it stays, and is tried again with the next one and
-// at each collection.
+// Files that were kept for nothing: the plugin said no, or the visitor was told of a failure. They
+// wait in a short list that a job empties; with the database away it stays, and is tried again with
+// the next one and at each collection.
+#include "uploads/internal.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "edge/base/log.h"
 #include "edge/loop/pool.h"
-#include "uploads/internal.h"
 
 enum { WAITING_MAX = 100000 };
 

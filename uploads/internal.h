@@ -38,8 +38,8 @@ enum fail file_find(struct db *db, const char *project_id, str id, struct file *
 // The row goes, the quota is given back; its blob goes with the next collection.
 enum fail file_delete(struct db *db, const char *project_id, str id,
                       struct fault *fault) MUST_CHECK;
-// What a list shows. `type` is empty, a class ("image/*") or a type; asked for anything else, nothing is
-// found.
+// What a list shows. `type` is empty, a class ("image/*") or a type; asked for anything else,
+// nothing is found.
 struct file_filter {
     const char *project_id;
     const char *plugin_id, *instance_id; // at most one of them; NULL: any
@@ -54,9 +54,11 @@ struct file_usage {
 };
 enum fail file_usage(struct db *db, const char *plugin_id, struct file_usage *ret,
                      struct fault *fault) MUST_CHECK;
-// All of the plugin's, for good: nothing can be kept for it afterwards. In the deletion's transaction.
+// All of the plugin's, for good: nothing can be kept for it afterwards. In the deletion's
+// transaction.
 enum fail file_delete_all(struct db *db, const char *plugin_id, struct fault *fault) MUST_CHECK;
-// Visitors' files older than so many days, at most `limit` of them: of one instance, or (NULL) of all.
+// Visitors' files older than so many days, at most `limit` of them: of one instance, or (NULL) of
+// all.
 enum fail file_delete_old(struct db *db, const char *instance_id, uint32_t days, unsigned limit,
                           size_t *ret_count, struct fault *fault) MUST_CHECK;
 // The first instance id behind `after` that visitors' files are kept for; "" when there is none.
@@ -100,15 +102,15 @@ void upload_count_deleted(size_t files);
 void uploads_metrics(struct buf *to); // Prometheus text
 
 // --- types.c: contract §5's rules. Pure. ---
-// What the file is to be called and served as, from what the cage saw, its name and the declared type
-// (may be empty). FAIL_BAD_TYPE "type_not_allowed" or "type_mismatch" with *ret_details =
+// What the file is to be called and served as, from what the cage saw, its name and the declared
+// type (may be empty). FAIL_BAD_TYPE "type_not_allowed" or "type_mismatch" with *ret_details =
 // {"seen","extension","declared","expected"}; `is_owner`: a handler's own file, of any type.
 enum fail type_decide(const struct inspect_seen *seen, str bytes, str filename, str declared,
                       bool is_owner, char ret_mime[static FILE_MIME_ROOM],
                       char ret_filename[static FILE_NAME_ROOM], json_t **ret_details,
                       struct fault *fault) MUST_CHECK;
-// Whether a browser may show it in place: raster images, audio, video, plain text (security-rules.md
-// 21), and the bytes bear it out.
+// Whether a browser may show it in place: raster images, audio, video, plain text
+// (security-rules.md 21), and the bytes bear it out.
 bool type_is_inline(const char *mime, str head);
 
 // --- links.c: signed URLs (contract §5, security-rules.md 21). ---

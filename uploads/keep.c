@@ -1,11 +1,11 @@
-// Keeping is two waits for the disk: the blobs' and the transaction's. Whoever comes first leads: it takes
-// all that wait, syncs their blobs at once, inserts their rows in one transaction, and tells them. Who comes
-// meanwhile waits for the next leader, so the disk is asked as seldom as it can be, and an upload that is
-// alone waits for nobody.
+// Keeping is two waits for the disk: the blobs' and the transaction's. Whoever comes first leads:
+// it takes all that wait, syncs their blobs at once, inserts their rows in one transaction, and
+// tells them. Who comes meanwhile waits for the next leader, so the disk is asked as seldom as it
+// can be, and an upload that is alone waits for nobody.
+#include "uploads/internal.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include "edge/store/blob.h"
-#include "uploads/internal.h"
 
 struct waiting {
     struct file *file;
@@ -40,8 +40,8 @@ static int by_quota(const void *a, const void *b)
     return order != 0 ? order : strcmp(x->plugin_id, y->plugin_id);
 }
 
-// In the order of the quotas' keys, as every statement takes them. A quota without room is its own file's
-// answer; the others go on.
+// In the order of the quotas' keys, as every statement takes them. A quota without room is its own
+// file's answer; the others go on.
 static enum fail insert_together(struct db *db, struct waiting **list, size_t n,
                                  struct fault *fault)
 {
@@ -67,8 +67,8 @@ static void fail_all(struct waiting **list, size_t n, enum fail fail, const stru
     }
 }
 
-// What spoils a transaction may be one file's: each is tried by itself then. Not when the database is
-// away, or may have taken the transaction all the same.
+// What spoils a transaction may be one file's: each is tried by itself then. Not when the database
+// is away, or may have taken the transaction all the same.
 static void insert_all(struct db *db, struct waiting **list, size_t n)
 {
     struct fault fault = {0};

@@ -1,6 +1,6 @@
 // What became of uploads, for /metrics.
-#include <stdatomic.h>
 #include "uploads/internal.h"
+#include <stdatomic.h>
 
 static const char *const outcome_names[UPLOAD_OUTCOMES] = {
     "stored", "invalid", "type", "too_large", "quota", "busy", "failed"};

@@ -1,9 +1,10 @@
-// The SQL of files. A quota's row is locked before any file of its plugin is written or deleted, and where
-// one statement takes several, in the order of their keys: two of them wait for each other in turn.
+// The SQL of files. A quota's row is locked before any file of its plugin is written or deleted,
+// and where one statement takes several, in the order of their keys: two of them wait for each
+// other in turn.
+#include "uploads/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include "edge/base/token.h"
-#include "uploads/internal.h"
 
 #define COLUMNS                                                                                    \
     "f.id, f.project_id, f.plugin_id, f.instance_id, f.instance_slug, f.owner_id::text, f.source," \
@@ -207,7 +208,8 @@ bool file_names_blob(struct db *db, const struct digest *d)
 
 // --- deleting: `gone` is what a statement chose, `locked` the quotas it takes first, in order ---
 
-// Files are chosen by `which`; those that another statement has deleted meanwhile are not counted twice.
+// Files are chosen by `which`; those that another statement has deleted meanwhile are not counted
+// twice.
 #define DELETE(which)                                                                              \
     "with chosen as materialized (select f.id, f.project_id, f.plugin_id from files f " which ")," \
     " locked as materialized (select q.project_id, q.plugin_id from file_quotas q"                 \
@@ -266,8 +268,9 @@ enum fail file_next_instance(struct db *db, const char *after, char ret[static C
     return fail;
 }
 
-// Closing comes first: it waits for those who hold a quota's row, so that the second statement sees their
-// files, and whoever comes later finds it closed. Projects without a file yet get a closed row too.
+// Closing comes first: it waits for those who hold a quota's row, so that the second statement sees
+// their files, and whoever comes later finds it closed. Projects without a file yet get a closed
+// row too.
 enum fail file_delete_all(struct db *db, const char *plugin_id, struct fault *fault)
 {
     enum fail fail = db_query(

@@ -1,6 +1,9 @@
-// A visitor's upload from the body to the kept file: read the form → look at the file → decide its type →
-// clean it → put its bytes → keep it → answer. One function of a pool thread; the file is a view of the body
-// throughout, and only a cleaned image is a second copy of it.
+// A visitor's upload from the body to the kept file: read the form → look at the file → decide its
+// type → clean it → put its bytes → keep it → answer. One function of a pool thread; the file is a
+// view of the body throughout, and only a cleaned image is a second copy of it.
+#include "uploads/internal.h"
+#include <stdio.h>
+#include <stdlib.h>
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
 #include "edge/base/log.h"
@@ -8,9 +11,6 @@
 #include "edge/http/body.h"
 #include "edge/http/multipart/multipart.h"
 #include "edge/loop/pool.h"
-#include "uploads/internal.h"
-#include <stdio.h>
-#include <stdlib.h>
 
 enum { FIELDS_MAX = 20, FIELD_BYTES_MAX = 8 * 1024, RETRY_AFTER_S = 3, URL_MAX = 8192 };
 

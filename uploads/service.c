@@ -1,7 +1,7 @@
-// What the folder is told at the start, and what it answers other features: what goes with a plugin, and
-// which blobs are files.
-#include "edge/catalog/hooks.h"
+// What the folder is told at the start, and what it answers other features: what goes with a
+// plugin, and which blobs are files.
 #include "uploads/internal.h"
+#include "edge/catalog/hooks.h"
 
 const struct uploads_options *uploads_options;
 

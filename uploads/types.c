@@ -1,10 +1,11 @@
-// One table of types. What the cage saw and the name's extension are each looked up in it; they agree when
-// both rows are of one class. Inside a class either may decide: text looks the same whatever it is called,
-// so its extension says what it is; an image is what its bytes are, and its name is mended.
+// One table of types. What the cage saw and the name's extension are each looked up in it; they
+// agree when both rows are of one class. Inside a class either may decide: text looks the same
+// whatever it is called, so its extension says what it is; an image is what its bytes are, and its
+// name is mended.
+#include "uploads/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
-#include "uploads/internal.h"
 
 enum type_class {
     CLASS_IMAGE,
@@ -326,8 +327,8 @@ static bool is_extension(str s)
     return has_letter && s.n <= 12;
 }
 
-// "photo.JPG" as "photo" and "JPG". Dots and spaces at the end are no part of a name (Windows drops them),
-// nor are those in front.
+// "photo.JPG" as "photo" and "JPG". Dots and spaces at the end are no part of a name (Windows drops
+// them), nor are those in front.
 static str split_name(str name, str *ret_extension)
 {
     size_t dot = SIZE_MAX;
@@ -490,7 +491,8 @@ static enum fail decide_for_visitor(const struct question *q, const struct type 
     return FAIL_NONE;
 }
 
-// Any type: the extension's where the bytes do not contradict it, else what they are, if that is known.
+// Any type: the extension's where the bytes do not contradict it, else what they are, if that is
+// known.
 static const struct type *decide_for_owner(const struct question *q)
 {
     bool is_text_content = q->content != NULL && q->content->class == CLASS_TEXT;

@@ -1,5 +1,6 @@
-// How many uploads a second the part behind the body keeps, the cage played: bench_uploads_receive [SECONDS
-// [SENDERS [BYTES [THREADS]]]]. For figures that mean something, STOA_TEST_PG names a server with fsync on.
+// How many uploads a second the part behind the body keeps, the cage played: bench_uploads_receive
+// [SECONDS [SENDERS [BYTES [THREADS]]]]. For figures that mean something, STOA_TEST_PG names a
+// server with fsync on.
 #include "ground.h"
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-// What files stand on, in one test program: a real PostgreSQL, a blob directory, a loop and the pool; the
-// cage is played.
+// What files stand on, in one test program: a real PostgreSQL, a blob directory, a loop and the
+// pool; the cage is played.
 #ifndef STOA_TESTS_UPLOADS_GROUND_H
 #define STOA_TESTS_UPLOADS_GROUND_H
 #include "edge/http/endpoint.h"

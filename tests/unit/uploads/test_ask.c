@@ -135,7 +135,7 @@ static void anothers_file_is_not_there(void **state)
         assert_string_equal(get(v, "code"), "not_found");
     }
     json_auto_t *still = ask_for(&mine, "get", id);
-    assert_false(is_error);
+    assert_string_equal(get(still, "id"), id);
 }
 
 static void bad_questions_are_errors(void **state)

@@ -1,5 +1,5 @@
-// A visitor's upload behind its body: the form, the type, the store, the row, the answer; and every way it
-// may be refused.
+// A visitor's upload behind its body: the form, the type, the store, the row, the answer; and every
+// way it may be refused.
 #include "ground.h"
 #include <dirent.h>
 #include <pthread.h>
@@ -254,8 +254,8 @@ static void without_a_database_nothing_is_kept(void **state)
     assert_int_equal(u.fail, FAIL_NONE);
 }
 
-// The n-th call of the store or the database fails: a sane answer each time, and a row only for what was
-// said to be kept.
+// The n-th call of the store or the database fails: a sane answer each time, and a row only for
+// what was said to be kept.
 static void each_call_may_fail(void **state)
 {
 #ifdef STOA_FAULTS
