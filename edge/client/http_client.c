@@ -153,6 +153,8 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
         keep(response->request_id, sizeof response->request_id, value);
     else if (str_caseeq(name, STR("location")))
         keep(response->location, sizeof response->location, value);
+    else if (str_caseeq(name, STR("replay-nonce")))
+        keep(response->replay_nonce, sizeof response->replay_nonce, value);
     else if (str_caseeq(name, STR("retry-after")) && str_to_u64(value, 86400, &seconds))
         response->retry_after_s = (unsigned)seconds;
     return size * n;

@@ -55,6 +55,7 @@ struct http_response {
     char content_type[128];
     char request_id[80]; // X-Request-Id
     char location[512];
+    char replay_nonce[128]; // Replay-Nonce (RFC 8555 §6.5)
     unsigned retry_after_s; // 0 = none said
 };
 

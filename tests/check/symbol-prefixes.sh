@@ -23,6 +23,7 @@ declare -A nouns=(
     [stoa_range]='range|conditional|http_date'
     [stoa_catalog]='catalog|deployed|audit|project|user|plugin|instance|page|files'
     [stoa_auth]='auth|principal|token|tokens|session|jose'
+    [stoa_acme]='acme'
     [stoa_route]='route|router|host|hosts|site|certificate|domain_rules'
     [stoa_process]='settings?|listen|listeners?|data_directory|data|ready|workers|supervisor|serve'
     [stoa_cli]='cli|api|commands?|credentials|data|escape|files|help|listing|options?|output|pack|progress|prompt|ready|show|source|target|units|watch'
