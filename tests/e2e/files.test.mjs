@@ -578,3 +578,159 @@ describe('stoa files', () => {
         assert.equal((await stoa(['files'])).code, 2);
     });
 });
+
+// --- real uploads ---
+
+describe('what was uploaded', () => {
+    const CODE = `module.exports = { handler: async (input, context) => {
+        const f = await context.files.upload(input.payload.name, input.payload.type, input.payload.base64);
+        return { f, url: await context.files.getUrl(f.id) };
+    } };`;
+    for (const kind of KINDS) {
+        test(`${kind}: comes back by its link, as an attachment, and is its owner's`, async () => {
+            const server = servers[kind];
+            const app = await deploy(server, 'uploaded', { 'index.html': 'x' }, { code: CODE });
+            const boundary = 'x'.repeat(20);
+            const body = Buffer.concat([Buffer.from(`--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="pixel.png"\r\nContent-Type: image/png\r\n\r\n`), PNG, Buffer.from(`\r\n--${boundary}--\r\n`)]);
+            const host = kind === 'paths' ? new URL(server.apps).host : new URL(app.publicAppUrl).host;
+            const sent = await request(server.apps, { path: `/api/public-actions/${app.instance.slug}/upload`, method: 'POST', body,
+                headers: { host, 'content-type': `multipart/form-data; boundary=${boundary}`, 'content-length': body.length } });
+            assert.equal(sent.status, 200, sent.text);
+            const { fileId, url } = sent.json.data;
+            assert.match(url, /&d=attachment$/);
+            const answer = await visit(server, url);
+            assert.deepEqual([answer.status, answer.headers['content-disposition'].split(';')[0]], [200, 'attachment']);
+            assert.deepEqual(answer.body, PNG);
+            assertGuarded(answer, kind);
+            const mine = (await server.api('GET', `/api/files?instance=${app.instance.id}`)).json.data;
+            assert.deepEqual(mine.map((f) => [f.id, f.mimeType, f.source]), [[fileId, 'image/png', 'visitor']]);
+            assert.equal((await visit(server, mine[0].url)).headers['content-disposition'].split(';')[0], 'inline');
+            // a handler's own, of a type no visitor may send
+            const html = Buffer.from('<script>document.title = "ran"</script>');
+            const made = await request(server.apps, { path: `/api/public-actions/${app.instance.slug}/make`, method: 'POST',
+                body: JSON.stringify({ name: 'page.html', type: 'text/html', base64: html.toString('base64') }), headers: { host, 'content-type': 'application/json' } });
+            assert.equal(made.json?.success, true, made.text);
+            for (const link of [made.json.data.f.url, made.json.data.url]) {
+                const page = await visit(server, link);
+                assert.deepEqual([page.status, page.text, page.headers['content-disposition'].split(';')[0]], [200, html.toString(), 'attachment']);
+                assertGuarded(page, kind);
+            }
+            assert.equal((await server.api('DELETE', `/api/files/${fileId}`)).status, 200);
+            assert.equal((await visit(server, url)).status, 404);
+        });
+    }
+});
+
+// --- nothing of it runs ---
+
+// What a stranger's bytes would do if they ran, by each way there is to tell.
+const EMPTY = '<!doctype html><link rel="icon" href="data:,"><title>home</title><body>';
+const marked = (bytes, name) => (typeof bytes === 'string' ? bytes.replaceAll('RAN', `RAN:${name}`) : Buffer.from(bytes.toString('latin1').replaceAll('RAN', `RAN:${name}`), 'latin1'));
+const RUN = 'try{self.document&&(document.title="RAN")}catch(e){}try{self.postMessage("RAN","*")}catch(e){try{self.postMessage("RAN")}catch(f){}}try{parent.postMessage("RAN","*")}catch(e){}'
+    + 'try{opener.postMessage("RAN","*")}catch(e){}try{console.log("RAN")}catch(e){}';
+const HTML = `<!doctype html><title>x</title><body onload="${RUN.replaceAll('"', "'")}"><img src=x onerror="${RUN.replaceAll('"', "'")}"><script>${RUN}</script>`;
+const XHTML = `<html xmlns="http://www.w3.org/1999/xhtml"><body><script><![CDATA[${RUN}]]></script></body></html>`;
+const SVG = `<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" onload="${RUN.replaceAll('&', '&amp;').replaceAll('"', '&quot;')}"><script><![CDATA[${RUN}]]></script></svg>`;
+const XSLT = `<?xml version="1.0"?><?xml-stylesheet type="text/xml" href="#s"?><!DOCTYPE d [<!ATTLIST xsl:stylesheet id ID #IMPLIED>]><d><xsl:stylesheet id="s" version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">`
+    + `<xsl:template match="/"><html><body><script>${RUN.replaceAll('&', '&amp;')}</script></body></html></xsl:template></xsl:stylesheet></d>`;
+const STYLE = '#probe { color: rgb(1, 2, 3) !important }';
+const PDF = '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R/OpenAction<</S/JavaScript/JS(app.alert("RAN"))>>>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\ntrailer<</Root 1 0 R>>';
+const PAYLOADS = {
+    html: ['text/html', HTML], xhtml: ['application/xhtml+xml', XHTML], svg: ['image/svg+xml', SVG], xml: ['application/xml', XSLT], 'text-xml': ['text/xml', XHTML],
+    pdf: ['application/pdf', PDF], js: ['text/javascript', RUN], mjs: ['application/javascript', RUN], css: ['text/css', STYLE], txt: ['text/plain', HTML], 'txt-js': ['text/plain', RUN],
+    csv: ['text/csv', RUN], json: ['application/json', RUN], gif: ['image/gif', `GIF89a/*${HTML.replaceAll('*/', '')}*/=1;${RUN}`], png: ['image/png', Buffer.concat([PNG, Buffer.from(HTML)])],
+    wav: ['audio/wav', `RIFF=1;/*.WAVE${'.'.repeat(8)}*/${RUN}`], zip: ['application/zip', `PK${HTML}`], bytes: ['application/octet-stream', HTML], mystery: ['application/x-unheard-of', RUN],
+};
+
+// Takes files into a page in every way there is, all of them at once, and says what came of it: words of what ran.
+const PROBE = `async (urls, patience) => {
+    const seen = [];
+    addEventListener('message', (e) => { if (/^RAN/.test(e.data)) seen.push(e.data + (e.source === window ? ' page' : ' frame')); });
+    document.body.innerHTML = '<p id="probe">probe</p>';
+    const put = (tag, values) => new Promise((done) => {
+        const made = Object.assign(document.createElement(tag), values);
+        made.onload = made.onerror = done;
+        setTimeout(done, patience);
+        document.body.append(made);
+    });
+    await Promise.all(urls.flatMap((url) => {
+        for (const [name, make] of [['worker', () => new Worker(url)], ['module worker', () => new Worker(url, { type: 'module' })],
+            ['imported', () => new Worker(URL.createObjectURL(new Blob(['importScripts(' + JSON.stringify(url) + ')'], { type: 'text/javascript' })))]]) {
+            try { make().onmessage = (e) => { if (/^RAN/.test(e.data)) seen.push(e.data + ' ' + name); }; } catch (e) { /* refused */ }
+        }
+        return [put('script', { src: url }), put('script', { src: url, type: 'module' }), put('iframe', { src: url }), put('iframe', { src: url, sandbox: 'allow-scripts' }),
+            put('object', { data: url }), put('object', { data: url, type: 'text/html' }), put('embed', { src: url }), put('embed', { src: url, type: 'image/svg+xml' }),
+            put('link', { rel: 'stylesheet', href: url }), put('img', { src: url }), put('video', { src: url }), put('audio', { src: url }),
+            import(url).then(() => seen.push('RAN import ' + url), () => {}),
+            navigator.serviceWorker.register(url).then(() => seen.push('RAN service worker ' + url), () => {})];
+    }));
+    await new Promise((done) => setTimeout(done, patience / 2));
+    if (getComputedStyle(document.getElementById('probe')).color === 'rgb(1, 2, 3)') seen.push('RAN style');
+    if (/^RAN/.test(document.title)) seen.push(document.title + ' title');
+    return seen;
+}`;
+
+/** Tries files inside of the app's page and at the top. Gives all that ran. */
+async function attack(home, urls) {
+    const context = await browser.browser.newContext({ acceptDownloads: false });
+    const page = await context.newPage();
+    const ran = [];
+    const listen = (p) => {
+        p.on('console', (message) => { if (/^RAN/.test(message.text())) ran.push(`${message.text()} console`); });
+        p.on('dialog', (dialog) => { ran.push('RAN dialog'); dialog.dismiss(); });
+    };
+    listen(page);
+    await page.goto(home);
+    ran.push(...await page.evaluate(`(${PROBE})(${JSON.stringify(urls)}, ${1000 * slowness()})`));
+    const top = await context.newPage();
+    listen(top);
+    for (const url of urls) {
+        await top.goto(url).catch(() => {}); // a download ends the navigation
+        if (/^RAN/.test(await top.title())) ran.push(`${await top.title()} top`);
+    }
+    await context.close();
+    return [...new Set(ran)];
+}
+
+describe('in Chromium', () => {
+    test('the attacks work where nothing stands against them', async () => {
+        const PAGES = Object.fromEntries([['html', HTML], ['js', RUN], ['svg', SVG], ['css', STYLE], ['xhtml', XHTML], ['xml', XSLT]].map(([name, bytes]) => [`evil.${name}`, marked(bytes, name)]));
+        const app = await deploy(servers.hosts, 'victim', { 'index.html': EMPTY, ...PAGES });
+        const found = await attack(app.publicAppUrl, Object.keys(PAGES).map((name) => new URL(name, app.publicAppUrl).href));
+        const wanted = { html: ['frame', 'top', 'console'], js: ['page', 'worker', 'imported', 'module worker'], svg: ['frame', 'console'], xhtml: ['frame'], xml: ['frame'] };
+        for (const [name, ways] of Object.entries(wanted)) for (const way of ways) assert.ok(found.includes(`RAN:${name} ${way}`), `${name} by ${way}: ${found.join(', ')}`);
+        for (const way of [/^RAN import .*evil\.js$/, /^RAN service worker .*evil\.js$/, /^RAN style$/, /^RAN.* title$/]) assert.ok(found.some((f) => way.test(f)), `${way}: ${found.join(', ')}`);
+    });
+    for (const kind of KINDS) {
+        test(`${kind}: no type runs, in whatever way it is taken`, async () => {
+            const server = servers[kind];
+            const home = await deploy(server, 'stage', { 'index.html': EMPTY });
+            const links = [];
+            for (const [name, [mime, bytes]] of Object.entries(PAYLOADS)) {
+                const id = keep(server, home, marked(bytes, name), { filename: `evil.${name}`, mime, source: 'handler' });
+                links.push(await linkTo(server, id));
+                if (/^(image|audio|text\/plain)/.test(mime)) links.push(await linkTo(server, id, 'content'));
+            }
+            assert.deepEqual(await attack(home.publicAppUrl, links), []);
+        });
+    }
+    test('a picture is shown where it may be, its page reads it, and no link leaks where it leads', async () => {
+        const server = servers.files;
+        const home = await deploy(server, 'album', { 'index.html': '<!doctype html><link rel="icon" href="data:,"><title>home</title><body>' });
+        const link = await linkTo(server, keep(server, home, PNG, { filename: 'a.png', mime: 'image/png' }));
+        const opened = await browser.open(home.publicAppUrl);
+        const width = await opened.page.evaluate((url) => new Promise((done) => {
+            const image = new Image();
+            image.onload = () => done(image.naturalWidth);
+            image.onerror = () => done(0);
+            image.src = url;
+        }), link);
+        assert.equal(width, 1);
+        assert.deepEqual(opened.errors, []);
+        const page = await opened.context.newPage();
+        const answer = await page.goto(link.replace('sig=', 'sig=A'));
+        assert.equal(answer.status(), 403);
+        assert.match(await page.textContent('p'), /This link is not valid\./);
+        await opened.context.close();
+    });
+});
