@@ -189,6 +189,32 @@ describe('one server', () => {
         }
     });
 
+    test('images lose their metadata where the owner says so, and keep it where not', async () => {
+        const crc = (bytes) => ~bytes.reduce((sum, byte) => { // PNG, annex D
+            for (let c = (sum ^ byte) & 0xff, i = 0; ; c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1) if (++i === 9) return c ^ (sum >>> 8);
+        }, -1);
+        const chunk = (type, text) => {
+            const [size, sum, body] = [Buffer.alloc(4), Buffer.alloc(4), Buffer.from(type + text, 'latin1')];
+            size.writeUInt32BE(text.length);
+            sum.writeInt32BE(crc(body) | 0);
+            return Buffer.concat([size, body, sum]);
+        };
+        const bytes = Buffer.concat([png.subarray(0, 33), chunk('tEXt', 'Comment\0where I live'), png.subarray(33)]);
+        const made = await deployTo(server, 'strips');
+        const back = async () => {
+            const answer = await sendTo(server, made.instance.slug, form(file('a.png', bytes)));
+            assert.equal(answer.status, 200, answer.text);
+            const { body } = await request(answer.json.data.url);
+            assert.deepEqual([body.length, sha256(body)], [answer.json.data.size, answer.json.data.sha256]);
+            return body;
+        };
+        assert.ok((await back()).equals(bytes));
+        const set = await server.api('PATCH', `/api/public-apps/instances/${made.instance.id}`, { uploads: { stripImageMetadata: true } });
+        assert.equal(set.status, 200, set.text);
+        const cleaned = await until(async () => { const b = await back(); return !b.equals(bytes) && b; }, 'the setting');
+        assert.ok(!cleaned.includes('where I live') && cleaned.subarray(0, 4).equals(png.subarray(0, 4)));
+    });
+
     test('the same bytes are one blob and two files', async () => {
         const bytes = crypto.randomBytes(500).toString('hex');
         const first = await send(file('one.txt', bytes));

@@ -292,6 +292,37 @@ static void instances_with_files_are_walked(void **state)
     assert_true(seen);
 }
 
+// The server keeps them for 20 days; one instance's owner wants 5, another's says nothing.
+static uint32_t five_days_of_mine(struct db *own, const char *instance_id)
+{
+    return strcmp(instance_id, mine.instance_id) == 0 ? 5 : 0;
+}
+
+static void owners_may_keep_them_shorter(void **state)
+{
+    const struct uploads_options *kept = uploads_options;
+    struct uploads_options days = *kept;
+    struct file found, old = put(&mine, "old", "image/png", 7),
+                       young = put(&mine, "young", "image/png", 7),
+                       theirs_old = put(&theirs, "old", "image/png", 7),
+                       theirs_older = put(&theirs, "older", "image/png", 7);
+    size_t n = 0;
+    age(old.id, 10);
+    age(young.id, 4);
+    age(theirs_old.id, 10);
+    age(theirs_older.id, 30);
+    days.keep_days = 20;
+    days.keep_days_of = five_days_of_mine;
+    uploads_options = &days;
+    ok(uploads_collect_old(db, &n, &fault));
+    uploads_options = kept;
+    assert_int_equal(n, 2);
+    ok(file_find(db, NULL, str_from(young.id), &found, &fault));
+    ok(file_find(db, NULL, str_from(theirs_old.id), &found, &fault));
+    ok(uploads_collect_old(db, &n, &fault)); // for ever, as the server says
+    assert_int_equal(n, 0);
+}
+
 // Many at once, each putting and deleting: the count is right, and nobody waits for ever.
 static const char *url;
 static void *put_and_delete(void *arg)
@@ -337,6 +368,7 @@ int main(void)
         cmocka_unit_test_setup(a_plugin_without_files_is_closed_too, begin),
         cmocka_unit_test_setup(blobs_are_named_while_a_row_is, begin),
         cmocka_unit_test_setup(old_ones_are_deleted_in_small_batches, begin),
+        cmocka_unit_test_setup(owners_may_keep_them_shorter, begin),
         cmocka_unit_test_setup(instances_with_files_are_walked, begin),
         cmocka_unit_test_setup(many_at_once_are_counted_right, begin)};
     static struct migration all[32];
