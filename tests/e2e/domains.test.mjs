@@ -117,6 +117,21 @@ test('what ails a zone is told apart', async () => {
     }
 });
 
+test('servers that never answer hold up nobody else', { timeout: 120000 }, async () => {
+    const domain = await claim(mine, 'app.silent-shop.com');
+    const other = await claim(theirs, 'app.unsigned-shop.com');
+    const began = Date.now();
+    const silent = verify(mine, domain);
+    assert.equal((await verify(theirs, other)).json.code, 'txt_not_found');
+    assert.ok(Date.now() - began < 10000);
+    const answer = await silent;
+    assert.equal(answer.status, 422);
+    assert.equal(answer.json.code, 'dns_error', answer.text);
+    assert.ok(Date.now() - began < 25000, `${Date.now() - began} ms`);
+    const { nextCheckAt } = await show(mine, domain);
+    assert.ok(Date.parse(nextCheckAt) - Date.now() > 5 * 60e3, nextCheckAt);
+});
+
 test('names nobody may have are refused with a reason', async () => {
     for (const hostname of ['192.0.2.1', '[::1]', 'localhost', 'com', 'co.uk', '*.customer-one.com', 'x.test', 'apps.stoa-host.com', 'stoa-host.com',
         'a.b.i.stoa-host.com', 'a.taken-name.com', `${'a'.repeat(64)}.customer-one.com`, 'xn--a.customer-one.com', '', 'a b.com']) {
@@ -136,11 +151,13 @@ test('another project sees and changes nothing', async () => {
         const answer = await theirs.api(method, `${DOMAINS}/${domain.id}${where}`, body);
         assert.equal(answer.status, 404, `${method} ${where}: ${answer.text}`);
     }
-    assert.equal((await theirs.api('GET', DOMAINS)).json.data.length, 0);
+    assert.ok((await theirs.api('GET', DOMAINS)).json.data.every((d) => d.id !== domain.id && d.instanceId === theirs.instance.id));
 });
 
 test('while its record stands a name is nobody else\'s; an hour without it, it is the one\'s who proves it', async () => {
     const zone = 'customer-two.com';
+    const subscribed = await mine.api('POST', '/api/event-subscriptions', { url: 'https://hooks.customer-two.com/told', events: ['domain.transferred'] });
+    assert.equal(subscribed.status, 201, subscribed.text);
     const first = await claim(mine, `shop.${zone}`);
     await dns.setRecords(zone, [txt(first, zone)]);
     assert.equal((await verify(mine, first)).status, 200);
@@ -168,6 +185,8 @@ test('while its record stands a name is nobody else\'s; an hour without it, it i
     // the former holder's events say so
     const events = await mine.api('GET', `/api/public-apps/instances/${mine.instance.id}/events`);
     assert.ok(events.json.data.some((e) => e.type === 'domain.transferred' && e.data.hostname === `shop.${zone}` && e.runId === null), events.text);
+    const waiting = (await mine.api('GET', `/api/event-subscriptions/${subscribed.json.id}`)).json.waiting;
+    assert.equal(waiting, 1); // of three events, the one that was asked for; its receiver does not exist
     const again = await claim(mine, `shop.${zone}`);
     await dns.setRecords(zone, [txt(second, zone), txt(first, zone)]);
     assert.notEqual((await verify(mine, again)).status, 200); // a stale record
