@@ -206,8 +206,15 @@ test('the server verifies by itself, and sees what goes', async () => {
     await dns.addZone(zone, 'signed');
     const domain = await claim(mine, `app.${zone}`);
     await dns.setRecords(zone, [txt(domain, zone)]);
-    await sql(`update domains set next_at = now() where id = '${domain.id}'`);
-    await until(async () => (await show(mine, domain)).status === 'verified', 'the scheduler', 60000);
+    let asked = 0;
+    await until(async () => {
+        // a look that was under way when the record came writes its own next time over ours
+        if (Date.now() - asked > 5000) {
+            await sql(`update domains set next_at = now() where id = '${domain.id}' and status = 'pending'`);
+            asked = Date.now();
+        }
+        return (await show(mine, domain)).status === 'verified';
+    }, 'the scheduler', 60000);
     const seen = await show(mine, domain);
     assert.equal(seen.checks[0].by, 'server');
     assert.ok(Date.parse(seen.nextCheckAt) - Date.now() > 20 * 3600e3);
