@@ -218,7 +218,7 @@ class Dns {
     constructor(home, network) {
         this.home = home;
         this.kinds = new Map();
-        this.delay = 1000;
+        this.delay = 300;
         this.root = new Knot(home, 'root', `${network}.1`);
         this.top = new Knot(home, 'top', `${network}.2`);
         this.hosting = new Knot(home, 'hosting', `${network}.3`);

@@ -271,7 +271,7 @@ static void servers_that_are_slow(void **state)
     struct dns_answer a = look_up("t.slow-shop.com", DNS_TXT);
     expect_outcome(&a, "found");
     expect_record(&a, 0, DNS_TXT, "slow");
-    assert_true(a.ms >= 900);
+    assert_true(a.ms >= 300);
     dns_answer_fini(&a);
 }
 
@@ -316,6 +316,12 @@ static void look_up_many(unsigned times)
     }
 }
 
+#ifdef STOA_TSAN
+enum { LOOKUPS = 50 };
+#else
+enum { LOOKUPS = 200 };
+#endif
+
 static void lookups_give_back_what_they_took(void **state)
 {
     dns_servers_set("customer-one.com", "t TXT hello");
@@ -323,9 +329,10 @@ static void lookups_give_back_what_they_took(void **state)
     unsigned fds = count_entries("/proc/self/fd"), threads = count_entries("/proc/self/task");
     long before = resident_kib();
     uint64_t start = clock_monotonic_us();
-    look_up_many(200);
-    print_message("%.2f ms a lookup, %ld KiB more after 200\n",
-                  (double)(clock_monotonic_us() - start) / 200e3, resident_kib() - before);
+    look_up_many(LOOKUPS);
+    print_message("%.2f ms a lookup, %ld KiB more after %d\n",
+                  (double)(clock_monotonic_us() - start) / 1e3 / LOOKUPS, resident_kib() - before,
+                  (int)LOOKUPS);
     assert_int_equal(count_entries("/proc/self/fd"), fds);
     assert_int_equal(count_entries("/proc/self/task"), threads);
 #if !defined(STOA_ASAN) && !defined(STOA_TSAN) // which keep what is freed for a while
