@@ -252,9 +252,9 @@ describe('the intake page', () => {
     test('the keyboard is enough, and every field has a name', async () => {
         const { page, context } = await open();
         const active = () => page.evaluate(() => document.activeElement.id);
+        const chooser = page.waitForEvent('filechooser'); // well before the key: the browser must know by then
         await page.keyboard.press('Tab');
         assert.equal(await active(), 'file');
-        const chooser = page.waitForEvent('filechooser');
         await page.keyboard.press('Enter');
         await (await chooser).setFiles(photo());
         await page.keyboard.press('Tab');
