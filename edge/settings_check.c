@@ -8,6 +8,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "edge/base/ip.h"
 #include "edge/base/log.h"
 #include "edge/http/forwarded.h"
 #include "edge/listen.h"
@@ -104,6 +105,24 @@ static void check_proxies(struct settings_load *l)
 }
 
 // --- users, paths, numbers ---
+
+static void check_domains(struct settings_load *l)
+{
+    const struct settings *s = l->s;
+    const struct {
+        const char *name, *path;
+    } files[] = {{"dns_root_hints", s->dns_root_hints}, {"dns_trust_anchor", s->dns_trust_anchor}};
+    str rest = str_from(s->domain_addresses);
+    for (str item; (item = listen_next(&rest)).n != 0;) {
+        struct ip address;
+        if (!ip_parse(item, &address))
+            settings_complain(l, "domain_addresses", "%s is no IP address.", LOG_STR(item));
+    }
+    for (size_t i = 0; i != 2; ++i)
+        if (files[i].path[0] != '\0' && access(files[i].path, R_OK) != 0)
+            settings_complain(l, files[i].name, "%s: %s.", LOG_STR(str_from(files[i].path)),
+                              strerror(errno));
+}
 
 static void check_user(struct settings_load *l, const char *name, const char *user)
 {
@@ -323,6 +342,7 @@ void settings_check(struct settings_load *l)
     check_listeners(l);
     check_proxies(l);
     check_listen(l, "fetch_allow", l->s->fetch_allow);
+    check_domains(l);
     settings_check_tls(l);
     settings_check_origins(l);
     settings_check_master_key(l);

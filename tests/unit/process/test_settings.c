@@ -244,6 +244,11 @@ static void test_trusted_proxies(void **state)
     PROBLEM("fetch_allow: ", SET, "fetch_allow=localhost:80");
     FINE(SET, "trusted_proxies=10.0.0.0/8, 2001:db8::/32", SET, "proxy_header=X-Forwarded-For");
     FINE(SET, "fetch_allow=127.0.0.1:9000,[::1]:9000");
+    PROBLEM("domain_addresses: apps.example.com is no IP address.", SET,
+            "domain_addresses=192.0.2.1, apps.example.com");
+    PROBLEM("dns_trust_anchor: /nowhere/root.key: No such file", SET,
+            "dns_trust_anchor=/nowhere/root.key");
+    FINE(SET, "domain_addresses=192.0.2.1, 2001:db8::1");
 }
 
 static void test_numbers_that_belong_together(void **state)
