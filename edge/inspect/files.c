@@ -284,11 +284,3 @@ enum fail inspect_file(str bytes, struct inspect_seen *ret, struct fault *fault)
     }
     return ok ? FAIL_NONE : failed(fault, "crashed, was too slow or broke the protocol");
 }
-
-// Until images can be cleaned, whoever asks for that is refused: a stranger's place is not kept.
-__attribute__((weak)) enum fail inspect_clean_image(str bytes, const char *mime, char **ret,
-                                                    size_t *ret_n, struct fault *fault)
-{
-    return fault_set(fault, FAIL_BUSY, "inspection_failed",
-                     "The file could not be looked at. Please try again in a moment.");
-}

@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <time.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -358,6 +361,40 @@ static enum fail clean_as(const struct image_type *type, str bytes, char **ret, 
     return fail;
 }
 
+// A process may need 440 MiB for a large image: only so many at once, and whoever has waited long is told.
+enum { CLEANERS = 2, CLEANER_WAIT_S = 2 };
+static sem_t cleaners;
+
+static void make_cleaners(void)
+{
+    if (sem_init(&cleaners, 0, CLEANERS) != 0)
+        abort();
+}
+
+static bool take_cleaner(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct timespec until;
+    pthread_once(&once, make_cleaners);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += CLEANER_WAIT_S;
+    int result;
+    while ((result = sem_timedwait(&cleaners, &until)) != 0 && errno == EINTR)
+        ;
+    return result == 0;
+}
+
+static enum fail clean_in_turn(const struct image_type *type, str bytes, char **ret, size_t *ret_n,
+                               struct fault *fault)
+{
+    if (!take_cleaner())
+        return fault_set(fault, FAIL_BUSY, "busy",
+                         "Many images are coming in just now. Try again shortly.");
+    enum fail fail = clean_as(type, bytes, ret, ret_n, fault);
+    sem_post(&cleaners);
+    return fail;
+}
+
 enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *ret_n,
                               struct fault *fault)
 {
@@ -368,7 +405,7 @@ enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *r
                          "The image is larger than %d MiB.", INSPECT_IMAGE_MAX >> 20);
     for (size_t i = 0; i != sizeof image_types / sizeof *image_types; ++i)
         if (strcmp(mime, image_types[i].mime) == 0)
-            return clean_as(&image_types[i], bytes, ret, ret_n, fault);
+            return clean_in_turn(&image_types[i], bytes, ret, ret_n, fault);
     return FAIL_NONE;
 }
 
