@@ -174,8 +174,10 @@ enum fail domain_settle(struct db *db, struct domain *d, const struct proof *p,
                         struct domain_verdict *ret, struct fault *fault)
 {
     enum fail f = FAIL_CONFLICT;
-    for (int i = 0; i != ATTEMPTS && f == FAIL_CONFLICT; ++i)
+    for (int i = 0; i != ATTEMPTS && f == FAIL_CONFLICT; ++i) {
+        *fault = (struct fault){0}; // a lost race is not worth a line in the log
         f = settle_once(db, d, p, r, actor, ret, fault);
+    }
     return f;
 }
 

@@ -10,17 +10,17 @@ import { request, startServer, until } from '../harness/server.mjs';
 
 const DOMAINS = '/api/public-apps/domains';
 const ADDRESS = '127.0.0.1';
-let dns, server, mine, theirs;
+const KEY = '5e'.repeat(32);
+let dns, server, settings, mine, theirs;
 
 before(async () => {
     dns = await startDns();
-    server = await startServer({
-        settings: {
-            apps_origin: 'http://apps.stoa-host.com', console_origin: 'http://127.0.0.1:0', insecure_origins: 'accepted',
-            instance_domain: 'i.stoa-host.com', domain_addresses: ADDRESS, reserved_names: 'taken-name.com',
-            dns_root_hints: dns.rootHints, dns_trust_anchor: dns.trustAnchor,
-        },
-    });
+    settings = {
+        apps_origin: 'http://apps.stoa-host.com', console_origin: 'http://127.0.0.1:0', insecure_origins: 'accepted',
+        instance_domain: 'i.stoa-host.com', domain_addresses: ADDRESS, reserved_names: 'taken-name.com',
+        dns_root_hints: dns.rootHints, dns_trust_anchor: dns.trustAnchor,
+    };
+    server = await startServer({ settings, env: { STOA_MASTER_KEY: KEY } });
     mine = await owner(server.token, 'mine');
     const project = await server.api('POST', '/api/projects', { displayName: 'Theirs' });
     theirs = await owner(project.json.token, 'theirs');
@@ -48,9 +48,9 @@ const show = async (who, domain) => (await who.api('GET', `${DOMAINS}/${domain.i
 const sql = (text) => server.database.query(text);
 
 // A visitor's request to the server by a name of its own.
-const visit = (host, where = '/') => new Promise((resolve, reject) => {
-    const url = new URL(server.apps);
-    const asked = http.request({ host: url.hostname, port: url.port, path: where, headers: { host } }, (answer) => {
+const visit = (host, where = '/', apps = server.apps) => new Promise((resolve, reject) => {
+    const url = new URL(apps);
+    const asked = http.request({ host: url.hostname, port: url.port, path: where, headers: { host }, agent: false }, (answer) => {
         let text = '';
         answer.on('data', (part) => { text += part; }).on('end', () => resolve({ status: answer.statusCode, text, headers: answer.headers }));
     });
@@ -178,7 +178,7 @@ test('while its record stands a name is nobody else\'s; an hour without it, it i
     // a former tenant's storage does not meet the new one
     const page = await new Promise((resolve) => {
         const url = new URL(server.apps);
-        http.get({ host: url.hostname, port: url.port, path: '/', headers: { host: `shop.${zone}`, 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' } }, resolve);
+        http.get({ host: url.hostname, port: url.port, path: '/', agent: false, headers: { host: `shop.${zone}`, 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' } }, resolve);
     });
     page.resume();
     assert.ok(page.headers['clear-site-data'], JSON.stringify(page.headers));
@@ -270,6 +270,42 @@ test('a dangling CNAME gives a stranger nothing', async () => {
     const domain = await claim(theirs, `old.${zone}`);
     assert.equal((await verify(theirs, domain)).json.code, 'txt_not_found');
     assert.equal((await visit(`old.${zone}`)).status, 404);
+});
+
+test('two servers on one database: one name is verified once, and served by both within a second', async () => {
+    const other = await startServer({ settings, database: server.databaseUrl, env: { STOA_MASTER_KEY: KEY } });
+    try {
+        const zone = 'two-nodes-shop.com';
+        await dns.addZone(zone, 'unsigned');
+        const both = [[mine, await claim(mine, `app.${zone}`)], [theirs, await claim(theirs, `app.${zone}`)]];
+        await dns.setRecords(zone, both.map(([, domain]) => txt(domain, zone)));
+        const answers = await Promise.all([
+            verify(...both[0]),
+            other.api('POST', `${DOMAINS}/${both[1][1].id}/verify`, undefined, { token: theirs.token }),
+        ]);
+        assert.deepEqual(answers.map((a) => a.status).sort(), [200, 409], answers.map((a) => a.text).join('\n'));
+        for (const { apps } of [server, other]) // the app's files are the first one's alone
+            await until(async () => !(await visit(`app.${zone}`, '/api/public-apps/self', apps)).text.includes('unknown_host'), `the name at ${apps}`, 1000);
+    } finally {
+        await other.stop();
+    }
+});
+
+test('an app with names goes by force, and its names with it', async () => {
+    const zone = 'leaving-shop.com';
+    await dns.addZone(zone, 'unsigned');
+    const made = (await mine.api('POST', '/api/plugins/import', pie('leaving', { 'index.html': 'hello' }))).json;
+    const added = await mine.api('POST', DOMAINS, { hostname: `app.${zone}`, instanceId: made.instance.id });
+    const rival = await claim(theirs, `app.${zone}`);
+    await dns.setRecords(zone, [txt(added.json, zone), txt(rival, zone)]);
+    assert.equal((await verify(mine, added.json)).status, 200);
+    await until(async () => (await visit(`app.${zone}`)).status === 200, 'it is served', 1000);
+    assert.equal((await mine.api('DELETE', `/api/plugins/${made.plugin.id}?data=delete`)).json.code, 'has_domains');
+    const deleted = await mine.api('DELETE', `/api/plugins/${made.plugin.id}?data=delete&force=true`);
+    assert.equal(deleted.status, 200, deleted.text);
+    await until(async () => (await visit(`app.${zone}`)).status === 404, 'it is gone', 1000);
+    assert.equal((await show(mine, added.json)).status, 'removed');
+    assert.equal((await verify(theirs, rival)).json.code, 'domain_held'); // for a week
 });
 
 test('stoa domain: from the name to what happens next', async () => {

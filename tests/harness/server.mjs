@@ -187,7 +187,7 @@ export async function startServer(options = {}) {
         ...ready,
         get serverPid() { return readReady()?.serverPid ?? ready.serverPid; },
         pid: child.pid,
-        token: ready.tokenFile ? fs.readFileSync(ready.tokenFile, 'utf8').trim() : undefined,
+        token: ready.tokenFile && fs.existsSync(ready.tokenFile) ? fs.readFileSync(ready.tokenFile, 'utf8').trim() : undefined,
         dataDir, home, readyFile, stoaBin, database, databaseUrl, child, ended,
         log: () => text,
         /** Lines of the log, without those of the sanitizers' options. */
