@@ -104,7 +104,7 @@ static enum fail bad_args(struct fault *fault, const char *sentence)
 
 static enum fail decode(str text, char **ret, size_t *ret_n, struct fault *fault)
 {
-    if (text.n > (size_t)UPLOAD_FILE_MAX * 2) // blanks and all
+    if (text.n > (size_t)FILES_FILE_MAX * 2) // blanks and all
         return fault_set(fault, FAIL_TOO_LARGE, "file_too_large",
                          "A file may have 10 MiB at most.");
     char *bytes = malloc(text.n / 4 * 3 + FILES_BASE64_SLACK);
@@ -115,7 +115,7 @@ static enum fail decode(str text, char **ret, size_t *ret_n, struct fault *fault
         fail = bad_args(fault, "The file's data is not base64.");
     else if (*ret_n == 0)
         fail = bad_args(fault, "The file is empty.");
-    else if (*ret_n > UPLOAD_FILE_MAX)
+    else if (*ret_n > FILES_FILE_MAX)
         fail =
             fault_set(fault, FAIL_TOO_LARGE, "file_too_large", "A file may have 10 MiB at most.");
     if (fail == FAIL_NONE)

@@ -31,6 +31,15 @@ extern const struct uploads_options *uploads_options;
 // whose sentence holds the word quota. The blob is synced already. Fills in id and created_at.
 enum fail file_insert(struct db *db, struct file *f, const char *visitor, const char *request_id,
                       struct fault *fault) MUST_CHECK;
+// A file on its way in, and who brings it.
+struct file_arrival {
+    struct file *file;
+    const char *visitor, *request_id; // "" for a handler's
+};
+// The same for many of one plugin and project at once, in a transaction: all of them, or FAIL_QUOTA with
+// nothing changed and no fault filled (one by one some may fit).
+enum fail file_insert_together(struct db *db, const struct file_arrival *list, size_t n,
+                               struct fault *fault) MUST_CHECK;
 // By id, whatever the project when `project_id` is NULL (a signed link proves the right).
 // FAIL_NOT_FOUND "file_not_found".
 enum fail file_find(struct db *db, const char *project_id, str id, struct file *ret,

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include "edge/store/blob.h"
 
+enum { BATCH = 64 }; // more threads than the lane may have
+
 struct waiting {
     struct file *file;
     const char *visitor, *request_id;
@@ -40,18 +42,36 @@ static int by_quota(const void *a, const void *b)
     return order != 0 ? order : strcmp(x->plugin_id, y->plugin_id);
 }
 
-// In the order of the quotas' keys, as every statement takes them. A quota without room is its own
-// file's answer; the others go on.
+// One plugin's. Where not all fit, each is asked for by itself: a quota without room is its own
+// file's answer, and the others go on.
+static enum fail insert_of_plugin(struct db *db, struct waiting **list, size_t n,
+                                  struct fault *fault)
+{
+    struct file_arrival arrivals[BATCH];
+    for (size_t i = 0; i != n; ++i)
+        arrivals[i] = (struct file_arrival){list[i]->file, list[i]->visitor, list[i]->request_id};
+    enum fail fail = file_insert_together(db, arrivals, n, fault);
+    if (fail != FAIL_QUOTA)
+        return fail;
+    for (size_t i = 0; i != n; ++i) {
+        enum fail own = insert(db, list[i]);
+        if (own != FAIL_NONE && own != FAIL_QUOTA && own != FAIL_NOT_FOUND) {
+            *fault = *list[i]->fault;
+            return own;
+        }
+    }
+    return FAIL_NONE;
+}
+
+// In the order of the quotas' keys, as every statement takes them.
 static enum fail insert_together(struct db *db, struct waiting **list, size_t n,
                                  struct fault *fault)
 {
     enum fail fail = db_begin(db, fault);
-    for (size_t i = 0; fail == FAIL_NONE && i != n; ++i) {
-        enum fail own = insert(db, list[i]);
-        if (own != FAIL_NONE && own != FAIL_QUOTA && own != FAIL_NOT_FOUND) {
-            *fault = *list[i]->fault;
-            fail = own;
-        }
+    for (size_t i = 0, end; fail == FAIL_NONE && i != n; i = end) {
+        for (end = i + 1; end != n && by_quota(&list[i], &list[end]) == 0; ++end)
+            ;
+        fail = insert_of_plugin(db, list + i, end - i, fault);
     }
     if (fail == FAIL_NONE)
         return db_commit(db, fault);
@@ -87,11 +107,11 @@ static void insert_all(struct db *db, struct waiting **list, size_t n)
 
 static void keep_all(struct db *db, struct waiting *chain)
 {
-    struct waiting *list[64]; // more threads than the lane may have
+    struct waiting *list[BATCH];
     struct fault fault = {0};
     while (chain != NULL) {
         size_t n = 0;
-        for (; chain != NULL && n != sizeof list / sizeof list[0]; chain = chain->next)
+        for (; chain != NULL && n != BATCH; chain = chain->next)
             list[n++] = chain;
         enum fail fail = blob_sync(&fault);
         if (fail != FAIL_NONE)

@@ -4,7 +4,9 @@
 #include "uploads/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include "edge/base/clock.h"
 #include "edge/base/token.h"
+#include "edge/store/copy.h"
 
 #define COLUMNS                                                                                    \
     "f.id, f.project_id, f.plugin_id, f.instance_id, f.instance_slug, f.owner_id::text, f.source," \
@@ -107,6 +109,75 @@ enum fail file_insert(struct db *db, struct file *f, const char *visitor, const 
     memcpy(f->id, id, sizeof f->id);
     f->created_at = db_get_int(rows, 0, 0);
     return FAIL_NONE;
+}
+
+#define NEW_COLUMNS                                                                                \
+    "id, project_id, plugin_id, instance_id, instance_slug, owner_id, source, filename,"           \
+    " original_filename, mime, sha256, size, visitor, request_id, created_at"
+enum { NEW_COLUMN_COUNT = 15 };
+
+static void copy_new(struct buf *b, const struct file_arrival *a)
+{
+    const struct file *f = a->file;
+    db_copy_row(b, NEW_COLUMN_COUNT);
+    db_copy_text(b, str_from(f->id));
+    db_copy_text(b, str_from(f->owner.project_id));
+    db_copy_text(b, str_from(f->owner.plugin_id));
+    db_copy_text(b, str_from(f->owner.instance_id));
+    db_copy_text(b, str_from(f->owner.instance_slug));
+    db_copy_uuid(b, f->owner.owner_id);
+    db_copy_text(b, f->source == FILE_OF_VISITOR ? STR("visitor") : STR("handler"));
+    db_copy_text(b, str_from(f->filename));
+    db_copy_text(b, str_from(f->original));
+    db_copy_text(b, str_from(f->mime));
+    db_copy_text(b, str_of(f->digest.b, sizeof f->digest.b));
+    db_copy_int8(b, (int64_t)f->size);
+    db_copy_text(b, str_from(a->visitor));
+    db_copy_text(b, str_from(a->request_id));
+    db_copy_time(b, f->created_at);
+}
+
+static enum fail copy_all(struct db *db, const struct file_arrival *list, size_t n,
+                          struct fault *fault)
+{
+    struct buf b;
+    int64_t now = clock_real_ms();
+    buf_init(&b, n * 4096 + 64);
+    db_copy_begin(&b);
+    for (size_t i = 0; i != n; ++i) {
+        token_id("file_", list[i].file->id);
+        list[i].file->created_at = now;
+        copy_new(&b, &list[i]);
+    }
+    db_copy_end(&b);
+    enum fail fail =
+        db_copy(db, fault, "copy files (" NEW_COLUMNS ") from stdin (format binary)", buf_str(&b));
+    buf_fini(&b);
+    return fail;
+}
+
+enum fail file_insert_together(struct db *db, const struct file_arrival *list, size_t n,
+                               struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    const struct files_owner *o = &list[0].file->owner;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i != n; ++i)
+        bytes += list[i].file->size;
+    enum fail fail =
+        db_query(db, fault, &rows,
+                 "insert into file_quotas as q (project_id, plugin_id, bytes, count)"
+                 " select $1, $2, $3::bigint, $4::bigint where $3::bigint <= $5::bigint"
+                 " and $4::bigint <= $6::bigint on conflict (project_id, plugin_id) do update"
+                 " set bytes = q.bytes + excluded.bytes, count = q.count + excluded.count"
+                 " where not q.is_closed and q.bytes + excluded.bytes <= $5::bigint"
+                 " and q.count + excluded.count <= $6::bigint returning 1",
+                 db_text(o->project_id), db_text(o->plugin_id), db_int((int64_t)bytes),
+                 db_int((int64_t)n), db_int((int64_t)uploads_options->quota_bytes),
+                 db_int((int64_t)uploads_options->quota_files));
+    if (fail == FAIL_NONE && db_count(rows) == 0)
+        fail = FAIL_QUOTA;
+    return fail == FAIL_NONE ? copy_all(db, list, n, fault) : fail;
 }
 
 // --- finding ---

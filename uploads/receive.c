@@ -62,7 +62,7 @@ static enum fail on_data(void *ctx, str bytes, struct fault *fault)
     if (form->file.p + form->file.n != bytes.p)
         abort();
     form->file.n += bytes.n;
-    if (form->file.n > UPLOAD_FILE_MAX)
+    if (form->file.n > FILES_FILE_MAX)
         return fault_set(fault, FAIL_TOO_LARGE, "file_too_large",
                          "A file may have 10 MiB at most.");
     return FAIL_NONE;

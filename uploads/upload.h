@@ -6,11 +6,6 @@
 #include "edge/http/service.h"
 #include "edge/store/migrate.h"
 
-enum {
-    UPLOAD_FILE_MAX = 10 * 1024 * 1024,             // bytes of one file
-    UPLOAD_BODY_MAX = UPLOAD_FILE_MAX + 512 * 1024, // of a whole body: the file, fields, boundaries
-};
-
 struct uploads_options {
     const char *apps_origin;                     // "http://127.0.0.1:8080"
     const char *files_origin;                    // "": the instance's own, else the apps origin

@@ -54,7 +54,7 @@ struct db_param db_time(int64_t real_ms); // timestamptz
                sizeof((struct db_param[]){DB_NULL, ##__VA_ARGS__}) / sizeof(struct db_param) - 1)
 enum fail db_query_n(struct db *db, struct fault *fault, struct db_rows **ret_rows, const char *sql,
                      const struct db_param *params, size_t count) MUST_CHECK;
-// Rows in PostgreSQL's binary COPY format (`bytes`, whole, with its header and trailer) by a `copy …
+// Rows in PostgreSQL's binary COPY format (`bytes`, made by edge/store/copy.h) by a `copy …
 // from stdin (format binary)`: the cheapest way to write many. Failures as above; nothing of it is
 // kept then.
 enum fail db_copy(struct db *db, struct fault *fault, const char *sql, str bytes) MUST_CHECK;

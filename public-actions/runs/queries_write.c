@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
 #include "edge/base/token.h"
+#include "edge/store/copy.h"
 
 enum { OID_TEXT = 25, OID_TIMESTAMPTZ = 1184 };
 
@@ -20,12 +21,6 @@ static void put32(struct buf *b, uint32_t v)
     const uint8_t bytes[4] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8),
                               (uint8_t)v};
     buf_add(b, str_of(bytes, sizeof bytes));
-}
-
-static void put64(struct buf *b, int64_t v)
-{
-    put32(b, (uint32_t)((uint64_t)v >> 32));
-    put32(b, (uint32_t)v);
 }
 
 static void array_init(struct array *a, uint32_t oid)
@@ -67,30 +62,6 @@ static int64_t ended_at(const struct run_record *r)
     return r->started_at + r->queued_ms + r->ran_ms;
 }
 
-// PostgreSQL's own count: microseconds since 2000.
-static int64_t pg_time(int64_t real_ms)
-{
-    return (real_ms - 946684800000) * 1000;
-}
-
-static void copy_text(struct buf *b, str s)
-{
-    put32(b, (uint32_t)s.n);
-    buf_add(b, s);
-}
-
-static void copy_int4(struct buf *b, uint32_t v)
-{
-    put32(b, 4);
-    put32(b, v < INT32_MAX ? v : INT32_MAX);
-}
-
-static void copy_int8(struct buf *b, int64_t v)
-{
-    put32(b, 8);
-    put64(b, v);
-}
-
 enum { RUN_COLUMNS = 23 };
 #define RUN_COLUMN_NAMES                                                                           \
     "id, project_id, plugin_id, instance_id, deployment_id, source, action, outcome, is_preview,"  \
@@ -99,30 +70,30 @@ enum { RUN_COLUMNS = 23 };
 
 static void copy_run(struct buf *b, const struct run_record *r)
 {
-    buf_add(b, str_of("\0\x17", 2)); // RUN_COLUMNS
-    copy_text(b, str_from(r->id));
-    copy_text(b, str_from(r->project_id));
-    copy_text(b, str_from(r->plugin_id));
-    copy_text(b, str_from(r->instance_id));
-    copy_text(b, str_from(r->deployment_id));
-    copy_text(b, str_from(run_source_name(r->source)));
-    copy_text(b, str_from(r->action));
-    copy_text(b, str_from(r->outcome));
-    copy_text(b, r->is_preview ? STR("\1") : str_of("\0", 1));
-    copy_text(b, str_from(r->request_id));
-    copy_text(b, str_from(r->visitor));
-    copy_text(b, str_from(r->actor));
-    copy_int8(b, pg_time(r->started_at));
-    copy_int8(b, pg_time(ended_at(r)));
-    copy_int4(b, r->queued_ms);
-    copy_int4(b, r->ran_ms);
-    copy_int8(b, r->input_bytes);
-    copy_int8(b, r->output_bytes);
-    copy_int4(b, r->queries);
-    copy_int4(b, r->fetches);
-    copy_text(b, buf_str(&r->log));
-    copy_text(b, buf_str(&r->error));
-    copy_text(b, buf_str(&r->facts));
+    db_copy_row(b, RUN_COLUMNS);
+    db_copy_text(b, str_from(r->id));
+    db_copy_text(b, str_from(r->project_id));
+    db_copy_text(b, str_from(r->plugin_id));
+    db_copy_text(b, str_from(r->instance_id));
+    db_copy_text(b, str_from(r->deployment_id));
+    db_copy_text(b, str_from(run_source_name(r->source)));
+    db_copy_text(b, str_from(r->action));
+    db_copy_text(b, str_from(r->outcome));
+    db_copy_bool(b, r->is_preview);
+    db_copy_text(b, str_from(r->request_id));
+    db_copy_text(b, str_from(r->visitor));
+    db_copy_text(b, str_from(r->actor));
+    db_copy_time(b, r->started_at);
+    db_copy_time(b, ended_at(r));
+    db_copy_int4(b, r->queued_ms);
+    db_copy_int4(b, r->ran_ms);
+    db_copy_int8(b, r->input_bytes);
+    db_copy_int8(b, r->output_bytes);
+    db_copy_int4(b, r->queries);
+    db_copy_int4(b, r->fetches);
+    db_copy_text(b, buf_str(&r->log));
+    db_copy_text(b, buf_str(&r->error));
+    db_copy_text(b, buf_str(&r->facts));
 }
 
 // COPY cannot pass over a row that is there: after a commit whose outcome is not known the batch is
@@ -130,13 +101,12 @@ static void copy_run(struct buf *b, const struct run_record *r)
 static enum fail copy_runs(struct db *db, struct run_record *const *list, size_t count,
                            bool is_again, struct fault *fault)
 {
-    _Static_assert(RUN_COLUMNS == 0x17, "copy_run says how many");
     struct buf b;
     buf_init(&b, INT32_MAX / 2);
-    buf_add(&b, str_of("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19));
+    db_copy_begin(&b);
     for (size_t i = 0; i != count; ++i)
         copy_run(&b, list[i]);
-    buf_add(&b, STR("\377\377"));
+    db_copy_end(&b);
     assert(!b.full);
     enum fail f = FAIL_NONE;
     if (is_again)
@@ -158,7 +128,7 @@ static enum fail copy_runs(struct db *db, struct run_record *const *list, size_t
 
 static void add_time(struct array *a, int64_t real_ms)
 {
-    copy_int8(&a->bytes, pg_time(real_ms));
+    db_copy_time(&a->bytes, real_ms); // a length and eight bytes, as in an array
     ++a->count;
 }
 
@@ -304,8 +274,8 @@ enum fail runs_query_tell(struct db *db, const struct catalog_event *e, struct f
                     " on s.project_id = e.project_id"
                     " and (s.instance_id is null or s.instance_id = e.instance_id)"
                     " and (e.type = any (s.events) or '*' = any (s.events))",
-                    db_text(id), db_text(e->project_id), db_text(e->instance_id),
-                    db_text(e->type), db_text(data));
+                    db_text(id), db_text(e->project_id), db_text(e->instance_id), db_text(e->type),
+                    db_text(data));
 }
 
 // --- the transaction ---

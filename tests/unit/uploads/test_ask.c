@@ -169,7 +169,7 @@ static char *large_args(size_t bytes)
 
 static void size_and_quota_are_told(void **state)
 {
-    AUTOFREE char *most = large_args(UPLOAD_FILE_MAX - 1), *over = large_args(UPLOAD_FILE_MAX + 2);
+    AUTOFREE char *most = large_args(FILES_FILE_MAX - 1), *over = large_args(FILES_FILE_MAX + 2);
     refused("upload", over, "file_too_large");
     for (int i = 0; i != 4; ++i)
         json_decref(ask(&mine, "upload", most));

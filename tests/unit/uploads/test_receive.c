@@ -199,8 +199,8 @@ static char *form_of(size_t fields, size_t field_bytes, size_t file_bytes)
 
 static void limits_are_where_they_are_said_to_be(void **state)
 {
-    AUTOFREE char *most = form_of(20, 8192, UPLOAD_FILE_MAX), *fields = form_of(21, 1, 1),
-                  *field = form_of(1, 8193, 1), *file = form_of(0, 0, UPLOAD_FILE_MAX + 1);
+    AUTOFREE char *most = form_of(20, 8192, FILES_FILE_MAX), *fields = form_of(21, 1, 1),
+                  *field = form_of(1, 8193, 1), *file = form_of(0, 0, FILES_FILE_MAX + 1);
     stored(most);
     assert_int_equal(json_object_size(u.fields), 20);
     refused(fields, FAIL_REFUSED, "too_many_fields");
@@ -230,7 +230,7 @@ static void a_dead_cage_accepts_nothing(void **state)
 
 static void a_full_quota_says_so(void **state)
 {
-    AUTOFREE char *large = form_of(0, 0, UPLOAD_FILE_MAX);
+    AUTOFREE char *large = form_of(0, 0, FILES_FILE_MAX);
     for (int i = 0; i != 4; ++i)
         stored(large);
     refused(FILE_PART("a.txt", "1") END, FAIL_QUOTA, "quota_exceeded");
