@@ -2,6 +2,7 @@
 // server holds up nobody but others who wait for DNS.
 #include "domains/api.h"
 #include <stdio.h>
+#include "domains/certificates.h"
 #include "edge/base/clock.h"
 
 enum fail domain_api_find(struct call *call, struct domain *ret, struct fault *fault)
@@ -169,6 +170,8 @@ enum fail domain_api_verify(struct call *call, struct answer *a, struct fault *f
     f = domain_settle(call->db, &d, &proof, has_routing ? &routing : NULL, &actor, &verdict, fault);
     if (f == FAIL_NONE)
         f = verdict_of(&d, &proof, &verdict, a, fault);
+    if (f == FAIL_NONE)
+        f = certificate_query_hurry(call->db, d.id, fault);
     if (f == FAIL_NONE)
         a->json = domain_json(&d, clock_real_ms());
     return f;

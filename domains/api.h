@@ -16,4 +16,7 @@ enum fail domain_api_dns(struct call *call, struct answer *a, struct fault *faul
 enum fail domain_api_verify(struct call *call, struct answer *a, struct fault *fault);
 enum fail domain_api_change(struct call *call, struct answer *a, struct fault *fault);
 enum fail domain_api_remove(struct call *call, struct answer *a, struct fault *fault);
+// own_certificate.c
+enum fail domain_api_put_certificate(struct call *call, struct answer *a, struct fault *fault);
+enum fail domain_api_remove_certificate(struct call *call, struct answer *a, struct fault *fault);
 #endif

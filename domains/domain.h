@@ -22,6 +22,23 @@ struct service *domains_service(void);
 // Scheduler, every few seconds: names whose check is due, on pool threads; many nodes share them.
 void domains_tend(void);
 
+// Certificates: those of names that are served and lead here are ordered of the authority.
+struct domains_acme_options {
+    const char *directory; // its URL; "": none is ordered
+    const char *contact;   // "mailto:…", or ""
+    const char *ca_file;   // PEM, for the authority's own server; "": the system's
+    const char *caa;       // what CAA records may name it, with commas between; "": its own word
+    bool has_tls;          // somebody would meet the certificate
+};
+void certificates_init(const struct domains_acme_options *o); // the strings are kept
+void certificates_tend(void);                                 // scheduler, every few seconds
+void certificates_reseal(void); // scheduler, hourly: keys follow the master key
+// NOTIFY "stoa_challenges" with the token.
+void challenges_on_notice(str payload);
+void challenges_on_listener_back(void);
+// Answers when it is for a challenge that may be open; false, and nothing was done, otherwise.
+bool challenges_answer(struct request *r);
+
 // What is served under a name.
 struct domain_host {
     str hostname; // A-labels, lower case
@@ -32,6 +49,9 @@ struct domain_host {
     bool hsts_subdomains;
     int64_t clears_until; // real ms: navigations until then carry Clear-Site-Data
     enum domain_status status;
+    // NULL: none. The bytes of the chain are those of chain_digest, which may be empty.
+    const char *certificate_id;
+    str leaf, sealed_key, chain_digest;
 };
 // Calls `visit` for every served name, or for that one when `hostname` is not empty. The strings
 // live during the call. A change is told as NOTIFY "stoa_domains" with the name.

@@ -21,6 +21,12 @@ enum {
 #define DOMAIN_CHALLENGE_LABEL "_stoa-challenge"
 #define DOMAIN_PROOF_PREFIX "stoa-verification="
 
+struct domain_certificate {
+    bool is_own, is_claimed;         // given by the owner; being ordered at this moment
+    int64_t not_before, not_after;   // of what is served; 0: nothing
+    int64_t next_at;                 // when it is next tried; 0: not by itself
+    char error_code[48], error[328]; // of the last try; "": none
+};
 struct domain {
     char id[CATALOG_ID_ROOM], project_id[CATALOG_ID_ROOM];
     char instance_id[CATALOG_ID_ROOM], instance_slug[CATALOG_SLUG_ROOM]; // "" once removed
@@ -33,6 +39,7 @@ struct domain {
     bool https_only, hsts_subdomains;
     int64_t hsts_max_age;     // -1: off
     json_t *checks, *routing; // owned; routing: NULL until it was looked at
+    struct domain_certificate certificate;
 };
 void domain_fini(struct domain *d);
 #define DOMAIN_AUTO __attribute__((cleanup(domain_fini))) struct domain

@@ -34,6 +34,18 @@ static void life_of_row(const struct db_rows *rows, size_t row, struct domain_li
     l->ended = ended_of(db_get(rows, row, 16));
 }
 
+static void certificate_of_row(const struct db_rows *rows, size_t row,
+                               struct domain_certificate *ret)
+{
+    *ret = (struct domain_certificate){.is_own = str_eq(db_get(rows, row, 25), STR("own")),
+                                       .not_before = db_get_int(rows, row, 26),
+                                       .not_after = db_get_int(rows, row, 27),
+                                       .next_at = db_get_int(rows, row, 28),
+                                       .is_claimed = db_get_bool(rows, row, 31)};
+    copy(ret->error_code, sizeof ret->error_code, db_get(rows, row, 29));
+    copy(ret->error, sizeof ret->error, db_get(rows, row, 30));
+}
+
 void domain_of_row(const struct db_rows *rows, size_t row, struct domain *ret)
 {
     struct domain *d = ret;
@@ -55,6 +67,7 @@ void domain_of_row(const struct db_rows *rows, size_t row, struct domain *ret)
     copy(d->redirect_to, sizeof d->redirect_to, db_get(rows, row, 19));
     d->checks = jsonx_parse(db_get(rows, row, 23), NULL);
     d->routing = jsonx_parse(db_get(rows, row, 24), NULL); // null is none
+    certificate_of_row(rows, row, &d->certificate);
 }
 
 void domain_fini(struct domain *d)

@@ -141,43 +141,81 @@ enum fail domain_query_purge(struct db *db, unsigned limit, struct fault *fault)
 
 // --- what is served ---
 
+enum { HOSTS_AT_ONCE = 2000 };
+
+static str bytes_of(const struct db_rows *rows, size_t row, size_t column, uint8_t **ret)
+{
+    size_t n = 0;
+    *ret = db_is_null(rows, row, column) ? NULL : db_get_bytes(rows, row, column, &n);
+    return str_of(*ret, n);
+}
+
+static void visit_row(const struct db_rows *rows, size_t i,
+                      void (*visit)(void *arg, const struct domain_host *h), void *arg)
+{
+    AUTOFREE uint8_t *leaf = NULL;
+    AUTOFREE uint8_t *key = NULL;
+    AUTOFREE uint8_t *chain = NULL;
+    struct domain_host h = {.hostname = db_get(rows, i, 0),
+                            .project_id = db_get(rows, i, 1),
+                            .instance_id = db_get(rows, i, 2),
+                            .instance_slug = db_get(rows, i, 3),
+                            .plugin_slug = db_get(rows, i, 4),
+                            .redirect_to = db_get(rows, i, 5),
+                            .https_only = db_get_bool(rows, i, 6),
+                            .hsts_max_age = db_get_int(rows, i, 7),
+                            .hsts_subdomains = db_get_bool(rows, i, 8),
+                            .clears_until = db_get_int(rows, i, 9),
+                            .leaf = bytes_of(rows, i, 12, &leaf),
+                            .sealed_key = bytes_of(rows, i, 13, &key),
+                            .chain_digest = bytes_of(rows, i, 14, &chain)};
+    h.certificate_id = leaf != NULL ? db_get(rows, i, 11).p : NULL;
+    if (domain_status_parse(db_get(rows, i, 10), &h.status))
+        visit(arg, &h);
+}
+
+// clang-format off
+#define HOST_COLUMNS \
+    "d.hostname, d.project_id, i.id, i.slug, p.slug, coalesce(t.hostname, ''), d.https_only," \
+    " coalesce(d.hsts_max_age, -1), d.hsts_subdomains," \
+    " " MS("d.changed_hands_at + $2 * interval '1 day'") ", d.status, d.id, c.leaf, c.key, c.chain"
+// clang-format on
+
+static enum fail read_hosts(struct db *db, str hostname, const char *after, struct db_rows **ret,
+                            struct fault *fault)
+{
+    return db_query(db, fault, ret,
+                    "select " HOST_COLUMNS " from domains d"
+                    " join instances i on i.id = d.instance_id join plugins p on p.id = i.plugin_id"
+                    " left join domains t on t.project_id = d.project_id"
+                    " and t.hostname = d.redirect_to and t.instance_id = d.instance_id"
+                    " and t.status in ('verified', 'failing') and t.redirect_to is null"
+                    " left join domain_certificates c on c.domain_id = d.id"
+                    " where d.status in ('verified', 'failing')"
+                    " and ($1::text is null or d.hostname = $1) and d.hostname > $3"
+                    " order by d.hostname limit $4",
+                    hostname.n != 0 ? db_str(hostname) : DB_NULL, db_int(DOMAIN_CLEARS_DAYS),
+                    db_text(after), db_int(HOSTS_AT_ONCE));
+}
+
+// In pieces, for with its certificate a name takes some kilobytes on the way. What changes meanwhile is
+// told, and read again.
 enum fail domains_hosts(struct db *db, str hostname,
                         void (*visit)(void *arg, const struct domain_host *h), void *arg,
                         struct fault *fault)
 {
-    DB_ROWS_AUTO rows = NULL;
-    enum fail f = db_query(
-        db, fault, &rows,
-        "select d.hostname, d.project_id, i.id, i.slug, p.slug, coalesce(t.hostname, ''),"
-        " d.https_only, coalesce(d.hsts_max_age, -1), d.hsts_subdomains,"
-        " " MS(
-            "d.changed_hands_at + $2 * interval '1 day'") ", d.status"
-                                                          " from domains d join instances i on "
-                                                          "i.id = d.instance_id"
-                                                          " join plugins p on p.id = i.plugin_id"
-                                                          " left join domains t on t.project_id = "
-                                                          "d.project_id and t.hostname = "
-                                                          "d.redirect_to"
-                                                          " and t.instance_id = d.instance_id and "
-                                                          "t.status in ('verified', 'failing')"
-                                                          " and t.redirect_to is null"
-                                                          " where d.status in ('verified', "
-                                                          "'failing') and ($1::text is null or "
-                                                          "d.hostname = $1)",
-        hostname.n != 0 ? db_str(hostname) : DB_NULL, db_int(DOMAIN_CLEARS_DAYS));
-    for (size_t i = 0; f == FAIL_NONE && i != db_count(rows); ++i) {
-        struct domain_host h = {.hostname = db_get(rows, i, 0),
-                                .project_id = db_get(rows, i, 1),
-                                .instance_id = db_get(rows, i, 2),
-                                .instance_slug = db_get(rows, i, 3),
-                                .plugin_slug = db_get(rows, i, 4),
-                                .redirect_to = db_get(rows, i, 5),
-                                .https_only = db_get_bool(rows, i, 6),
-                                .hsts_max_age = db_get_int(rows, i, 7),
-                                .hsts_subdomains = db_get_bool(rows, i, 8),
-                                .clears_until = db_get_int(rows, i, 9)};
-        if (domain_status_parse(db_get(rows, i, 10), &h.status))
-            visit(arg, &h);
-    }
-    return f;
+    char after[HOSTNAME_ROOM] = "";
+    size_t count;
+    do {
+        DB_ROWS_AUTO rows = NULL;
+        enum fail f = read_hosts(db, hostname, after, &rows, fault);
+        if (f != FAIL_NONE)
+            return f;
+        count = db_count(rows);
+        for (size_t i = 0; i != count; ++i)
+            visit_row(rows, i, visit, arg);
+        if (count != 0)
+            snprintf(after, sizeof after, "%s", db_get(rows, count - 1, 0).p);
+    } while (count == HOSTS_AT_ONCE);
+    return FAIL_NONE;
 }

@@ -100,6 +100,33 @@ void domain_next_sentence(const struct domain *d, int64_t now, char to[static 32
     }
 }
 
+// Served on though its renewal fails: active, with an error.
+static const char *certificate_status(const struct domain_certificate *c, int64_t now)
+{
+    if (c->not_after > now)
+        return "active";
+    if (c->error_code[0] != '\0' || c->not_after != 0)
+        return "failed";
+    return c->is_claimed ? "issuing" : "none";
+}
+
+static json_t *certificate_of(const struct domain_certificate *c, int64_t now)
+{
+    json_t *o = json_pack("{ss}", "status", certificate_status(c, now));
+    if (c->not_after != 0) {
+        json_object_set_new(o, "source", json_string(c->is_own ? "own" : "acme"));
+        json_object_set_new(o, "notBefore", time_json(c->not_before));
+        json_object_set_new(o, "notAfter", time_json(c->not_after));
+    }
+    if (c->error_code[0] != '\0') {
+        json_object_set_new(o, "errorCode", json_string(c->error_code));
+        json_object_set_new(o, "error", json_string(c->error));
+    }
+    if (c->next_at != 0 && !c->is_own)
+        json_object_set_new(o, "nextTryAt", time_json(c->next_at));
+    return o;
+}
+
 static void add_times(json_t *o, const struct domain *d)
 {
     const struct domain_life *l = &d->life;
@@ -119,15 +146,15 @@ json_t *domain_json(const struct domain *d, int64_t now)
 {
     char next[320];
     domain_next_sentence(d, now, next);
-    json_t *o = json_pack("{ss ss ss ss* ss* ss ss so so s{ss} ss* sb so so}", "id", d->id,
-                          "hostname", d->hostname, "unicodeHostname", d->unicode, "instanceId",
-                          d->instance_id[0] != '\0' ? d->instance_id : NULL, "instanceSlug",
-                          d->instance_slug[0] != '\0' ? d->instance_slug : NULL, "status",
-                          domain_status_name(d->life.status), "next", next, "verification",
-                          proof_record_json(d), "routing", routing_of(d), "certificate", "status",
-                          "none", "redirectTo", d->redirect_to[0] != '\0' ? d->redirect_to : NULL,
-                          "httpsOnly", (int)d->https_only, "hsts", hsts_of(d), "checks",
-                          d->checks != NULL ? json_incref(d->checks) : json_array());
+    json_t *o = json_pack(
+        "{ss ss ss ss* ss* ss ss so so so ss* sb so so}", "id", d->id, "hostname", d->hostname,
+        "unicodeHostname", d->unicode, "instanceId",
+        d->instance_id[0] != '\0' ? d->instance_id : NULL, "instanceSlug",
+        d->instance_slug[0] != '\0' ? d->instance_slug : NULL, "status",
+        domain_status_name(d->life.status), "next", next, "verification", proof_record_json(d),
+        "routing", routing_of(d), "certificate", certificate_of(&d->certificate, now), "redirectTo",
+        d->redirect_to[0] != '\0' ? d->redirect_to : NULL, "httpsOnly", (int)d->https_only, "hsts",
+        hsts_of(d), "checks", d->checks != NULL ? json_incref(d->checks) : json_array());
     if (d->redirect_to[0] == '\0')
         json_object_set_new(o, "redirectTo", json_null());
     if (d->life.ended != NULL)

@@ -27,6 +27,10 @@ static const struct endpoint_field change_fields[] = {
     {"instanceId", "string", false,
      "Another instance of the project, by id or slug: takes effect at once."},
     {0}};
+static const struct endpoint_field certificate_fields[] = {
+    {"chainPem", "string", true, "The certificate for the name, then its issuers, in PEM."},
+    {"keyPem", "string", true, "Its private key in PEM, without a password."},
+    {0}};
 
 #define NAMES "/api/public-apps/domains"
 static const struct endpoint endpoints[] = {
@@ -109,6 +113,29 @@ static const struct endpoint endpoints[] = {
      .answer = "Domain",
      .codes = "domain_not_found",
      .run = domain_api_remove},
+    {.lane = LANE_API,
+     .success = 200,
+     .method = "PUT",
+     .path = NAMES "/:domain/certificate",
+     .id = "putDomainCertificate",
+     .summary = "Serve the name with a certificate of your own.",
+     .scope = SCOPE_DEPLOY,
+     .body = BODY_JSON,
+     .body_max = 128 * 1024,
+     .fields = certificate_fields,
+     .answer = "Domain",
+     .codes = "domain_not_found invalid_certificate",
+     .run = domain_api_put_certificate},
+    {.lane = LANE_API,
+     .success = 200,
+     .method = "DELETE",
+     .path = NAMES "/:domain/certificate",
+     .id = "removeDomainCertificate",
+     .summary = "Give up your own certificate; one is ordered if the server orders any.",
+     .scope = SCOPE_DEPLOY,
+     .answer = "Domain",
+     .codes = "domain_not_found certificate_not_found",
+     .run = domain_api_remove_certificate},
 };
 
 #define TEXT "{\"type\":\"string\"}"

@@ -221,6 +221,14 @@ static void init_domains(const struct settings *s)
     if (domains_init(&options, &domains_fault) != FAIL_NONE)
         domains_fault.fail = FAIL_REFUSED;
     init_domain_rules(s);
+    static struct domains_acme_options acme;
+    acme = (struct domains_acme_options){.directory = s->acme_directory,
+                                         .contact = s->acme_contact,
+                                         .ca_file = s->acme_ca_file,
+                                         .caa = s->acme_caa,
+                                         .has_tls = s->listen_tls[0] != '\0'};
+    certificates_init(&acme);
+    router_answer_challenges_by(challenges_answer);
 }
 
 void features_init(const struct settings *s)
@@ -290,6 +298,7 @@ const struct notice_channel features_channels[] = {
     {"stoa_bundles", on_bundles_notice, on_bundles_back},
     {"stoa_runs", runs_on_notice, runs_on_listener_back},
     {"stoa_domains", domains_on_notice, domains_on_listener_back},
+    {"stoa_challenges", challenges_on_notice, challenges_on_listener_back},
     {0}};
 
 void features_start(void)
@@ -300,6 +309,8 @@ void features_start(void)
     scheduler_add("drop plugins' data", 30 * 1000, 60 * 1000, managed_db_collect);
     scheduler_add("collect uploads", 7 * 60 * 1000, HOUR_MS, uploads_collect);
     scheduler_add("look at domains", 3 * 1000, 10 * 1000, domains_tend);
+    scheduler_add("order certificates", 2 * 1000, 2 * 1000, certificates_tend);
+    scheduler_add("seal certificates again", 7 * 1000, HOUR_MS, certificates_reseal);
     scheduler_add("collect runs", 5 * 60 * 1000, 10 * 60 * 1000, runs_collect);
 }
 

@@ -36,6 +36,7 @@ struct settings {
     // custom domains
     char *domain_addresses, *reserved_names; // comma-separated
     char *dns_forwarders, *dns_root_hints, *dns_trust_anchor;
+    char *acme_directory, *acme_contact, *acme_ca_file, *acme_caa;
     bool shared_origin;    // shared_origin: accepted
     bool insecure_origins; // insecure_origins: accepted
     // state

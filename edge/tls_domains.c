@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "edge/base/log.h"
 #include "edge/base/seal.h"
+#include "edge/loop/loop.h"
 #include "edge/route/certificate.h"
 #include "edge/route/hosts.h"
 
@@ -25,10 +26,11 @@ struct parsed {
     unsigned char session_context[32]; // SHA-256 of the leaf: no session of another name resumes
 };
 
-static __thread struct {
+struct kept {
     struct parsed *buckets[SLOTS], *newest, *oldest;
     size_t count;
-} kept;
+};
+static struct kept kept_of[LOOPS_MAX]; // each its loop's own
 
 // --- parsing ---
 
@@ -102,44 +104,45 @@ static struct parsed *parse(const struct certificate *c)
 
 // --- keeping ---
 
-static struct parsed **bucket_of(uint64_t number)
+static struct parsed **bucket_of(struct kept *k, uint64_t number)
 {
-    return &kept.buckets[number & (SLOTS - 1)];
+    return &k->buckets[number & (SLOTS - 1)];
 }
 
-static void unlink_use(struct parsed *p)
+static void unlink_use(struct kept *k, struct parsed *p)
 {
-    *(p->newer != NULL ? &p->newer->older : &kept.newest) = p->older;
-    *(p->older != NULL ? &p->older->newer : &kept.oldest) = p->newer;
+    *(p->newer != NULL ? &p->newer->older : &k->newest) = p->older;
+    *(p->older != NULL ? &p->older->newer : &k->oldest) = p->newer;
 }
 
-static void link_newest(struct parsed *p)
+static void link_newest(struct kept *k, struct parsed *p)
 {
     p->newer = NULL;
-    p->older = kept.newest;
-    *(kept.newest != NULL ? &kept.newest->newer : &kept.oldest) = p;
-    kept.newest = p;
+    p->older = k->newest;
+    *(k->newest != NULL ? &k->newest->newer : &k->oldest) = p;
+    k->newest = p;
 }
 
-static void forget_oldest(void)
+static void forget_oldest(struct kept *k)
 {
-    struct parsed *p = kept.oldest, **at = bucket_of(p->number);
+    struct parsed *p = k->oldest, **at = bucket_of(k, p->number);
     while (*at != p)
         at = &(*at)->next;
     *at = p->next;
-    unlink_use(p);
+    unlink_use(k, p);
     parsed_free(p);
-    --kept.count;
+    --k->count;
 }
 
 static struct parsed *get(const struct certificate *c)
 {
-    struct parsed **bucket = bucket_of(c->number), *p = *bucket;
+    struct kept *k = &kept_of[loop_index(loop_self())];
+    struct parsed **bucket = bucket_of(k, c->number), *p = *bucket;
     while (p != NULL && p->number != c->number)
         p = p->next;
     if (p != NULL) {
-        unlink_use(p);
-        link_newest(p);
+        unlink_use(k, p);
+        link_newest(k, p);
         return p;
     }
     p = parse(c);
@@ -147,9 +150,9 @@ static struct parsed *get(const struct certificate *c)
         return NULL;
     p->next = *bucket;
     *bucket = p;
-    link_newest(p);
-    if (++kept.count > KEPT)
-        forget_oldest();
+    link_newest(k, p);
+    if (++k->count > KEPT)
+        forget_oldest(k);
     return p;
 }
 

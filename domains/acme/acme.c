@@ -22,7 +22,7 @@ struct acme {
     struct acme_options options;
     struct http_client *http;
     json_t *directory; // NULL until it was read
-    EVP_PKEY *key;     // borrowed of acme_account
+    EVP_PKEY *key;     // a reference
     char kid[ACME_URL_ROOM], nonce[128];
     unsigned retry_after;
 };
@@ -47,6 +47,7 @@ void acme_close(struct acme *a)
     if (a == NULL)
         return;
     http_client_destroy(a->http);
+    EVP_PKEY_free(a->key);
     json_decref(a->directory);
     free(a);
 }
@@ -136,6 +137,9 @@ static enum fail refused(const json_t *problem, unsigned status, struct fault *f
     if (status >= 500 || is_problem(problem, "serverInternal"))
         return fault_set(fault, FAIL_UPSTREAM, "acme_unreachable",
                          "The certificate authority has trouble of its own: %s", words);
+    if (is_problem(problem, "accountDoesNotExist"))
+        return fault_set(fault, FAIL_REFUSED, "acme_account_gone",
+                         "The certificate authority does not know this server's account.");
     return fault_set(fault, FAIL_REFUSED, "acme_refused", "The certificate authority refused: %s",
                      words[0] != '\0' ? words : "it gives no reason.");
 }
@@ -251,14 +255,45 @@ static bool copy_url(const struct acme *a, str url, char to[static ACME_URL_ROOM
 
 // --- the account ---
 
+static void take_key(struct acme *a, EVP_PKEY *key)
+{
+    EVP_PKEY_up_ref(key);
+    EVP_PKEY_free(a->key);
+    a->key = key;
+}
+
+enum fail acme_use_account(struct acme *a, EVP_PKEY *key, const char *url, struct fault *fault)
+{
+    enum fail f = read_directory(a, fault);
+    if (f != FAIL_NONE)
+        return f;
+    take_key(a, key);
+    return copy_url(a, str_from(url), a->kid) ? FAIL_NONE : unreadable(fault, "no account's URL");
+}
+
+bool acme_has_account(const struct acme *a)
+{
+    return a->kid[0] != '\0';
+}
+
+void acme_identities(const struct acme *a, struct buf *to)
+{
+    const json_t *list = json_object_get(json_object_get(a->directory, "meta"), "caaIdentities");
+    for (size_t i = 0; i != json_array_size(list); ++i) {
+        const char *one = json_string_value(json_array_get(list, i));
+        if (one != NULL)
+            buf_addf(to, "%s%.253s", to->n != 0 ? "," : "", one);
+    }
+}
+
 enum fail acme_account(struct acme *a, EVP_PKEY *key, char ret_url[static ACME_URL_ROOM],
                        struct fault *fault)
 {
     struct reply r;
-    a->key = key;
     enum fail f = read_directory(a, fault);
     if (f != FAIL_NONE)
         return f;
+    take_key(a, key);
     json_t *payload = json_pack("{s:b}", "termsOfServiceAgreed", 1);
     if (a->options.contact[0] != '\0')
         json_object_set_new(payload, "contact", json_pack("[s]", a->options.contact));

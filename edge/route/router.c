@@ -62,8 +62,15 @@ void router_metrics(struct buf *to)
             services[i]->on_metrics(to);
 }
 
+static bool (*answer_challenge)(struct request *r);
+
+void router_answer_challenges_by(bool (*answer)(struct request *r))
+{
+    answer_challenge = answer;
+}
+
 // Answered from the challenge table only, on every authority, before everything else
-// (security-rules.md 14); the table is empty until domains exist.
+// (security-rules.md 14).
 static bool is_challenge_path(str path)
 {
     return str_starts(path, STR("/.well-known/acme-challenge/")) ||
@@ -85,6 +92,8 @@ void router_on_request(struct request *r)
     site_decide(r);
     if (is_challenge_path(r->path)) {
         r->route = "challenge";
+        if (answer_challenge != NULL && answer_challenge(r))
+            return;
         reply_error(r, 404, "not_found", "There is no such challenge.", NULL, 0);
         return;
     }

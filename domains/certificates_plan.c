@@ -1,0 +1,42 @@
+#include "domains/certificates.h"
+
+#define SECOND_MS INT64_C(1000)
+#define DAY_MS (24 * 60 * 60 * SECOND_MS)
+
+int64_t certificate_pause_ms(unsigned failures)
+{
+    static const unsigned minutes[] = {1, 5, 15, 30, 60, 120, 240, 360};
+    size_t last = sizeof minutes / sizeof minutes[0] - 1, i = failures != 0 ? failures - 1 : 0;
+    return minutes[i < last ? i : last] * 60 * SECOND_MS;
+}
+
+int64_t certificate_next_try(int64_t now, int64_t failing_since, unsigned failures,
+                             unsigned asked_s)
+{
+    int64_t pause = certificate_pause_ms(failures), asked = asked_s * SECOND_MS;
+    if (now - failing_since > CERTIFICATE_TRIES_DAYS * DAY_MS)
+        return 0;
+    return now + (asked > pause ? asked : pause);
+}
+
+int64_t certificate_renews_at(int64_t not_before, int64_t not_after)
+{
+    return not_after - (not_after - not_before) / 3;
+}
+
+const char *certificate_over_budget(const struct certificate_usage *u, bool is_renewal,
+                                    unsigned *ret_wait_s)
+{
+    *ret_wait_s = 60 * 60;
+    if (u->name_an_hour >= CERTIFICATE_NAME_AN_HOUR)
+        return "It was tried often within the last hour, and certificate authorities count.";
+    if (u->orders_3h >= CERTIFICATE_ORDERS_3H)
+        return "This server has ordered as many certificates within three hours as it may.";
+    *ret_wait_s = 6 * 60 * 60;
+    if (u->name_a_week >= CERTIFICATE_NAME_A_WEEK)
+        return "It was tried often within the last week, and certificate authorities count.";
+    if (!is_renewal && u->new_a_week >= CERTIFICATE_NEW_A_WEEK)
+        return "As many certificates were ordered for names of this domain within a week as may "
+               "be.";
+    return NULL;
+}
