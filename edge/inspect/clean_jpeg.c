@@ -7,10 +7,18 @@
 #include <jpeglib.h>
 #include "edge/inspect/clean.h"
 
-enum { APP1 = JPEG_APP0 + 1, APP2 = JPEG_APP0 + 2, MARKER_MAX = 0xffff };
+enum {
+    APP1 = JPEG_APP0 + 1,
+    APP2 = JPEG_APP0 + 2,
+    MARKER_MAX = 0xffff,
+    // A scan of a few bytes may go through a picture of any size. Encoders write about ten; the format
+    // allows thousands, and half a minute of work in a small file.
+    SCANS_MAX = 100,
+};
 
 struct recoder {
     struct jpeg_error_mgr errors;
+    struct jpeg_progress_mgr progress;
     struct jpeg_decompress_struct in;
     struct jpeg_compress_struct out;
     jmp_buf failed;
@@ -38,6 +46,13 @@ static void on_message(j_common_ptr c, int level)
         on_error(c);
 }
 
+static void on_progress(j_common_ptr c)
+{
+    struct recoder *r = recoder_of(c);
+    if (r->in.input_scan_number > SCANS_MAX)
+        on_error(c);
+}
+
 static unsigned orientation_of(const struct recoder *r)
 {
     unsigned orientation = 0;
@@ -62,6 +77,7 @@ static void recode(struct recoder *r, str image)
 {
     jpeg_create_decompress(&r->in);
     jpeg_create_compress(&r->out);
+    r->in.progress = &r->progress;
     jpeg_mem_src(&r->in, (const unsigned char *)image.p, image.n);
     jpeg_save_markers(&r->in, APP1, MARKER_MAX);
     jpeg_save_markers(&r->in, APP2, MARKER_MAX);
@@ -89,6 +105,7 @@ enum clean_result clean_jpeg(str image, char **ret, size_t *ret_n)
     r->in.client_data = r->out.client_data = r;
     r->errors.error_exit = on_error;
     r->errors.emit_message = on_message;
+    r->progress.progress_monitor = on_progress;
     enum clean_result result = CLEAN_DONE;
     if (setjmp(r->failed) == 0)
         recode(r, image);

@@ -240,6 +240,51 @@ static void cleans_jpeg(void **state)
     }
 }
 
+// Grey, progressive, without any detail; every coefficient is said in as many scans as there may be: 883
+// times the work of reading the picture, for a few bytes each.
+static struct buf make_slow_jpeg(unsigned side)
+{
+    enum { DC_SCAN = 10, AC_RUN = 16384, LEAST_BIT = 13 };
+    char frame[] = "\xff\xc2\0\x0b\x08HHWW\1\1\x11\0", scan[] = "\xff\xda\0\x08\1\1\0\0\0\0";
+    size_t blocks = (size_t)((side + 7) / 8) * ((side + 7) / 8),
+           runs = ((blocks + AC_RUN - 1) / AC_RUN * 15 + 7) / 8;
+    struct buf b;
+    buf_init(&b, 16 << 20);
+    buf_add(&b, STR("\xff\xd8\xff\xdb\0\x43\0"));
+    for (int i = 0; i != 64; ++i)
+        buf_addc(&b, 1);
+    frame[5] = frame[7] = (char)(side >> 8);
+    frame[6] = frame[8] = (char)side;
+    buf_add(&b, str_of(frame, sizeof frame - 1));
+    // one code each, a single zero bit: no difference, and a run of 2 to the 14th empty blocks
+    for (int is_ac = 0; is_ac != 2; ++is_ac) {
+        buf_add(&b, STR("\xff\xc4\0\x14"));
+        buf_addc(&b, is_ac ? 0x10 : 0);
+        buf_add(&b, STR("\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"));
+        buf_addc(&b, is_ac ? '\xe0' : 0);
+    }
+    buf_add(&b, str_of(scan, DC_SCAN));
+    for (size_t i = 0; i != (blocks + 7) / 8; ++i)
+        buf_addc(&b, 0);
+    for (int at = 1; at != 64; ++at)
+        for (int bit = LEAST_BIT; bit >= 0; --bit) {
+            scan[7] = scan[8] = (char)at;
+            scan[9] = (char)((bit == LEAST_BIT ? 0 : bit + 1) << 4 | bit);
+            buf_add(&b, str_of(scan, sizeof scan - 1));
+            for (size_t i = 0; i != runs; ++i)
+                buf_addc(&b, 0);
+        }
+    buf_add(&b, STR("\xff\xd9"));
+    return b;
+}
+
+static void refuses_a_jpeg_of_too_many_scans(void **state)
+{
+    struct buf image = make_slow_jpeg(640);
+    assert_refused(buf_str(&image), "image/jpeg");
+    buf_fini(&image);
+}
+
 // --- PNG ---
 
 static void add_chunk(struct buf *b, const char *name, str content)
@@ -456,6 +501,7 @@ int main(int argc, char **argv)
         workers_program = argv[1];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cleans_jpeg),
+        cmocka_unit_test(refuses_a_jpeg_of_too_many_scans),
         cmocka_unit_test(cleans_png),
         cmocka_unit_test(cleans_webp),
         cmocka_unit_test(leaves_other_types_alone),
