@@ -135,7 +135,7 @@ static enum fail put(const struct asked *a, str filename, str declared, str byte
     if (fail == FAIL_NONE)
         fail = type_decide(&seen, bytes, str_from(ret->original), declared, true, ret->mime,
                            ret->filename, NULL, fault);
-    return fail == FAIL_NONE ? file_put(ret, bytes, fault) : fail;
+    return fail == FAIL_NONE ? file_put(db_of_thread(), ret, bytes, fault) : fail;
 }
 
 static enum fail answer_upload(const struct asked *a, const json_t *args, json_t **ret,

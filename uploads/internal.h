@@ -31,6 +31,8 @@ extern const struct uploads_options *uploads_options;
 // whose sentence holds the word quota. The blob is synced already. Fills in id and created_at.
 enum fail file_insert(struct db *db, struct file *f, const char *visitor, const char *request_id,
                       struct fault *fault) MUST_CHECK;
+// Whether it would be taken just now; fails as file_insert does, and changes nothing.
+enum fail file_fits(struct db *db, const struct file *f, struct fault *fault) MUST_CHECK;
 // A file on its way in, and who brings it.
 struct file_arrival {
     struct file *file;
@@ -77,8 +79,9 @@ bool file_names_blob(struct db *db,
                      const struct digest *d); // true, too, when it cannot be told now
 
 // --- keep.c: the bytes, then the row. Pool threads. ---
-// Puts the bytes into the blob store and fills in digest and size; nothing is durable yet.
-enum fail file_put(struct file *f, str bytes, struct fault *fault) MUST_CHECK;
+// Puts the bytes into the blob store and fills in digest and size; nothing is durable yet. What
+// cannot be kept is not written where that is known: FAIL_QUOTA, FAIL_NOT_FOUND as file_insert's.
+enum fail file_put(struct db *db, struct file *f, str bytes, struct fault *fault) MUST_CHECK;
 // file_insert once the bytes are durable. Files that come at the same time share one sync and one
 // transaction. When it returns, the file is kept, or it is not.
 enum fail file_keep(struct db *db, struct file *f, const char *visitor, const char *request_id,

@@ -4,10 +4,17 @@
 // can be, and an upload that is alone waits for nobody.
 #include "uploads/internal.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include "edge/base/clock.h"
+#include "edge/limits/limits.h"
 #include "edge/store/blob.h"
 
-enum { BATCH = 64 }; // more threads than the lane may have
+enum {
+    BATCH = 64,              // more threads than the lane may have
+    FULL_PLACES = 4096,      // a clash costs a plugin that has room one question more
+    FULL_MS = 60 * 60 * 1000 // as long as a full quota is remembered after it refused
+};
 
 struct waiting {
     struct file *file;
@@ -23,10 +30,31 @@ static pthread_cond_t is_over = PTHREAD_COND_INITIALIZER;
 static struct waiting *first, **last = &first;
 static bool is_led;
 
-enum fail file_put(struct file *f, str bytes, struct fault *fault)
+// What is refused after its bytes were written lies on the disk until it is collected. So a quota
+// that was full lately is asked first, and only such a one: others are spared the question.
+static _Atomic uint64_t full_until[FULL_PLACES]; // monotonic ms
+
+static _Atomic uint64_t *full_place(const struct file *f)
+{
+    str parts[] = {str_from(f->owner.project_id), str_from(f->owner.plugin_id)};
+    return &full_until[limits_key_of(LIMIT_OTHER, parts, 2) % FULL_PLACES];
+}
+
+enum fail file_put(struct db *db, struct file *f, str bytes, struct fault *fault)
 {
     f->size = bytes.n;
-    return blob_put_blindly(bytes, &f->digest, fault);
+    bool was_full =
+        atomic_load_explicit(full_place(f), memory_order_relaxed) > clock_monotonic_ms();
+    enum fail fail = was_full ? file_fits(db, f, fault) : FAIL_NONE;
+    return fail == FAIL_NONE ? blob_put_blindly(bytes, &f->digest, fault) : fail;
+}
+
+static void remember_full(const struct waiting *w)
+{
+    bool is_full = w->fail == FAIL_QUOTA || w->fail == FAIL_NOT_FOUND;
+    if (is_full) // or the disk is: then nothing is lost but a question
+        atomic_store_explicit(full_place(w->file), clock_monotonic_ms() + FULL_MS,
+                              memory_order_relaxed);
 }
 
 static enum fail insert(struct db *db, struct waiting *w)
@@ -153,5 +181,6 @@ enum fail file_keep(struct db *db, struct file *f, const char *visitor, const ch
         else
             lead(db);
     pthread_mutex_unlock(&lock);
+    remember_full(&own);
     return own.fail;
 }

@@ -52,27 +52,58 @@ static enum fail not_found(struct fault *fault)
 
 enum { MIB = 1024 * 1024 };
 
-static enum fail over_quota(struct db *db, const struct file *f, struct fault *fault)
+struct quota {
+    unsigned long long bytes, count;
+    bool is_closed;
+};
+
+static enum fail quota_read(struct db *db, const struct file *f, struct quota *ret,
+                            struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
-    const struct uploads_options *o = uploads_options;
     enum fail fail = db_query(
         db, fault, &rows,
         "select bytes, count, is_closed from file_quotas where project_id = $1 and plugin_id = $2",
         db_text(f->owner.project_id), db_text(f->owner.plugin_id));
     if (fail != FAIL_NONE)
         return fail;
-    bool is_known = db_count(rows) != 0;
-    if (is_known && db_get_bool(rows, 0, 2))
+    *ret = (struct quota){0};
+    if (db_count(rows) != 0)
+        *ret = (struct quota){.bytes = (unsigned long long)db_get_int(rows, 0, 0),
+                              .count = (unsigned long long)db_get_int(rows, 0, 1),
+                              .is_closed = db_get_bool(rows, 0, 2)};
+    return FAIL_NONE;
+}
+
+static enum fail no_room(const struct quota *q, const struct file *f, struct fault *fault)
+{
+    const struct uploads_options *o = uploads_options;
+    if (q->is_closed)
         return fault_set(fault, FAIL_NOT_FOUND, "plugin_not_found", "This app has been deleted.");
-    unsigned long long bytes = is_known ? (unsigned long long)db_get_int(rows, 0, 0) : 0,
-                       count = is_known ? (unsigned long long)db_get_int(rows, 0, 1) : 0;
     return fault_set(
         fault, FAIL_QUOTA, "quota_exceeded",
         "This file does not fit into the app's storage quota: %.1f of %.1f MiB and %llu"
         " of %llu files are taken, and it has %.1f MiB.",
-        (double)bytes / MIB, (double)o->quota_bytes / MIB, count,
+        (double)q->bytes / MIB, (double)o->quota_bytes / MIB, q->count,
         (unsigned long long)o->quota_files, (double)f->size / MIB);
+}
+
+static enum fail over_quota(struct db *db, const struct file *f, struct fault *fault)
+{
+    struct quota q;
+    enum fail fail = quota_read(db, f, &q, fault);
+    return fail == FAIL_NONE ? no_room(&q, f, fault) : fail;
+}
+
+enum fail file_fits(struct db *db, const struct file *f, struct fault *fault)
+{
+    const struct uploads_options *o = uploads_options;
+    struct quota q;
+    enum fail fail = quota_read(db, f, &q, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    bool fits = !q.is_closed && q.bytes + f->size <= o->quota_bytes && q.count < o->quota_files;
+    return fits ? FAIL_NONE : no_room(&q, f, fault);
 }
 
 // One statement: a quota without room, or closed, writes nothing.

@@ -149,7 +149,7 @@ static enum fail put(const struct form *form, struct file *ret, struct fault *fa
         fail = inspect_clean_image(form->file, ret->mime, &cleaned, &n, fault);
     if (fail != FAIL_NONE)
         return fail;
-    return file_put(ret, cleaned != NULL ? str_of(cleaned, n) : form->file, fault);
+    return file_put(db_of_thread(), ret, cleaned != NULL ? str_of(cleaned, n) : form->file, fault);
 }
 
 static enum fail store(struct files_upload *u, struct file *ret, struct fault *fault)

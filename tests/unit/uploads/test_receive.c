@@ -238,6 +238,28 @@ static void a_full_quota_says_so(void **state)
     assert_non_null(strstr(u.fault.public_text, "40.0 of 40.0 MiB"));
 }
 
+// What is refused must not stay on the disk either: anybody could fill that.
+static void over_a_full_quota_nothing_is_written(void **state)
+{
+    AUTOFREE char *large = form_of(0, 0, FILES_FILE_MAX);
+    for (int i = 0; i != 4; ++i)
+        stored(large);
+    char one[FILES_ID_ROOM];
+    memcpy(one, u.file_id, sizeof one);
+    refused(FILE_PART("a.txt", "the first may be") END, FAIL_QUOTA, "quota_exceeded");
+    size_t before = blobs();
+    refused(FILE_PART("a.txt", "the second may not") END, FAIL_QUOTA, "quota_exceeded");
+    assert_non_null(strstr(u.fault.public_text, "40.0 of 40.0 MiB"));
+    refused(FILE_PART("a.txt", "nor the third") END, FAIL_QUOTA, "quota_exceeded");
+    assert_int_equal(blobs(), before);
+    files_upload_fini(&u);
+    ground_receive(&u, &theirs, TYPE, STR(FILE_PART("a.txt", "others have room") END));
+    assert_int_equal(u.fail, FAIL_NONE);
+    struct fault fault;
+    assert_int_equal(file_delete(ground_db, mine.project_id, str_from(one), &fault), FAIL_NONE);
+    stored(FILE_PART("a.txt", "room again, at once") END);
+}
+
 static void without_a_database_nothing_is_kept(void **state)
 {
     if (!postgres_is_ours())
@@ -354,6 +376,7 @@ int main(void)
                                        TEST(types_are_judged),
                                        TEST(a_dead_cage_accepts_nothing),
                                        TEST(a_full_quota_says_so),
+                                       TEST(over_a_full_quota_nothing_is_written),
                                        TEST(each_call_may_fail),
                                        TEST(what_no_row_names_is_collected),
                                        TEST(many_at_once_are_all_kept),
