@@ -3,13 +3,16 @@
 // reply_*.
 //
 // Bytes are mapped from their blob, never copied: a thousand slow readers hold a thousand
-// descriptors and the system's page cache, which gives way. The pool thread brings them into memory
+// descriptors and the system's page cache, which gives way. Descriptors and mappings do not: a
+// visitor has so many, all together have so many (hold). The pool thread brings them into memory
 // and, the first time in this process, checks them against their digest, so that the loop seldom
 // waits for a disk. What goes out in clear text goes from the file by the kernel.
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "edge/base/clock.h"
 #include "edge/http/conditional.h"
@@ -25,12 +28,16 @@ enum {
     CHECKED_SLOTS = 4096,     // digests known to be whole
     VISITOR_INTERVAL = 50000, // µs: 1,200 a minute of good links …
     VISITOR_BURST = 600, // … and so many at once: a page of thumbnails, a film with its ranges
+    HELD_EACH = 256,     // files under way to one visitor
+    HELD_MOST = 16384,   // to all of them: a process has 65,530 mappings …
+    HELD_SHARE = 4,      // … and of its descriptors one of this many is for files
 };
 
 // A file that is being given. Immutable; the last reply that sends of it frees it.
 struct given {
     struct shared shared; // first
     struct file file;
+    uint64_t held;  // what let_go takes
     bool is_inline; // its type and bytes may be shown
     bool is_utf8;   // text, and all of it is
     int fd;
@@ -43,6 +50,7 @@ struct visit {
     struct request *request; // NULL once the client has left; this loop only
     struct visit **holder;
     struct link link;
+    uint64_t held;       // what let_go takes; with a file it is the file's
     struct given *given; // a reference
     struct fault fault;
     enum fail fail;
@@ -67,6 +75,12 @@ static void refuse(struct request *r, int status, const char *code, const char *
     reply_error(r, status, code, message, NULL, retry_after);
 }
 
+static void refuse_busy(struct request *r)
+{
+    refuse(r, 503, "busy", "There is too much going on right now. Please try again in a moment.",
+           2);
+}
+
 static void refuse_link(struct request *r, enum link_state state)
 {
     if (state == LINK_NONE)
@@ -80,6 +94,47 @@ static void refuse_link(struct request *r, enum link_state state)
             r, 403, "link_invalid",
             "This link is not valid. Open the file again where you found it, to get a fresh one.",
             0);
+}
+
+// --- how many at once: any thread ---
+
+static _Atomic unsigned held;
+
+static unsigned held_most(void)
+{
+    struct rlimit files = {.rlim_cur = 1024};
+    getrlimit(RLIMIT_NOFILE, &files);
+    rlim_t share = files.rlim_cur / HELD_SHARE;
+    return share < HELD_MOST ? (unsigned)share : HELD_MOST;
+}
+
+static void let_go(uint64_t key)
+{
+    limits_leave(key);
+    atomic_fetch_sub_explicit(&held, 1, memory_order_relaxed);
+}
+
+static uint64_t key_of(const struct request *r, str what)
+{
+    str parts[] = {what, limits_visitor(&r->visitor)};
+    return limits_key_of(LIMIT_OTHER, parts, 2);
+}
+
+// False: it was refused. A connection has a hundred streams, and each may be read as slowly as the
+// guard allows.
+static bool hold(struct request *r, uint64_t *ret_key)
+{
+    *ret_key = key_of(r, STR("files held"));
+    if (!limits_enter(*ret_key, HELD_EACH)) {
+        refuse(r, 429, "rate_limited",
+               "These are many files at once. Please wait until some of them have come.", 2);
+        return false;
+    }
+    if (atomic_fetch_add_explicit(&held, 1, memory_order_relaxed) < held_most())
+        return true;
+    let_go(*ret_key);
+    refuse_busy(r);
+    return false;
 }
 
 // --- loading: pool thread ---
@@ -120,6 +175,15 @@ static enum fail lost(const struct file *f, struct fault *fault)
     return FAIL_INTERNAL;
 }
 
+// Not the file's fault, and over in a moment.
+static enum fail busy(struct fault *fault, const char *why)
+{
+    fault_set(fault, FAIL_BUSY, "busy",
+              "There is too much going on right now. Please try again in a moment.");
+    fault_log(fault, "%s", why);
+    return FAIL_BUSY;
+}
+
 static bool is_text(const struct file *f)
 {
     return str_starts(str_from(f->mime), STR("text/"));
@@ -132,6 +196,7 @@ static void given_free(struct shared *s)
         munmap((void *)g->bytes, g->file.size);
     if (g->fd >= 0)
         close(g->fd);
+    let_go(g->held);
     free(g);
 }
 
@@ -144,10 +209,12 @@ static void *map_file(int fd, size_t n)
 static enum fail make_given(const struct file *f, int fd, size_t n, struct given **ret,
                             struct fault *fault)
 {
+    errno = 0;
     void *bytes = n == f->size ? map_file(fd, n) : MAP_FAILED;
     if (bytes == MAP_FAILED) {
+        bool is_busy = errno == ENOMEM;
         close(fd);
-        return lost(f, fault);
+        return is_busy ? busy(fault, "no memory to map it") : lost(f, fault);
     }
     struct given *g = calloc(1, sizeof *g);
     if (g == NULL)
@@ -170,10 +237,17 @@ static enum fail load(struct visit *v)
     enum fail fail = file_find(db_of_thread(), NULL, str_from(v->link.id), &f, &v->fault);
     if (fail != FAIL_NONE)
         return fail;
-    if (check_blob(&f.digest, &v->fault) != FAIL_NONE ||
-        blob_open_read(&f.digest, &fd, &n, &v->fault) != FAIL_NONE)
+    fail = check_blob(&f.digest, &v->fault);
+    if (fail == FAIL_NONE)
+        fail = blob_open_read(&f.digest, &fd, &n, &v->fault);
+    if (fail == FAIL_BUSY)
+        return fail;
+    if (fail != FAIL_NONE)
         return lost(&f, &v->fault);
-    return make_given(&f, fd, n, &v->given, &v->fault);
+    fail = make_given(&f, fd, n, &v->given, &v->fault);
+    if (fail == FAIL_NONE)
+        v->given->held = v->held;
+    return fail;
 }
 
 static void on_load(struct job *job)
@@ -389,11 +463,16 @@ static void on_loaded(struct job *job)
     }
     if (v->given != NULL)
         shared_unref(&v->given->shared); // the reply holds its own
+    else
+        let_go(v->held);
     free(v);
 }
 
 static void start(struct request *r, const struct link *link)
 {
+    uint64_t key;
+    if (!hold(r, &key))
+        return;
     struct visit *v = calloc(1, sizeof *v);
     if (v == NULL)
         abort();
@@ -401,10 +480,11 @@ static void start(struct request *r, const struct link *link)
     v->job.done = on_loaded;
     v->request = r;
     v->link = *link;
+    v->held = key;
     if (pool_post(LANE_LOAD, &v->job) != FAIL_NONE) {
         free(v);
-        refuse(r, 503, "busy",
-               "There is too much going on right now. Please try again in a moment.", 2);
+        let_go(key);
+        refuse_busy(r);
         return;
     }
     v->holder = request_holder(r, sizeof *v->holder, on_gone);
@@ -415,9 +495,8 @@ static void start(struct request *r, const struct link *link)
 static bool may_ask(const struct request *r, unsigned *ret_retry_after)
 {
     uint64_t wait_us = 0;
-    str parts[] = {STR("file link"), limits_visitor(&r->visitor)};
-    bool may = limits_conforms(limits_key_of(LIMIT_OTHER, parts, 2), VISITOR_INTERVAL,
-                               VISITOR_BURST, &wait_us);
+    bool may =
+        limits_conforms(key_of(r, STR("file link")), VISITOR_INTERVAL, VISITOR_BURST, &wait_us);
     *ret_retry_after = (unsigned)((wait_us + 999999) / 1000000);
     return may;
 }

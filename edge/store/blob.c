@@ -57,6 +57,9 @@ static enum fail failed(struct fault *fault, const char *what, int error)
     enum fail f = error == ENOSPC || error == EDQUOT
                       ? fault_set(fault, FAIL_QUOTA, "disk_full",
                                   "The server's disk is full. Its operator must make room.")
+                  : error == EMFILE || error == ENFILE || error == ENOMEM
+                      ? fault_set(fault, FAIL_BUSY, "busy",
+                                  "The server has too many files open. Try again in a moment.")
                       : fault_set(fault, FAIL_INTERNAL, "storage_failed",
                                   "The server could not use its storage. Its log has the reason.");
     fault_log(fault, "blobs: %s: %s", what, strerrordesc_np(error));

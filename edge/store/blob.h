@@ -12,7 +12,7 @@
 enum fail blob_open(const char *directory, struct fault *fault) MUST_CHECK;
 // Keeps the bytes; a blob that is there already, whole, is only touched (its age is what collection
 // looks at). `ret_digest` may be NULL. Durable once blob_sync has returned. FAIL_QUOTA "disk_full",
-// FAIL_INTERNAL "storage_failed". Pool threads.
+// FAIL_BUSY "busy" (no descriptor to be had), FAIL_INTERNAL "storage_failed". Pool threads.
 enum fail blob_put(str bytes, struct digest *ret_digest, struct fault *fault) MUST_CHECK;
 // As blob_put, but always writes, and replaces what is there: how long it takes does not tell whether
 // the bytes were here already, which may be more than whoever sends them has a right to know. For
@@ -24,8 +24,8 @@ enum fail blob_put_blindly(str bytes, struct digest *ret_digest, struct fault *f
 // threads.
 enum fail blob_sync(struct fault *fault) MUST_CHECK;
 // The whole content, malloc'ed. FAIL_NOT_FOUND "blob_not_found", FAIL_TOO_LARGE (more than `max`
-// bytes), FAIL_INTERNAL "blob_damaged" (the bytes do not match their name: never served) or
-// "storage_failed". Pool threads.
+// bytes), FAIL_BUSY "busy", FAIL_INTERNAL "blob_damaged" (the bytes do not match their name: never
+// served) or "storage_failed". Pool threads.
 enum fail blob_get(const struct digest *d, size_t max, char **ret, size_t *ret_n,
                    struct fault *fault) MUST_CHECK;
 bool blob_exists(const struct digest *d);

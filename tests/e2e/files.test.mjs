@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
+import http2 from 'node:http2';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openBrowser } from '../harness/browser.mjs';
@@ -352,6 +353,22 @@ describe('a link', () => {
         assert.equal((await visit(server, link.href)).status, 200); // descriptors are counted when the server stops
     });
 
+    test('a visitor holds only so many files open, however slowly they are taken', async () => {
+        const server = servers.files;
+        const link = new URL(await linkTo(server, keep(server, apps.files, crypto.randomBytes(64 * 1024), { mime: 'application/zip' })));
+        const ask = { ':path': link.pathname + link.search, ':authority': link.host };
+        const head = (session) => new Promise((resolve, reject) => { session.request(ask).on('response', resolve).on('error', reject); });
+        // nothing may be sent but heads
+        const sessions = Array.from({ length: 3 }, () => http2.connect(server.apps, { settings: { initialWindowSize: 0 } }).on('error', () => {}));
+        const heads = await Promise.all(sessions.flatMap((session) => Array.from({ length: 100 }, () => head(session))));
+        const [given, refused] = [200, 429].map((status) => heads.filter((h) => h[':status'] === status));
+        assert.deepEqual([given.length, refused.length], [256, 44]);
+        assert.ok(Number(refused[0]['retry-after']) >= 1);
+        assert.equal(refused[0]['content-security-policy'], GUARD);
+        for (const session of sessions) session.destroy();
+        await until(async () => (await visit(server, link.href)).status === 200, 'what was held is given back');
+    });
+
     test('lives on when the master key changes, while the old one is kept', async () => {
         const settings = { apps_origin: 'http://apps.localhost:8080', shared_origin: 'accepted' };
         const first = await startServer({ settings });
@@ -419,7 +436,7 @@ describe('owners', () => {
         assert.equal(of(await list(`plugin=listed&type=${encodeURIComponent('image/*')}`)).length, 3);
         assert.equal(of(await list('plugin=listed&type=text/plain')).length, 2);
         assert.deepEqual(of(await list('plugin=listed&type=video/mp4')), []);
-        assert.deepEqual(of(await list(`plugin=listed&type=${encodeURIComponent("x' or 1=1 --")}`)), []);
+        assert.deepEqual(of(await list(`plugin=listed&type=${encodeURIComponent("x/' or 1=1 --")}`)), []);
         const newest = (await list('plugin=listed')).data.find((f) => f.source === 'handler');
         assert.deepEqual({ ...newest, createdAt: undefined, url: undefined }, {
             id: ids[0], filename: 'n4', originalFilename: 'n4', mimeType: 'image/png', size: 9, sha256: crypto.createHash('sha256').update('content 4').digest('hex'),
@@ -504,6 +521,9 @@ describe('stoa files', () => {
         assert.equal((await ok(['files', app.instance.slug])).out.split('\n').length, out.split('\n').length);
         assert.equal((await ok(['files', 'told', '--type', 'image/*', '--quiet'])).out, `${photo}\n`);
         assert.equal(JSON.parse((await ok(['files', 'told', '--json'])).out).data.length, 2);
+        const half = await stoa(['files', 'told', '--type', 'image']);
+        assert.deepEqual([half.code, half.out], [1, ''], 'not an empty list');
+        assert.match(half.err, /such as image\/png/);
         const absent = await stoa(['files', 'absent']);
         assert.equal(absent.code, 3);
         assert.match(absent.err, /no app "absent"/);
@@ -530,6 +550,8 @@ describe('stoa files', () => {
         const refused = await stoa(['files', 'told', '--get', id, '-o', 'mine'], { cwd });
         assert.equal(refused.code, 7);
         assert.equal(fs.readFileSync(path.join(cwd, 'mine'), 'utf8'), 'mine');
+        const nowhere = await stoa(['files', 'told', '--get', id, '-o', 'no/mine'], { cwd });
+        assert.deepEqual([nowhere.code, nowhere.err], [7, 'stoa: no/mine: No such file or directory.\n']);
         await ok(['files', 'told', '--get', id, '-o', 'mine', '--force'], { cwd });
         assert.equal(fs.readFileSync(path.join(cwd, 'mine'), 'utf8'), 'the bytes');
         assert.deepEqual(fs.readdirSync(cwd).filter((n) => n.endsWith('.part')), []);
@@ -575,7 +597,42 @@ describe('stoa files', () => {
         assert.equal((await stoa(['files', 'told', '--get', id])).code, 3);
         assert.equal((await stoa(['files', 'told', '--get', id, '--rm', id])).code, 2);
         assert.equal((await stoa(['files', 'told', '-o', 'x'])).code, 2);
-        assert.equal((await stoa(['files'])).code, 2);
+        assert.equal((await stoa(['files', 'told', 'more'])).code, 2);
+    });
+
+    test('a file of another app is not found, so that no wrong word deletes it', async () => {
+        await deploy(servers.paths, 'beside');
+        const id = keep(servers.paths, app, 'stays', { filename: 'stays.txt' });
+        for (const other of ['beside', 'absent']) {
+            for (const what of [['--rm', id, '--yes'], ['--get', id]]) {
+                const ran = await stoa(['files', other, ...what]);
+                assert.deepEqual([ran.code, ran.out], [3, ''], what[0]);
+                assert.match(ran.err, new RegExp(`"${other}" has no such file`));
+            }
+        }
+        for (const name of ['told', app.plugin.id, app.instance.slug, app.instance.id])
+            assert.equal((await ok(['files', name, '--get', id, '-o', '-'])).out, 'stays');
+    });
+
+    test('delete says what an app holds, and how to say what becomes of it', async () => {
+        const full = await deploy(servers.paths, 'full');
+        for (const bytes of ['one', 'three']) keep(servers.paths, full, bytes);
+        assert.equal((await ok(['delete', 'full', '--dry-run'])).out, 'Would delete "full", which has 2 uploads (8 B)\n');
+        const refused = await stoa(['delete', 'full', '--yes']);
+        assert.deepEqual([refused.code, refused.err], [6, 'stoa: "full" has 2 uploads (8 B). Give --keep-data or --delete-data; what is deleted is gone.\n']);
+        const told = await stoa(['delete', 'full', '--yes', '--json']);
+        assert.deepEqual([JSON.parse(told.out).code, JSON.parse(told.out).details.data.uploads.count], ['has_data', 2]);
+        assert.equal((await ok(['delete', 'full', '--yes', '--delete-data'])).out, 'Deleted "full"\n');
+    });
+
+    test('without an app, all files; what was kept of a deleted one is still its owner\'s', async () => {
+        const gone = await deploy(servers.paths, 'gone');
+        const id = keep(servers.paths, gone, 'kept', { filename: 'kept.txt' });
+        await ok(['delete', 'gone', '--yes', '--keep-data']);
+        assert.equal((await stoa(['files', 'gone'])).code, 3);
+        assert.match((await ok(['files'])).out, new RegExp(`^ID .* FROM +APP\n${id}  kept\\.txt .* visitor  ${gone.instance.slug}\n`));
+        assert.equal((await ok(['files', '--get', id, '-o', '-'])).out, 'kept');
+        assert.equal((await ok(['files', '--rm', id, '--yes'])).out, 'Deleted kept.txt\n');
     });
 });
 

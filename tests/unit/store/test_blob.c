@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "edge/base/clock.h"
@@ -116,6 +117,28 @@ static void test_absent_is_not_found(void **state)
     assert_false(blob_exists(&d));
     assert_int_equal(blob_get(&d, 100, &bytes, &n, &fault), FAIL_NOT_FOUND);
     assert_int_equal(blob_open_read(&d, &fd, &n, &fault), FAIL_NOT_FOUND);
+}
+
+// Nothing is wrong with the content, and nobody is told so.
+static void test_no_descriptor_is_no_damage(void **state)
+{
+    struct rlimit before, none;
+    char *bytes = NULL;
+    size_t n;
+    int fd;
+    struct fault fault = {0};
+    struct digest d = put(STR("kept"));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){3, before.rlim_max}; // all are taken: at least the directory's is
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    enum fail got = blob_get(&d, 100, &bytes, &n, &fault);
+    enum fail opened = blob_open_read(&d, &fd, &n, &fault);
+    enum fail kept = blob_put(STR("another"), NULL, &fault);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(got, FAIL_BUSY);
+    assert_int_equal(opened, FAIL_BUSY);
+    assert_int_equal(kept, FAIL_BUSY);
+    assert_string_equal(fault.code, "busy");
 }
 
 static void test_same_bytes_are_kept_once_and_touched(void **state)
@@ -387,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_bytes_come_back),
         cmocka_unit_test(test_empty_blob),
         cmocka_unit_test(test_absent_is_not_found),
+        cmocka_unit_test(test_no_descriptor_is_no_damage),
         cmocka_unit_test(test_same_bytes_are_kept_once_and_touched),
         cmocka_unit_test(test_a_blind_put_always_writes),
         cmocka_unit_test(test_damaged_is_never_served_and_mended_by_a_put),
