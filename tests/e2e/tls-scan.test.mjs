@@ -30,7 +30,7 @@ test('sslscan: versions, suites and groups of today only', async () => {
     for (const c of attributes(stdout, 'compression')) assert.equal(c.supported, '0', 'CRIME');
     for (const leak of attributes(stdout, 'heartbleed')) assert.equal(leak.vulnerable, '0');
     for (const { name, bits } of attributes(stdout, 'group')) assert.ok(Number(bits) >= 112, `group ${name}: ${bits} bits`);
-    assert.deepEqual(attributes(stdout, 'fallback').map((f) => f.supported), ['1'], 'TLS_FALLBACK_SCSV (RFC 7507)');
+    for (const f of attributes(stdout, 'fallback')) assert.equal(f.supported, '1', 'TLS_FALLBACK_SCSV (RFC 7507)');
 });
 
 test('testssl.sh: nothing worse than its A grade', { skip: process.env.STOA_FULL !== '1' && 'only with --full: it takes minutes' }, async () => {
