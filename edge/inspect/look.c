@@ -157,15 +157,15 @@ static bool look_zip(struct look_io *io, struct inspect_seen *s)
 {
     static char tail[ZIP_TAIL_MAX], directory[LOOK_DIRECTORY_MAX];
     size_t n = io->size < sizeof tail ? (size_t)io->size : sizeof tail;
-    uint64_t at, size;
+    struct zip_directory d;
     say_mime(s, unknown);
     if (!io->pull(io, io->size - n, n, tail))
         return false;
-    if (!zip_find_directory(str_of(tail, n), io->size, &at, &size) || size > sizeof directory)
+    if (!zip_find_directory(str_of(tail, n), io->size, &d) || d.size > sizeof directory)
         return true;
-    if (size != 0 && !io->pull(io, at, (size_t)size, directory))
+    if (d.size != 0 && !io->pull(io, d.at, (size_t)d.size, directory))
         return false;
-    s->container = zip_container(str_of(directory, (size_t)size), head_of(io), s->mime);
+    s->container = zip_container(&d, str_of(directory, (size_t)d.size), head_of(io), s->mime);
     return true;
 }
 

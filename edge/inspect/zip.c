@@ -71,37 +71,41 @@ bool zip_has_nul_in_name(str file)
 
 // --- what kind of package it is ---
 
-// Zip64's record stands in for fields that are all ones (APPNOTE.TXT 4.3.14, 4.3.15); it is looked
-// for where it always is, right before its locator.
-static bool read_zip64(str tail, size_t end, uint64_t *ret_size, size_t *ret_end)
+static uint64_t le64(const char *p)
 {
-    if (end < ZIP64_LOCATOR + ZIP64_RECORD)
+    return (uint64_t)le(p + 4, 4) << 32 | le(p, 4);
+}
+
+// Zip64's record stands in for fields that are all ones (APPNOTE.TXT 4.3.14, 4.3.15); it is looked
+// for where it always is, right before its locator. Moves *end there.
+static bool read_zip64(str tail, size_t *end, struct zip_directory *ret)
+{
+    if (*end < ZIP64_LOCATOR + ZIP64_RECORD)
         return false;
-    size_t locator = end - ZIP64_LOCATOR, record = locator - ZIP64_RECORD;
+    size_t locator = *end - ZIP64_LOCATOR, record = locator - ZIP64_RECORD;
     if (memcmp(tail.p + locator, "PK\x06\x07", 4) != 0 ||
         memcmp(tail.p + record, "PK\x06\x06", 4) != 0)
         return false;
-    *ret_size = (uint64_t)le(tail.p + record + 44, 4) << 32 | le(tail.p + record + 40, 4);
-    *ret_end = record;
+    *ret = (struct zip_directory){.entries = le64(tail.p + record + 32),
+                                  .size = le64(tail.p + record + 40),
+                                  .at = le64(tail.p + record + 48),
+                                  .is_zip64 = true};
+    *end = record;
     return true;
 }
 
-bool zip_find_directory(str tail, uint64_t size, uint64_t *ret_offset, uint64_t *ret_n)
+bool zip_find_directory(str tail, uint64_t size, struct zip_directory *ret)
 {
     size_t end = find_end(tail);
-    if (end == SIZE_MAX)
+    if (end == SIZE_MAX || le(tail.p + end + 20, 2) != tail.n - end - END_RECORD)
         return false;
-    uint64_t n = le(tail.p + end + 12, 4);
-    bool is_zip64 = n == UINT32_MAX || le(tail.p + end + 16, 4) == UINT32_MAX ||
-                    le(tail.p + end + 10, 2) == UINT16_MAX;
-    if (is_zip64)
-        read_zip64(tail, end, &n, &end);
-    uint64_t at = size - tail.n + end;
-    if (n > at)
-        return false;
-    *ret_offset = at - n;
-    *ret_n = n;
-    return true;
+    *ret = (struct zip_directory){.entries = le(tail.p + end + 10, 2),
+                                  .size = le(tail.p + end + 12, 4),
+                                  .at = le(tail.p + end + 16, 4)};
+    if (ret->size == UINT32_MAX || ret->at == UINT32_MAX || ret->entries == UINT16_MAX)
+        read_zip64(tail, &end, ret);
+    uint64_t ends_at = size - tail.n + end;
+    return ret->size <= ends_at && ret->at == ends_at - ret->size;
 }
 
 struct package {
@@ -184,12 +188,17 @@ static bool is_opendocument(str mime)
     return true;
 }
 
-enum inspect_container zip_container(str directory, str head,
+static bool is_as_said(const struct zip_directory *said, const struct package *p)
+{
+    return said->entries == (said->is_zip64 ? p->entries : p->entries & UINT16_MAX);
+}
+
+enum inspect_container zip_container(const struct zip_directory *directory, str bytes, str head,
                                      char ret_mime[static INSPECT_MIME_ROOM])
 {
     struct package p = {0};
     str first = first_mimetype(head);
-    if (!read_directory(&p, directory))
+    if (!read_directory(&p, bytes) || !is_as_said(directory, &p))
         return say(INSPECT_NO_CONTAINER, "application/octet-stream", ret_mime);
     if (str_eq(first, STR("application/epub+zip")))
         p.other = "application/epub+zip";

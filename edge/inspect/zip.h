@@ -13,10 +13,18 @@ bool zip_has_nul_in_name(str file);
 
 // Enough of a file's end to find its end record, and zip64's, in. Returns false when there is none.
 enum { ZIP_TAIL_MAX = 22 + 65535 + 20 + 56 };
-// Where the directory is in a file of `size` bytes that ends with `tail`; false when it has none.
-bool zip_find_directory(str tail, uint64_t size, uint64_t *ret_offset, uint64_t *ret_n);
-// What the whole directory, and the first entry at the beginning of `head`, say. INSPECT_NO_CONTAINER:
-// it is damaged.
-enum inspect_container zip_container(str directory, str head,
+// What an end record says of the directory before it.
+struct zip_directory {
+    uint64_t at, size;
+    uint64_t entries; // as it says; without zip64 the lower 16 bits
+    bool is_zip64;
+};
+// In a file of `size` bytes that ends with `tail`. False when it has none, or when two readers might
+// find two: one that goes by offsets and one that goes by sizes, one that knows comments and one
+// that looks for a signature.
+bool zip_find_directory(str tail, uint64_t size, struct zip_directory *ret);
+// What the whole directory's bytes, and the first entry at the beginning of `head`, say.
+// INSPECT_NO_CONTAINER: it is damaged, or not as its end record says.
+enum inspect_container zip_container(const struct zip_directory *directory, str bytes, str head,
                                      char ret_mime[static INSPECT_MIME_ROOM]);
 #endif

@@ -50,6 +50,42 @@ static void looks_into_zip_files(void **state)
     assert_int_equal(wrong, 0);
 }
 
+// Two readers, two directories: whoever takes the last signature of an end for the end sees a harmless
+// one, and those who run programs look for an end that fits.
+static void believes_one_directory_only(void **state)
+{
+    static const struct sample_entry harmless[] = {{"a.txt", "a"}, {NULL, NULL}},
+                                     program[] = {{"META-INF/MANIFEST.MF", ""}, {NULL, NULL}};
+    enum { END = 22, SIZE = 12, OFFSET = 16, COMMENT = 20 };
+    struct buf jar = sample_zip(program), zip = sample_zip(harmless), b = sample_zip(harmless);
+    const char *unknown = "application/octet-stream";
+    wrong = 0;
+    // in the comment, with a word behind it that it does not know of
+    char *end = zip.p + zip.n - END;
+    size_t local = (size_t)(unsigned char)end[OFFSET];
+    jar.p[jar.n - END + COMMENT] = (char)(zip.n - local + 4);
+    buf_add(&jar, str_skip(buf_str(&zip), local));
+    buf_add(&jar, STR("tail"));
+    check("comment", buf_str(&jar), unknown, INSPECT_NO_CONTAINER, 0);
+    // not where it says it is
+    b.p[b.n - END + OFFSET] ^= 1;
+    check("elsewhere", buf_str(&b), unknown, INSPECT_NO_CONTAINER, 0);
+    b.p[b.n - END + OFFSET] ^= 1;
+    // more entries than there are
+    b.p[b.n - END + SIZE - 2] = 2;
+    check("more", buf_str(&b), unknown, INSPECT_NO_CONTAINER, 0);
+    b.p[b.n - END + SIZE - 2] = 1;
+    check("honest", buf_str(&b), "application/zip", INSPECT_ZIP, 0);
+    // an honest comment
+    b.p[b.n - END + COMMENT] = 4;
+    buf_add(&b, STR("tail"));
+    check("with comment", buf_str(&b), "application/zip", INSPECT_ZIP, 0);
+    assert_int_equal(wrong, 0);
+    buf_fini(&jar);
+    buf_fini(&zip);
+    buf_fini(&b);
+}
+
 static void knows_old_office(void **state)
 {
     static const char *const streams[][2] = {
@@ -282,6 +318,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_every_sample),
         cmocka_unit_test(looks_into_zip_files),
+        cmocka_unit_test(believes_one_directory_only),
         cmocka_unit_test(knows_old_office),
         cmocka_unit_test(looks_as_far_as_it_matters),
         cmocka_unit_test(finds_a_script_across_borders),
