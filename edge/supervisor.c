@@ -2,7 +2,7 @@
 // What ends is started again after a pause that grows while it does not live long: 0, 0.1, 0.5, 2,
 // then 5 s. The listening sockets are never closed in between, so that visitors wait in their
 // queue and nobody is refused.
-#include "edge/supervisor.h"
+#include "edge/supervisor_internal.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,69 +16,16 @@
 #include <unistd.h>
 #include "edge/base/clock.h"
 #include "edge/base/log.h"
-#include "edge/base/process.h"
 #include "edge/data_directory.h"
-#include "edge/listen.h"
 #include "edge/ready.h"
-#include "edge/store/private_postgres.h"
-#include "edge/workers.h"
 
-enum {
-    LISTENERS_MAX = PROCESS_FDS_MAX - LISTEN_FD_FIRST,
-    STABLE_MS = 10000,        // a life this long ends the back-off
-    PLUGINS_GRACE_MS = 10000, // how long the plugins' cluster may keep the server waiting
-    ADVANCE_MS = 20,          // between two looks at a cluster on its way
-    STOP_GRACE_MS = 2000,     // beyond shutdown_timeout, which the server keeps itself
-    TEND_MS = 60000,          // how often the cluster's log is looked at
-    MESSAGES_PER_TURN = 64,   // of the server, before signals are looked at again
-};
-
-struct backoff {
-    unsigned failures;
-    uint64_t started, due; // monotonic ms; due 0: it runs, or shall not
-};
-
-// A private PostgreSQL. One that has answered once is only ever started again; until then it is
-// on its way.
-struct cluster {
-    struct private_postgres *postgres; // NULL: an external database
-    struct backoff backoff;
-    bool has_answered;
-    uint64_t advance_at; // monotonic ms; 0: not on its way
-};
-enum { STATE, PLUGINS, CLUSTERS };
-
-struct supervisor {
-    struct settings *settings;
-    int argc; // the flags, for a reload
-    char **argv;
-    int lock, signals;
-    struct user server_user, state_user, plugin_user, caged_users[CAGE_KINDS]; // 0: ours
-    struct listener_fd listeners[LISTENERS_MAX];
-    size_t listener_count;
-
-    struct cluster clusters[CLUSTERS];
-    uint64_t tend_at;
-
-    pid_t server; // 0: none
-    int control;  // -1: none
-    bool is_ready;
-    struct backoff server_backoff;
-    struct workers workers;
-
-    bool is_stopping, is_done;
-    uint64_t stop_deadline;
-    int exit_status;
-};
-
-static void backoff_started(struct backoff *b)
+void supervisor_backoff_started(struct backoff *b)
 {
     b->started = clock_monotonic_ms();
     b->due = 0;
 }
 
-// Returns the pause in ms.
-static unsigned backoff_ended(struct backoff *b)
+unsigned supervisor_backoff_ended(struct backoff *b)
 {
     static const unsigned pauses[] = {0, 100, 500, 2000, 5000};
     uint64_t now = clock_monotonic_ms();
@@ -159,7 +106,7 @@ static void server_failed(struct supervisor *sv)
         sv->is_done = true;
         return;
     }
-    unsigned pause = backoff_ended(&sv->server_backoff);
+    unsigned pause = supervisor_backoff_ended(&sv->server_backoff);
     log_warn("starting the server again", "in_ms=%u", pause);
 }
 
@@ -167,7 +114,7 @@ static void server_start(struct supervisor *sv)
 {
     int pair[2], fds[PROCESS_FDS_MAX] = {-1, STDOUT_FILENO, STDERR_FILENO};
     struct fault fault;
-    backoff_started(&sv->server_backoff);
+    supervisor_backoff_started(&sv->server_backoff);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
         log_error("no control socket", "error=%s", strerror(errno));
         server_failed(sv);
@@ -322,110 +269,6 @@ static void tell_ended(struct supervisor *sv, uint32_t number, int status)
     tell_server(sv, &m, -1);
 }
 
-// --- PostgreSQL's life ---
-
-static void create_cluster(struct supervisor *sv, int which, const struct cluster_profile *profile,
-                           const char *url, const struct user *user)
-{
-    if (url[0] == '\0')
-        sv->clusters[which].postgres = private_postgres_create(
-            &(struct private_postgres_options){.profile = profile,
-                                               .data = sv->settings->data,
-                                               .uid = user->uid,
-                                               .gid = user->gid,
-                                               .server_uid = sv->server_user.uid,
-                                               .server_gid = sv->server_user.gid});
-}
-
-static void cluster_answers(struct cluster *c, uint64_t since)
-{
-    backoff_started(&c->backoff);
-    c->has_answered = true;
-    c->advance_at = 0;
-    log_info("PostgreSQL answers", "cluster=%s pid=%d ms=%u", private_postgres_name(c->postgres),
-             (int)private_postgres_pid(c->postgres), (unsigned)(clock_monotonic_ms() - since));
-}
-
-// Without the one for plugins' data everything else goes on: it is tried again.
-static void cluster_failed(struct cluster *c, const struct fault *fault)
-{
-    c->advance_at = 0;
-    unsigned pause = backoff_ended(&c->backoff);
-    log_error("PostgreSQL could not be started", "cluster=%s in_ms=%u reason=%s",
-              private_postgres_name(c->postgres), pause, LOG_STR(str_from(fault->public_text)));
-}
-
-static void judge_others(struct cluster *c, enum fail fail, uint64_t start,
-                         const struct fault *fault)
-{
-    backoff_started(&c->backoff);
-    if (fail == FAIL_NONE)
-        cluster_answers(c, start);
-    else if (fail == FAIL_BUSY)
-        c->advance_at = clock_monotonic_ms();
-    else
-        cluster_failed(c, fault);
-}
-
-static enum fail clusters_start(struct supervisor *sv, struct fault *fault)
-{
-    const struct settings *s = sv->settings;
-    struct cluster *state = &sv->clusters[STATE], *plugins = &sv->clusters[PLUGINS];
-    create_cluster(sv, STATE, &private_postgres_state, s->database, &sv->state_user);
-    create_cluster(sv, PLUGINS, &private_postgres_plugins, s->plugin_database, &sv->plugin_user);
-    struct private_postgres *list[CLUSTERS] = {state->postgres, plugins->postgres};
-    uint64_t start = clock_monotonic_ms();
-    enum fail others = FAIL_BUSY;
-    enum fail fail = private_postgres_start(list, CLUSTERS, PLUGINS_GRACE_MS, &others, fault);
-    if (fail != FAIL_NONE)
-        return fail;
-    if (state->postgres != NULL)
-        cluster_answers(state, start);
-    if (plugins->postgres != NULL)
-        judge_others(plugins, others, start, fault);
-    return FAIL_NONE;
-}
-
-static void cluster_advance(struct cluster *c)
-{
-    struct fault fault;
-    enum fail fail = private_postgres_advance(c->postgres, &fault);
-    if (fail == FAIL_BUSY)
-        c->advance_at = clock_monotonic_ms() + ADVANCE_MS;
-    else if (fail == FAIL_NONE)
-        cluster_answers(c, c->backoff.started);
-    else
-        cluster_failed(c, &fault);
-}
-
-static void cluster_ended(struct supervisor *sv, struct cluster *c, int status)
-{
-    private_postgres_ended(c->postgres, status);
-    if (sv->is_stopping || !c->has_answered)
-        return;
-    unsigned pause = backoff_ended(&c->backoff);
-    log_error("PostgreSQL ended; starting it again", "cluster=%s status=\"%s\" in_ms=%u",
-              private_postgres_name(c->postgres), process_status_text(status), pause);
-}
-
-static void cluster_again(struct cluster *c)
-{
-    struct fault fault;
-    backoff_started(&c->backoff);
-    if (!c->has_answered)
-        cluster_advance(c);
-    else if (private_postgres_restart(c->postgres, &fault) != FAIL_NONE)
-        cluster_failed(c, &fault);
-}
-
-static struct cluster *cluster_of(struct supervisor *sv, pid_t pid)
-{
-    for (struct cluster *c = sv->clusters; c != sv->clusters + CLUSTERS; ++c)
-        if (c->postgres != NULL && pid == private_postgres_pid(c->postgres))
-            return c;
-    return NULL;
-}
-
 // --- signals ---
 
 static void reap(struct supervisor *sv)
@@ -434,11 +277,11 @@ static void reap(struct supervisor *sv)
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         uint32_t number;
-        struct cluster *c = cluster_of(sv, pid);
+        struct cluster *c = supervisor_cluster_of(sv, pid);
         if (pid == sv->server)
             server_ended(sv, status);
         else if (c != NULL)
-            cluster_ended(sv, c, status);
+            supervisor_cluster_ended(sv, c, status);
         else if (workers_take(&sv->workers, pid, &number))
             tell_ended(sv, number, status);
     }
@@ -591,9 +434,9 @@ static void on_time(struct supervisor *sv)
         server_start(sv);
     for (struct cluster *c = sv->clusters; c != sv->clusters + CLUSTERS; ++c)
         if (is_due(c->backoff.due))
-            cluster_again(c);
+            supervisor_cluster_again(c);
         else if (is_due(c->advance_at))
-            cluster_advance(c);
+            supervisor_cluster_advance(c);
     if (is_due(sv->tend_at))
         tend(sv);
     if (sv->server != 0 && is_due(sv->stop_deadline)) {
@@ -667,7 +510,7 @@ static enum fail prepare(struct supervisor *sv, struct fault *fault)
     log_info("starting", "version=%s data=%s cage=\"%s\"", STOA_VERSION, s->data, cage_layers());
     fail = open_listeners(sv, fault);
     if (fail == FAIL_NONE)
-        fail = clusters_start(sv, fault);
+        fail = supervisor_clusters_start(sv, fault);
     if (fail != FAIL_NONE)
         return fail;
     complete(sv, sv->settings);
