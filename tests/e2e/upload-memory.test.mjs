@@ -6,12 +6,13 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { pie } from '../harness/pie.mjs';
 import { request, slowness, startServer, temporaryDirectory, until } from '../harness/server.mjs';
 
 const MIB = 1024 * 1024;
 const UPLOADS = 200;
+const KEPT = process.env.STOA_FULL === '1' ? UPLOADS : 24; // of these: three for each thread that keeps them; the others' senders leave
 const MOST = 512 * slowness(); // MiB
 const BOUNDARY = 'edge-of-a-part';
 const SETTINGS = {
@@ -58,6 +59,7 @@ function upload(app, body) {
             socket.on('close', done).on('error', done);
         }),
         release: () => socket.writable && socket.write(body.subarray(body.length - held)),
+        leave: () => socket.destroy(),
     };
     const head = {
         host, 'content-length': body.length, 'content-type': `multipart/form-data; boundary=${BOUNDARY}`, connection: 'close',
@@ -68,13 +70,14 @@ function upload(app, body) {
     return one;
 }
 
-/** So many at once: all have come but for their last bytes before the first may end. */
-async function uploadAtOnce(app, count, body, whileHeld = () => {}) {
+/** So many at once: all have come but for their last bytes before the first may end. Those behind the first `kept` leave instead. */
+async function uploadAtOnce(app, count, body, whileHeld = () => {}, kept = count) {
     const uploads = Array.from({ length: count }, () => upload(app, body));
     await until(() => uploads.every((one) => one.isThere), 'all uploads', 60000 * slowness());
     await whileHeld();
-    for (const one of uploads) one.release();
-    return Promise.all(uploads.map((one) => one.answered));
+    for (const one of uploads.slice(kept)) one.leave();
+    for (const one of uploads.slice(0, kept)) one.release();
+    return Promise.all(uploads.slice(0, kept).map((one) => one.answered));
 }
 
 async function start(settings = {}, options = {}) {
@@ -104,21 +107,23 @@ test(`${UPLOADS} uploads of 10 MiB at once stand in files`, async (t) => {
     const before = memory(pid).own;
     const watch = watchMemory(pid);
     const begun = Date.now();
-    const answers = await uploadAtOnce(app, UPLOADS, body, () => until(async () =>
-        await metric(app.server, 'request_body_bytes_stored') > UPLOADS * body.length * 0.9, 'the files', 10000 * slowness()));
+    let stored = 0; // of them all, when the last byte of each is missing; what the kernel has written out meanwhile is no part of RssFile
+    const answers = await uploadAtOnce(app, UPLOADS, body, () => until(async () => {
+        stored = await metric(app.server, 'request_body_bytes_stored');
+        return stored > UPLOADS * body.length * 0.9;
+    }, 'the files', 10000 * slowness()), KEPT);
     const most = watch.stop();
-    t.diagnostic(`own memory ${before.toFixed()} to ${most.own.toFixed()} MiB, files ${most.files.toFixed()} MiB, ${Date.now() - begun} ms, ${JSON.stringify(counts(answers))}`);
+    t.diagnostic(`own memory ${before.toFixed()} to ${most.own.toFixed()} MiB, files ${(stored / MIB).toFixed()} MiB, ${most.files.toFixed()} mapped, ${Date.now() - begun} ms, ${JSON.stringify(counts(answers))}`);
     assert.ok(most.own < MOST, `${most.own} MiB`);
-    assert.ok(most.files > UPLOADS * 10 * 0.9, `${most.files} MiB of files: they were not there at once`);
     for (const { status, text } of answers) assert.ok([200, 503].includes(status), text.slice(0, 500));
-    assert.ok(answers.filter(({ status }) => status === 200).length > UPLOADS / 2, JSON.stringify(counts(answers)));
+    assert.ok(answers.filter(({ status }) => status === 200).length > KEPT / 2, JSON.stringify(counts(answers)));
     await nothingIsLeft(app);
 });
 
 // What does not fit is told, the rest goes on, and so do those who only look.
 async function someAreRefused(app, status, code) {
     const body = form();
-    const answers = await uploadAtOnce(app, 20, body, async () => assert.equal((await request(app.page)).status, 200));
+    const answers = await uploadAtOnce(app, 12, body, async () => assert.equal((await request(app.page)).status, 200));
     const refused = answers.filter((answer) => answer.status === status);
     assert.ok(refused.length > 0, JSON.stringify(counts(answers)));
     for (const { text } of refused) assert.match(text, new RegExp(`"code":"${code}"`));
@@ -129,59 +134,63 @@ async function someAreRefused(app, status, code) {
     return refused;
 }
 
-test('over body_disk_total it is 503 with Retry-After', async (t) => {
-    const app = await start({ body_disk_total: '64MiB' });
-    t.after(() => app.server.stop());
-    for (const { text } of await someAreRefused(app, 503, 'busy')) assert.match(text, /^retry-after: \d+\r$/im);
-});
-
-test('on a full disk it is 507, and pages are served', async (t) => {
-    const home = temporaryDirectory('small-disk');
-    const dataDir = path.join(home, 'data');
-    fs.mkdirSync(dataDir, { mode: 0o700 });
-    try {
-        execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=200m,mode=0700', 'tmpfs', dataDir], { stdio: 'ignore' });
-    } catch {
-        return t.skip('only root may mount a small disk');
-    }
-    let app;
-    t.after(async () => {
-        await app?.server.stop();
-        execFileSync('umount', [dataDir]);
+describe('what is refused', { concurrency: true }, () => {
+    test('over body_disk_total it is 503 with Retry-After', async (t) => {
+        const app = await start({ body_disk_total: '64MiB' });
+        t.after(() => app.server.stop());
+        for (const { text } of await someAreRefused(app, 503, 'busy')) assert.match(text, /^retry-after: \d+\r$/im);
     });
-    app = await start({}, { dataDir });
-    await someAreRefused(app, 507, 'disk_full');
-    fs.writeFileSync(path.join(dataDir, 'filler'), Buffer.alloc(130 * MIB)); // what is left, others need
-    const [answer] = await uploadAtOnce(app, 1, form());
-    assert.equal(answer.status, 507, answer.text);
-    assert.equal((await request(app.page)).status, 200);
-    fs.unlinkSync(path.join(dataDir, 'filler'));
-    assert.equal((await uploadAtOnce(app, 1, form()))[0].status, 200, 'once there is room again');
-});
 
-test('a body without a length is taken; one of a wrong length is 400, or 408 when it does not come', async (t) => {
-    const app = await start({ body_timeout: '1s' });
-    t.after(() => app.server.stop());
-    const { hostname, port, host } = new URL(app.server.apps);
-    const send = (framing, bytes) => new Promise((resolve) => {
-        const socket = net.connect(port, hostname);
-        let text = '';
-        socket.setEncoding('latin1').on('data', (part) => { text += part; }).on('close', () => resolve(text)).on('error', () => {});
-        socket.write(`POST /api/public-actions/${app.slug}/upload HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${framing}\r\n`
-            + `Content-Type: multipart/form-data; boundary=${BOUNDARY}\r\nX-Forwarded-For: 198.18.7.${++address % 250}\r\n\r\n`);
-        socket.write(bytes);
+    test('on a full disk it is 507, and pages are served', async (t) => {
+        const home = temporaryDirectory('small-disk');
+        const dataDir = path.join(home, 'data');
+        fs.mkdirSync(dataDir, { mode: 0o700 });
+        try {
+            execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=150m,mode=0700', 'tmpfs', dataDir], { stdio: 'ignore' });
+        } catch {
+            return t.skip('only root may mount a small disk');
+        }
+        let app;
+        t.after(async () => {
+            await app?.server.stop();
+            execFileSync('umount', [dataDir]);
+        });
+        app = await start({}, { dataDir });
+        await someAreRefused(app, 507, 'disk_full');
+        fs.writeFileSync(path.join(dataDir, 'filler'), Buffer.alloc(80 * MIB)); // what is left, others need
+        const [answer] = await uploadAtOnce(app, 1, form());
+        assert.equal(answer.status, 507, answer.text);
+        assert.equal((await request(app.page)).status, 200);
+        fs.unlinkSync(path.join(dataDir, 'filler'));
+        assert.equal((await uploadAtOnce(app, 1, form()))[0].status, 200, 'once there is room again');
     });
-    const chunk = (bytes) => Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]);
-    const small = form(2000);
-    const large = form(3 * MIB);
-    for (const body of [small, large]) {
-        const pieces = [];
-        for (let at = 0; at < body.length; at += 100000) pieces.push(chunk(body.subarray(at, at + 100000)));
-        assert.match(await send('Transfer-Encoding: chunked', Buffer.concat([...pieces, Buffer.from('0\r\n\r\n')])), /^HTTP\/1\.1 200 /);
-        const short = await send(`Content-Length: ${body.length - 10}`, body);
-        assert.match(short, /^HTTP\/1\.1 400 [^]*The body ends before its last boundary/);
-        assert.match(await send(`Content-Length: ${body.length + 10}`, body), /^HTTP\/1\.1 408 /);
-    }
-    assert.match(await send('Transfer-Encoding: chunked', 'zz\r\n'), /^HTTP\/1\.1 400 /);
-    await nothingIsLeft(app);
+
+    test('a body without a length is taken; one of a wrong length is 400, or 408 when it does not come', async (t) => {
+        const app = await start({ body_timeout: '1s' });
+        t.after(() => app.server.stop());
+        const { hostname, port, host } = new URL(app.server.apps);
+        const send = (framing, bytes) => new Promise((resolve) => {
+            const socket = net.connect(port, hostname);
+            let text = '';
+            socket.setEncoding('latin1').on('data', (part) => { text += part; }).on('close', () => resolve(text)).on('error', () => {});
+            socket.write(`POST /api/public-actions/${app.slug}/upload HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${framing}\r\n`
+                + `Content-Type: multipart/form-data; boundary=${BOUNDARY}\r\nX-Forwarded-For: 198.18.7.${++address % 250}\r\n\r\n`);
+            socket.write(bytes);
+        });
+        const chunk = (bytes) => Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]);
+        const small = form(2000);
+        const large = form(3 * MIB);
+        await Promise.all([small, large].map(async (body) => {
+            const pieces = [];
+            for (let at = 0; at < body.length; at += 100000) pieces.push(chunk(body.subarray(at, at + 100000)));
+            const [chunked, short, long] = await Promise.all([
+                send('Transfer-Encoding: chunked', Buffer.concat([...pieces, Buffer.from('0\r\n\r\n')])),
+                send(`Content-Length: ${body.length - 10}`, body), send(`Content-Length: ${body.length + 10}`, body)]);
+            assert.match(chunked, /^HTTP\/1\.1 200 /);
+            assert.match(short, /^HTTP\/1\.1 400 [^]*The body ends before its last boundary/);
+            assert.match(long, /^HTTP\/1\.1 408 /);
+        }));
+        assert.match(await send('Transfer-Encoding: chunked', 'zz\r\n'), /^HTTP\/1\.1 400 /);
+        await nothingIsLeft(app);
+    });
 });
