@@ -76,8 +76,8 @@ static uint64_t le64(const char *p)
     return (uint64_t)le(p + 4, 4) << 32 | le(p, 4);
 }
 
-// Zip64's record stands in for fields that are all ones (APPNOTE.TXT 4.3.14, 4.3.15); it is looked
-// for where it always is, right before its locator. Moves *end there.
+// Zip64's record is looked for where it always is, right before its locator (APPNOTE.TXT 4.3.14,
+// 4.3.15). It may be there without need, as streams have it. Moves *end there.
 static bool read_zip64(str tail, size_t *end, struct zip_directory *ret)
 {
     if (*end < ZIP64_LOCATOR + ZIP64_RECORD)
@@ -94,16 +94,24 @@ static bool read_zip64(str tail, size_t *end, struct zip_directory *ret)
     return true;
 }
 
+static bool agrees(uint64_t said, uint64_t all_ones, uint64_t in_zip64)
+{
+    return said == all_ones || said == in_zip64;
+}
+
 bool zip_find_directory(str tail, uint64_t size, struct zip_directory *ret)
 {
     size_t end = find_end(tail);
     if (end == SIZE_MAX || le(tail.p + end + 20, 2) != tail.n - end - END_RECORD)
         return false;
-    *ret = (struct zip_directory){.entries = le(tail.p + end + 10, 2),
-                                  .size = le(tail.p + end + 12, 4),
-                                  .at = le(tail.p + end + 16, 4)};
-    if (ret->size == UINT32_MAX || ret->at == UINT32_MAX || ret->entries == UINT16_MAX)
-        read_zip64(tail, &end, ret);
+    struct zip_directory said = {.entries = le(tail.p + end + 10, 2),
+                                 .size = le(tail.p + end + 12, 4),
+                                 .at = le(tail.p + end + 16, 4)};
+    *ret = said;
+    if (read_zip64(tail, &end, ret) &&
+        !(agrees(said.entries, UINT16_MAX, ret->entries) &&
+          agrees(said.size, UINT32_MAX, ret->size) && agrees(said.at, UINT32_MAX, ret->at)))
+        return false;
     uint64_t ends_at = size - tail.n + end;
     return ret->size <= ends_at && ret->at == ends_at - ret->size;
 }
