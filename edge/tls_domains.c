@@ -167,6 +167,7 @@ bool tls_domains_use(SSL *ssl, str name)
     if (h == NULL || h->certificate == NULL)
         return false;
     struct parsed *p = get(h->certificate);
+    SSL_certs_clear(ssl); // the listener's own may be of another kind, and so stand beside it
     if (p != NULL && SSL_use_cert_and_key(ssl, p->leaf, p->key, p->chain, 1) == 1 &&
         SSL_set_session_id_context(ssl, p->session_context, sizeof p->session_context) == 1)
         return true;

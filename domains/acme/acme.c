@@ -11,7 +11,7 @@
 
 enum {
     ANSWER_MAX = 256 * 1024,
-    NONCE_TRIES = 4,
+    NONCE_TRIES = 10,
     PATIENCE_MS = 60 * 1000,
     PAUSE_MS = 250, // the first; doubled up to the last
     PAUSE_MAX_MS = 5000,

@@ -1,6 +1,8 @@
 // Looking at apps and switching between their deployments.
 #include "edge/cli/api.h"
+#include "edge/cli/escape.h"
 #include "edge/cli/show.h"
+#include "edge/cli/units.h"
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -211,6 +213,72 @@ static enum cli_exit delete_wanted(struct cli *cli, const char *app)
                     "Nothing was deleted. Say yes on the terminal, or give --yes.");
 }
 
+static void add_comma(struct buf *to)
+{
+    if (to->n != 0)
+        buf_add(to, STR(", "));
+}
+
+// What an app has beside its files: "2 uploads (12 KiB), 1 table, forms.example". free() it.
+static char *owned(const json_t *data)
+{
+    size_t i;
+    json_t *domain;
+    char size[UNITS_ROOM];
+    struct buf words;
+    const json_t *uploads = json_object_get(data, "uploads");
+    size_t tables = json_array_size(json_object_get(data, "tables"));
+    json_int_t files = json_integer_value(json_object_get(uploads, "count")),
+               bytes = json_integer_value(json_object_get(uploads, "bytes"));
+    buf_init(&words, 65536);
+    if (files != 0)
+        buf_addf(&words, "%" JSON_INTEGER_FORMAT " upload%s (%s)", files, files == 1 ? "" : "s",
+                 units_bytes((uint64_t)bytes, size));
+    if (tables != 0) {
+        add_comma(&words);
+        buf_addf(&words, "%zu table%s", tables, tables == 1 ? "" : "s");
+    }
+    json_array_foreach(json_object_get(data, "domains"), i, domain)
+    {
+        add_comma(&words);
+        buf_addf(&words, "%.255s", json_is_string(domain) ? json_string_value(domain) : "");
+    }
+    return buf_take(&words);
+}
+
+// The API's parameters in the command line's words.
+static void report_refused(struct cli *cli, const struct api_reply *reply)
+{
+    str code = show_member(reply->body, "code");
+    const json_t *details = json_object_get(reply->body, "details");
+    AUTOFREE char *what = owned(json_object_get(details, "data"));
+    const char *app = cli->options.args[0];
+    if (!cli->output.json && str_eq(code, STR("has_data")))
+        cli_fail(
+            cli, reply->exit, "has_data",
+            "\"%.60s\" has %.200s. Give --keep-data or --delete-data; what is deleted is gone.",
+            app, what);
+    else if (!cli->output.json && str_eq(code, STR("has_domains")))
+        cli_fail(cli, reply->exit, "has_domains",
+                 "Visitors know \"%.60s\" by its own domains. It has %.200s. --force takes the "
+                 "domains off as well.",
+                 app, what);
+    else
+        api_report(cli, reply, NULL, false);
+}
+
+static void tell_deleted(struct cli *cli, const json_t *answer)
+{
+    bool is_dry_run = options_has(&cli->options, OPT_DRY_RUN);
+    AUTOFREE char *what = owned(is_dry_run ? json_object_get(answer, "data") : NULL);
+    printf("%s \"%s\"", is_dry_run ? "Would delete" : "Deleted", cli->options.args[0]);
+    if (what[0] != '\0') {
+        fputs(", which has ", stdout);
+        escape_print(stdout, str_from(what));
+    }
+    fputc('\n', stdout);
+}
+
 enum cli_exit command_delete(struct cli *cli)
 {
     const struct options *o = &cli->options;
@@ -234,15 +302,18 @@ enum cli_exit command_delete(struct cli *cli)
     buf_init(&query, 65536);
     buf_addf(&query, "%s%s", path, options);
     AUTOFREE char *target = buf_take(&query);
-    json_auto_t *answer = NULL;
+    struct api_reply reply;
     struct api_request request = API_REQUEST("DELETE", target);
-    exit = api_call(cli, &request, &answer);
+    api_send(cli, &request, &reply);
+    exit = reply.exit;
     if (exit != EXIT_DONE)
-        return exit;
-    if (cli->output.json)
-        return cli_json(cli, json_incref(answer));
-    show_warnings(cli, answer);
-    if (!cli->output.quiet)
-        printf("%s \"%s\"\n", options_has(o, OPT_DRY_RUN) ? "Would delete" : "Deleted", app);
-    return EXIT_DONE;
+        report_refused(cli, &reply);
+    else if (cli->output.json)
+        exit = cli_json(cli, json_incref(reply.body));
+    else
+        show_warnings(cli, reply.body);
+    if (exit == EXIT_DONE && !cli->output.json && !cli->output.quiet)
+        tell_deleted(cli, reply.body);
+    api_reply_fini(&reply);
+    return exit;
 }

@@ -65,14 +65,15 @@ const struct command commands[] = {
      "unless given; - reads it from stdin. An error that the handler reported or threw ends with\n"
      "1. APP may be an instance's id or slug, too.\n",
      OPTS_SERVER | OPT_BIT(OPT_WIDGET) | OPT_BIT(OPT_TOOL), 2, 3, command_invoke},
-    {"files", "APP", "list what was uploaded to an app, save a file, or delete one",
+    {"files", "[APP]", "list what was uploaded to an app, save a file, or delete one",
      "Uploads of visitors and files that handlers made, newest first. APP may be an instance's id\n"
-     "or slug, too. --get saves a file in this directory, under its own name or, where that is\n"
-     "taken, with a number behind it; --output names another place, where an existing file is\n"
-     "replaced with --force only. --rm asks first; --yes does not.\n",
+     "or slug, too; without it, those of all apps, and what was kept of deleted ones. --get saves\n"
+     "a file in this directory, under its own name or, where that is taken, with a number behind\n"
+     "it; --output names another place, where an existing file is replaced with --force only.\n"
+     "--rm asks first; --yes does not.\n",
      OPTS_SERVER | OPT_BIT(OPT_TYPE) | OPT_BIT(OPT_GET) | OPT_BIT(OPT_OUTPUT) | OPT_BIT(OPT_FORCE) |
          OPT_BIT(OPT_RM) | OPT_BIT(OPT_YES),
-     1, 1, command_files},
+     0, 1, command_files},
     {"secrets", "APP [set|rm NAME]", "list an app's secrets, set one, or delete one",
      "Names and times only: a value never comes out again. set asks for the value on the\n"
      "terminal, or reads it from --file, or from stdin when that is no terminal; one line end at\n"
@@ -91,7 +92,8 @@ const struct command commands[] = {
      "its own PostgreSQL for apps' data, only on the server's machine, as root or the server's\n"
      "user. Statements may come from standard input.\n",
      OPTS_SERVER, 1, 1, command_db},
-    {"instance settings", "APP [NAME=VALUE]...", "show or change who may call, and how often",
+    {"instance settings", "APP [NAME=VALUE]...",
+     "show or change who may call and upload, and how often",
      "origins=https://a.example,...  other origins whose pages may call the actions\n"
      "visitor-action=60/30           a visitor may call one action 60 times a minute, 30 at once\n"
      "visitor=, instance=            the same for all actions of a visitor, and of all visitors\n"
@@ -123,6 +125,11 @@ const struct command commands[] = {
     {"domain move", "NAME APP", "have a domain serve another app or instance of the project",
      "At once, without another proof. APP may be an instance's id or slug, too.\n", OPTS_SERVER, 2,
      2, command_domain_move},
+    {"domain certificate", "NAME", "serve a domain with a certificate of your own",
+     "--chain FILE and --key FILE give it: the domain's certificate first, then its issuers. With\n"
+     "--remove the server orders one by itself again.\n",
+     OPTS_SERVER | OPT_BIT(OPT_CHAIN) | OPT_BIT(OPT_KEY) | OPT_BIT(OPT_REMOVE), 1, 1,
+     command_domain_certificate},
     {"domain rm", "NAME", "give a domain up",
      "Asks first; --yes does not. The name is nobody else's for a week.\n",
      OPTS_SERVER | OPT_BIT(OPT_YES), 1, 1, command_domain_rm},

@@ -87,15 +87,29 @@ static void print_routing(const struct cli *cli, const json_t *domain)
          json_is_true(json_object_get(routing, "ok")));
 }
 
+static void time_line(const struct cli *cli, const char *name, const json_t *of, const char *member)
+{
+    int64_t at;
+    char text[UNITS_ROOM];
+    if (units_parse_time(show_member(of, member), &at))
+        line(cli, name, STYLE_NONE, str_from(units_relative(clock_real_ms(), at, text)));
+}
+
 static void print_settings(const struct cli *cli, const json_t *domain)
 {
     const json_t *hsts = json_object_get(domain, "hsts"),
                  *certificate = json_object_get(domain, "certificate");
     str to = show_member(domain, "redirectTo"), status = show_member(certificate, "status"),
         error = show_member(certificate, "error");
-    line(cli, "Certificate", STYLE_NONE, str_eq(status, STR("none")) ? STR("none yet") : status);
+    bool is_own = str_eq(show_member(certificate, "source"), STR("own"));
+    label(cli, "Certificate");
+    output_text(&cli->output, stdout, STYLE_NONE,
+                str_eq(status, STR("none")) ? STR("none yet") : status);
+    fputs(is_own ? ", your own\n" : "\n", stdout);
+    time_line(cli, "  ends", certificate, "notAfter");
     if (error.n != 0)
         line(cli, "", STYLE_BAD, error);
+    time_line(cli, error.n != 0 ? "  tried again" : "  renewed", certificate, "nextTryAt");
     if (to.n != 0)
         line(cli, "Redirects to", STYLE_NONE, to);
     if (json_is_object(hsts))

@@ -64,6 +64,7 @@ enum cli_exit command_delete(struct cli *cli);
 enum cli_exit command_deploy(struct cli *cli);
 enum cli_exit command_deployments(struct cli *cli);
 enum cli_exit command_domain_add(struct cli *cli);
+enum cli_exit command_domain_certificate(struct cli *cli);
 enum cli_exit command_domain_list(struct cli *cli);
 enum cli_exit command_domain_move(struct cli *cli);
 enum cli_exit command_domain_rm(struct cli *cli);

@@ -39,6 +39,9 @@ const struct option_row option_rows[OPT_COUNT] = {
     [OPT_GET] = {"get", 0, "ID", "save the file ID"},
     [OPT_ID] = {"id", 0, "RUN", "one run, with its log and its error"},
     [OPT_WAIT] = {"wait", 0, NULL, "go on until it is there"},
+    [OPT_CHAIN] = {"chain", 0, "FILE", "the certificate, then its issuers (PEM)"},
+    [OPT_KEY] = {"key", 0, "FILE", "its private key (PEM, without a password)"},
+    [OPT_REMOVE] = {"remove", 0, NULL, "give up what was given"},
 };
 
 size_t options_distance(str a, str b)

@@ -43,6 +43,9 @@ enum option {
     OPT_TYPE,
     OPT_GET,
     OPT_WAIT,
+    OPT_CHAIN,
+    OPT_KEY,
+    OPT_REMOVE,
     OPT_COUNT
 };
 #define OPT_BIT(option) (UINT64_C(1) << (option))

@@ -15,18 +15,26 @@
 
 enum { PAGE = 100, NAME_MAX_BYTES = 200, TRIES = 1000 };
 
+// The app that was named; NULL: none, which stands for all.
+static const char *named(const struct cli *cli)
+{
+    return cli->options.n_args != 0 ? cli->options.args[0] : NULL;
+}
+
 // --- the list ---
 
 static char *page_path(const struct cli *cli, const char *kind, const char *cursor)
 {
     struct buf path;
-    const char *type = cli->options.value[OPT_TYPE];
-    AUTOFREE char *app = api_path("%s", cli->options.args[0]);
+    const char *type = cli->options.value[OPT_TYPE], *name = named(cli);
+    AUTOFREE char *app = name != NULL ? api_path("%s", name) : NULL;
     AUTOFREE char *wanted = type != NULL ? api_path("&type=%s", type) : NULL;
     AUTOFREE char *from = cursor != NULL ? api_path("&cursor=%s", cursor) : NULL;
     buf_init(&path, 65536);
-    buf_addf(&path, "/api/files?limit=%d&%s=%s%s%s", PAGE, kind, app, wanted != NULL ? wanted : "",
-             from != NULL ? from : "");
+    buf_addf(&path, "/api/files?limit=%d", PAGE);
+    if (app != NULL)
+        buf_addf(&path, "&%s=%s", kind, app);
+    buf_addf(&path, "%s%s", wanted != NULL ? wanted : "", from != NULL ? from : "");
     return buf_take(&path);
 }
 
@@ -78,13 +86,13 @@ static enum cli_exit collect(struct cli *cli, json_t *files)
 
 static void print_files(const struct cli *cli, const json_t *files)
 {
+    static const char *const heads[] = {"ID", "NAME", "TYPE", "SIZE", "WHEN", "FROM", "APP"};
     struct listing t;
-    size_t i;
+    size_t i, columns = named(cli) != NULL ? 6 : 7; // whose they are, of all
     json_t *file;
-    listing_init(&t, 6);
-    for (i = 0; i != 6; ++i)
-        listing_add(&t, STYLE_DIM,
-                    str_from((const char *[]){"ID", "NAME", "TYPE", "SIZE", "WHEN", "FROM"}[i]));
+    listing_init(&t, columns);
+    for (i = 0; i != columns; ++i)
+        listing_add(&t, STYLE_DIM, str_from(heads[i]));
     json_array_foreach(files, i, file)
     {
         listing_add(&t, STYLE_NONE, show_member(file, "id"));
@@ -93,6 +101,8 @@ static void print_files(const struct cli *cli, const json_t *files)
         show_add_bytes(&t, file, "size");
         show_add_time(&t, file, "createdAt");
         listing_add(&t, STYLE_DIM, show_member(file, "source"));
+        if (columns == 7)
+            listing_add(&t, STYLE_NONE, show_member(file, "instanceSlug"));
     }
     listing_print(&t, &cli->output);
     listing_fini(&t);
@@ -113,6 +123,49 @@ static enum cli_exit list(struct cli *cli)
     else
         print_files(cli, files);
     return EXIT_DONE;
+}
+
+// --- one ---
+
+static bool is_named(const json_t *object, const char *key, const char *name)
+{
+    return str_eq(show_member(object, key), str_from(name));
+}
+
+// Whether the file is the app's that was named, if one was: an instance by id or slug, or an app.
+static enum cli_exit check_app(struct cli *cli, const json_t *file)
+{
+    struct api_reply reply;
+    const char *app = named(cli);
+    if (app == NULL || is_named(file, "instanceId", app) || is_named(file, "instanceSlug", app) ||
+        is_named(file, "pluginId", app))
+        return EXIT_DONE;
+    AUTOFREE char *path = api_path("/api/plugins/%s", app);
+    struct api_request request = API_REQUEST("GET", path);
+    api_send(cli, &request, &reply);
+    enum cli_exit exit = reply.exit;
+    bool is_its = str_eq(show_member(reply.body, "id"), show_member(file, "pluginId"));
+    if (exit != EXIT_DONE && exit != EXIT_NOT_FOUND)
+        api_report(cli, &reply, NULL, false);
+    else if (exit != EXIT_DONE || !is_its)
+        exit = cli_fail(cli, EXIT_NOT_FOUND, "file_not_found",
+                        "\"%.80s\" has no such file; another app of the project has.", app);
+    api_reply_fini(&reply);
+    return exit;
+}
+
+// On success *ret is a new reference.
+static enum cli_exit find(struct cli *cli, const char *id, json_t **ret)
+{
+    json_auto_t *file = NULL;
+    AUTOFREE char *path = api_path("/api/files/%s", id);
+    struct api_request request = API_REQUEST("GET", path);
+    enum cli_exit exit = api_call(cli, &request, &file);
+    if (exit == EXIT_DONE)
+        exit = check_app(cli, file);
+    if (exit == EXIT_DONE)
+        *ret = json_incref(file);
+    return exit;
 }
 
 // --- saving ---
@@ -250,7 +303,7 @@ static enum cli_exit save(struct cli *cli, const json_t *file)
         return cli_fail(cli, EXIT_USAGE, "usage", "The file's name is too long.");
     FD_AUTO int fd = open(aside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)
-        return cannot_write(cli, aside);
+        return cannot_write(cli, given != NULL ? given : aside);
     enum cli_exit exit = download(cli, file, fd);
     if (exit == EXIT_DONE)
         exit = check(cli, file, fd);
@@ -268,9 +321,7 @@ static enum cli_exit get(struct cli *cli, const char *id)
     if (to_stdout && cli->output.out_is_terminal)
         return cli_fail(cli, EXIT_USAGE, "usage",
                         "A stranger's file is not written to a terminal.");
-    AUTOFREE char *path = api_path("/api/files/%s", id);
-    struct api_request request = API_REQUEST("GET", path);
-    enum cli_exit exit = api_call(cli, &request, &file);
+    enum cli_exit exit = find(cli, id, &file);
     if (exit != EXIT_DONE)
         return exit;
     return to_stdout ? download(cli, file, STDOUT_FILENO) : save(cli, file);
@@ -278,17 +329,31 @@ static enum cli_exit get(struct cli *cli, const char *id)
 
 // --- deleting ---
 
+static bool is_meant(const struct cli *cli, const json_t *file)
+{
+    struct buf question;
+    if (options_has(&cli->options, OPT_YES))
+        return true;
+    buf_init(&question, 2000);
+    buf_add(&question, STR("Delete the file \""));
+    escape_add(&question, show_member(file, "filename"));
+    buf_add(&question, STR("\"? It cannot be undone."));
+    AUTOFREE char *text = buf_take(&question);
+    return cli_confirm(cli, text);
+}
+
 static enum cli_exit discard(struct cli *cli, const char *id)
 {
-    char question[200];
-    json_auto_t *answer = NULL;
-    snprintf(question, sizeof question, "Delete the file \"%.80s\"? It cannot be undone.", id);
-    if (!options_has(&cli->options, OPT_YES) && !cli_confirm(cli, question))
+    json_auto_t *file = NULL, *answer = NULL;
+    enum cli_exit exit = find(cli, id, &file);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (!is_meant(cli, file))
         return cli_fail(cli, EXIT_USAGE, "not_confirmed",
                         "Nothing was deleted. Say yes on the terminal, or give --yes.");
     AUTOFREE char *path = api_path("/api/files/%s", id);
     struct api_request request = API_REQUEST("DELETE", path);
-    enum cli_exit exit = api_call(cli, &request, &answer);
+    exit = api_call(cli, &request, &answer);
     if (exit != EXIT_DONE)
         return exit;
     if (cli->output.json)

@@ -25,7 +25,8 @@ const settingsOf = () => ({
 });
 
 before(async () => {
-    [dns, ca] = await Promise.all([startDns(), preparePebble()]);
+    dns = await startDns();
+    ca = preparePebble();
     dnsServer = (await dns.startForwarder()).replace('@', ':');
     server = await startServer({
         tls: ['*.i.stoa-host.com'],
@@ -110,4 +111,287 @@ test('a name that is verified and leads here has its certificate within seconds'
     const audit = sql(`select action from audit_events where subject = '${domain.id}' order by action`);
     assert.match(String(audit), /certificate\.issue/);
     assert.equal(Number(sql('select count(*) from acme_challenges')), 0);
+});
+
+test('who does not lead here is not ordered for, until it does', async () => {
+    const name = `later.${ZONE}`;
+    const domain = await domainOf(name, '127.0.0.9');
+    await new Promise((done) => setTimeout(done, 3000));
+    assert.deepEqual((await show(domain)).certificate, { status: 'none' });
+    await setRecord(ZONE, 'later', [`_stoa-challenge.later TXT "${domain.verification.value}"`, 'later A 127.0.0.1']);
+    assert.equal((await server.api('POST', `${DOMAINS}/${domain.id}/verify`)).json.routing.ok, true);
+    await untilCertificate(domain, 'active');
+});
+
+test('with a third of its life left it is renewed; the old one is served until then', async () => {
+    const name = `renewed.${ZONE}`;
+    const root = await ca.root();
+    const domain = await domainOf(name);
+    const first = await untilCertificate(domain, 'active');
+    const life = Date.parse(first.notAfter) - Date.parse(first.notBefore);
+    assert.ok(Math.abs(Date.parse(first.nextTryAt) - (Date.parse(first.notAfter) - life / 3)) < 2000, JSON.stringify(first));
+    const before = await until(() => visit(name, root).catch(() => false), 'https');
+
+    await ca.stop();
+    due(domain);
+    const failing = await until(async () => {
+        const { certificate } = await show(domain);
+        return certificate.error && certificate;
+    }, 'a failed renewal');
+    assert.equal(failing.status, 'active');
+    assert.equal(failing.errorCode, 'acme_unreachable');
+    assert.match(failing.error, /cannot be reached/);
+    assert.equal((await visit(name, root)).certificate.serialNumber, before.certificate.serialNumber);
+
+    await startCa(); // another one, which knows no account of ours
+    forget();
+    due(domain);
+    const newRoot = await ca.root();
+    const after = await until(() => visit(name, newRoot).catch(() => false), 'the renewed certificate');
+    assert.notEqual(after.certificate.serialNumber, before.certificate.serialNumber);
+    const now = (await show(domain)).certificate;
+    assert.equal(now.error, undefined);
+    const actions = String(sql(`select action from audit_events where subject = '${domain.id}'`));
+    assert.match(actions, /certificate\.renew/);
+    assert.equal(Number(sql(`select count(*) from acme_accounts`)), 1);
+});
+
+test('a refusal is shown in the authority\'s words, and tried again on a ladder', async () => {
+    const domain = await domainOf(`blocked.${ZONE}`);
+    const certificate = await untilCertificate(domain, 'failed');
+    assert.equal(certificate.errorCode, 'acme_refused');
+    assert.match(certificate.error, /refused: .*(blocked|policy|forbid)/i);
+    const wait = Date.parse(certificate.nextTryAt) - Date.now();
+    assert.ok(wait > 40000 && wait < 61000, certificate.nextTryAt);
+    for (const minutes of [5, 15]) {
+        const attempts = Number(sql(`select attempts from domain_certificates where domain_id = '${domain.id}'`));
+        due(domain);
+        await until(() => Number(sql(`select attempts from domain_certificates where domain_id = '${domain.id}'`)) > attempts, 'another try');
+        const next = (await show(domain)).certificate.nextTryAt;
+        assert.ok(Math.abs(Date.parse(next) - Date.now() - minutes * 60000) < 20000, next);
+    }
+    // told once
+    assert.equal(Number(sql(`select count(*) from audit_events where subject = '${domain.id}' and action = 'certificate.fail'`)), 1);
+    // after a month, not by itself any more
+    sql(`update domain_certificates set failing_since = now() - interval '31 days' where domain_id = '${domain.id}'`);
+    due(domain);
+    await until(async () => (await show(domain)).certificate.nextTryAt === undefined, 'the end of the tries');
+    // the owner may ask for another one
+    assert.equal((await server.api('POST', `${DOMAINS}/${domain.id}/verify`)).status, 200);
+    assert.equal((await show(domain)).certificate.nextTryAt, undefined, 'not within a minute of the last');
+    sql(`update domain_certificates set tried_at = now() - interval '2 minutes' where domain_id = '${domain.id}'`);
+    assert.equal((await server.api('POST', `${DOMAINS}/${domain.id}/verify`)).status, 200);
+    assert.notEqual((await show(domain)).certificate.nextTryAt, undefined);
+});
+
+test('CAA records that allow others only are explained, and no order is made', async () => {
+    const label = 'caa';
+    const domain = await domainOf(`${label}.${ZONE}`, '127.0.0.1', [`${label} CAA 0 issue "other-ca.example"`]);
+    const certificate = await untilCertificate(domain, 'failed');
+    assert.equal(certificate.errorCode, 'caa_forbids');
+    assert.match(certificate.error, /other-ca\.example.*pebble\.example/);
+    assert.equal(Number(sql(`select count(*) from acme_issues where hostname = 'caa.${ZONE}'`)), 0);
+
+    await setRecord(ZONE, label, [`_stoa-challenge.${label} TXT "${domain.verification.value}"`, `${label} A 127.0.0.1`,
+        `${label} CAA 0 issue "other-ca.example"`, `${label} CAA 0 issue "pebble.example; validationmethods=http-01"`]);
+    due(domain);
+    await untilCertificate(domain, 'active');
+});
+
+test('when so many orders were made, further ones wait', async () => {
+    await dns.addZone('busy-shop.com', 'unsigned');
+    sql(`insert into acme_issues (directory, hostname, registrable, is_renewal) select '${ca.directory}', 'n' || n || '.busy-shop.com', 'busy-shop.com', false
+        from generate_series(1, 45) n`);
+    const domain = await domainOf('new.busy-shop.com');
+    const certificate = await untilCertificate(domain, 'failed');
+    assert.equal(certificate.errorCode, 'certificate_budget');
+    assert.ok(Date.parse(certificate.nextTryAt) - Date.now() > 3600000);
+    assert.equal(Number(sql(`select attempts from domain_certificates where domain_id = '${domain.id}'`)), 0);
+    forget();
+});
+
+test('nonces that are refused half of the time hold nothing up', async () => {
+    await ca.stop();
+    await startCa({ env: { PEBBLE_WFE_NONCEREJECT: '50' } });
+    forget();
+    const domain = await domainOf(`nonce.${ZONE}`);
+    await until(async () => {
+        const { certificate } = await show(domain);
+        if (certificate.errorCode) due(domain);
+        forget();
+        return certificate.status === 'active';
+    }, 'a certificate in spite of it');
+    await ca.stop();
+    await startCa();
+});
+
+test('an authority that is away for a day is waited for', async () => {
+    await ca.stop();
+    forget();
+    const domain = await domainOf(`patient.${ZONE}`);
+    for (let n = 1; n <= 9; ++n) {
+        sql('update acme_accounts set paused_until = null');
+        due(domain);
+        await until(() => Number(sql(`select attempts from domain_certificates where domain_id = '${domain.id}'`)) >= n, `try ${n}`);
+    }
+    const { certificate } = await show(domain);
+    assert.equal(certificate.status, 'failed');
+    assert.ok(Math.abs(Date.parse(certificate.nextTryAt) - Date.now() - 6 * 3600000) < 60000, certificate.nextTryAt);
+    assert.ok(sql('select paused_until > now() from acme_accounts').toString().includes('t'), 'all names wait for it');
+    await startCa();
+    sql('update acme_accounts set paused_until = null');
+    due(domain);
+    await untilCertificate(domain, 'active');
+});
+
+test('a server that did not order answers for the token', async () => {
+    other = await startServer({ database: server.databaseUrl, dataDir: undefined, tls: ['*.i.stoa-host.com'],
+        env: { STOA_MASTER_KEY: fs.readFileSync(path.join(server.dataDir, 'keys/master.key'), 'utf8').trim() }, settings: settingsOf() });
+    await ca.stop();
+    await startCa({ httpPort: portOf(other.apps) });
+    forget();
+    const name = `shared.${ZONE}`;
+    const domain = await domainOf(name);
+    await untilCertificate(domain, 'active');
+    const root = await ca.root();
+    for (const port of [portOf(other.tls), tlsPort]) // its blobs are in a directory of the first one's
+        await until(() => visit(name, root, { port, where: '/.well-known/acme-challenge/none' }).catch(() => false), 'https on both', 2000);
+    await ca.stop();
+    await startCa();
+});
+
+test('strangers\' tokens never reach the database', async () => {
+    // the server began listening long ago in this test's eyes: nothing is open but what it was told of
+    const scans = () => Number(sql("select coalesce(idx_scan, 0) + coalesce(seq_scan, 0) from pg_stat_user_tables where relname = 'acme_challenges'"));
+    sql('select pg_stat_force_next_flush()');
+    const before = scans();
+    const statuses = await Promise.all(Array.from({ length: 100 }, (_, n) => plainly('nobodys-name.com', `/.well-known/acme-challenge/stranger-${n}`).then((a) => a.status)));
+    assert.ok(statuses.every((s) => s === 404));
+    await new Promise((done) => setTimeout(done, 1500));
+    assert.ok(scans() - before <= 12, `${scans() - before} looks for a hundred tokens`); // a burst of ten, right after the start
+});
+
+test('a token that is known is answered over TLS and for any name, as bytes', async () => {
+    sql("insert into acme_challenges (token, answer, hostname) values ('a-token-of-the-test', 'a-token-of-the-test.thumb', 'x')");
+    const where = '/.well-known/acme-challenge/a-token-of-the-test';
+    const answer = await until(async () => {
+        const a = await plainly('nobodys-name.com', where);
+        return a.status === 200 && a;
+    }, 'the answer', 2000);
+    assert.equal(answer.text, 'a-token-of-the-test.thumb');
+    assert.equal(answer.headers['content-type'], 'application/octet-stream');
+    assert.equal(answer.headers['cache-control'], 'no-store');
+    const root = await ca.root();
+    const domain = await domainOf(`token.${ZONE}`);
+    await untilCertificate(domain, 'active');
+    const over = await until(() => visit(`token.${ZONE}`, root, { where }).catch(() => false), 'https');
+    assert.equal(over.text, 'a-token-of-the-test.thumb');
+    sql("delete from acme_challenges where token = 'a-token-of-the-test'");
+    assert.equal((await plainly('nobodys-name.com', where)).status, 404);
+});
+
+test('names nobody has get the alert, and sessions of one name are not another\'s', async () => {
+    await assert.rejects(openTls(tlsPort, `nobody.${ZONE}`), /unrecognized.name/);
+    const [one, two] = [`token.${ZONE}`, `forms.${ZONE}`];
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3']) {
+        const first = await openTls(tlsPort, one, { maxVersion });
+        const session = maxVersion === 'TLSv1.2' ? first.getSession() : await new Promise((resolve) => first.once('session', resolve));
+        first.destroy();
+        const again = await openTls(tlsPort, one, { maxVersion, session });
+        assert.equal(again.isSessionReused(), true);
+        again.destroy();
+        const crossed = await openTls(tlsPort, two, { maxVersion, session }).catch((e) => e);
+        if (crossed instanceof tls.TLSSocket) {
+            assert.equal(crossed.isSessionReused(), false);
+            assert.equal(crossed.getPeerCertificate().subjectaltname, `DNS:${two}`);
+            crossed.destroy();
+        }
+    }
+});
+
+// A chain of our own: a root, an issuer and a leaf for `names`.
+function makeChain(names, { days = 30, key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'], notBefore } = {}) {
+    const folder = temporaryDirectory('chain');
+    const at = (file) => path.join(folder, file);
+    const run = (...args) => execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'ignore'], cwd: folder });
+    const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
+    run('req', '-x509', ...ec, '-nodes', '-keyout', at('root.key'), '-out', at('root.pem'), '-days', '3650', '-subj', '/CN=Test Root');
+    run('req', ...ec, '-nodes', '-keyout', at('mid.key'), '-out', at('mid.csr'), '-subj', '/CN=Test Issuer');
+    fs.writeFileSync(at('mid.ext'), 'basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=keyCertSign');
+    run('x509', '-req', '-in', at('mid.csr'), '-CA', at('root.pem'), '-CAkey', at('root.key'), '-CAcreateserial', '-out', at('mid.pem'), '-days', '365', '-extfile', at('mid.ext'));
+    run('req', ...key, '-nodes', '-keyout', at('leaf.key'), '-out', at('leaf.csr'), '-subj', '/CN=leaf');
+    fs.writeFileSync(at('leaf.ext'), `subjectAltName=${names.map((n) => `DNS:${n}`).join(',')}\nextendedKeyUsage=serverAuth`);
+    run('x509', '-req', '-in', at('leaf.csr'), '-CA', at('mid.pem'), '-CAkey', at('mid.key'), '-CAcreateserial', '-out', at('leaf.pem'), '-days', String(days), '-extfile', at('leaf.ext'));
+    const read = (file) => fs.readFileSync(at(file), 'utf8');
+    return { folder, root: read('root.pem'), issuer: read('mid.pem'), leaf: read('leaf.pem'), key: read('leaf.key'), chain: read('leaf.pem') + read('mid.pem') };
+}
+const put = (domain, chainPem, keyPem) => server.api('PUT', `${DOMAINS}/${domain.id}/certificate`, { chainPem, keyPem });
+
+test('an owner\'s own certificate is looked at closely, served, and given up', async () => {
+    const name = `own.${ZONE}`;
+    const domain = await domainOf(name);
+    const good = makeChain([name]);
+    const other = makeChain([`else.${ZONE}`]);
+    const encrypted = execFileSync('openssl', ['pkcs8', '-topk8', '-passout', 'pass:x'], { input: good.key, encoding: 'utf8' });
+    const weak = makeChain([name], { key: ['-newkey', 'rsa:1024'] });
+    const odd = makeChain([name], { key: ['-newkey', 'ed25519'] });
+    for (const [what, chain, key, words] of [['another key', good.chain, other.key, /key is not/], ['another name', other.chain, other.key, /does not name/],
+        ['disorder', good.issuer + good.leaf, good.key, /first/], ['a gap', good.leaf + good.root, good.key, /did not sign/],
+        ['an encrypted key', good.chain, encrypted, /encrypted/], ['a weak key', weak.chain, weak.key, /2048/], ['an odd key', odd.chain, odd.key, /P-256/],
+        ['no chain', 'hello', good.key, /no certificate/], ['no key', good.chain, 'hello', /cannot be read/],
+        ['half a certificate', good.leaf.slice(0, 200), good.key, /certificate/], ['the past', makeChain([name], { days: -1 }).chain, good.key, /key is not|valid until/]]) {
+        const answer = await put(domain, chain, key);
+        assert.equal(answer.status, 422, `${what}: ${answer.text}`);
+        assert.equal(answer.json.code, 'invalid_certificate', what);
+        assert.match(answer.json.message, words, what);
+    }
+    const taken = await put(domain, good.chain, good.key);
+    assert.equal(taken.status, 200, taken.text);
+    assert.equal(taken.json.certificate.source, 'own');
+    assert.equal(taken.json.certificate.status, 'active');
+    const page = await until(() => visit(name, good.root).catch(() => false), 'the own certificate', 2000);
+    assert.match(page.text, /hello over tls/);
+    const rsa = makeChain([`*.${ZONE}`], { key: ['-newkey', 'rsa:2048'] });
+    assert.equal((await put(domain, rsa.chain, rsa.key)).status, 200);
+    await until(() => visit(name, rsa.root).catch(() => false), 'the RSA one', 2000);
+    // a wildcard serves no other name
+    await assert.rejects(openTls(tlsPort, `nobody.${ZONE}`), /unrecognized.name/);
+
+    // two weeks before its end the owner is told
+    sql(`update domain_certificates set next_at = now() where domain_id = '${domain.id}'`);
+    assert.match((await until(async () => {
+        const { certificate } = await show(domain);
+        return certificate.error && certificate;
+    }, 'the warning')).error, /newer/);
+
+    const removed = await server.api('DELETE', `${DOMAINS}/${domain.id}/certificate`);
+    assert.equal(removed.status, 200, removed.text);
+    const root = await ca.root();
+    await until(() => visit(name, root).catch(() => false), 'the ordered one');
+    assert.equal((await server.api('DELETE', `${DOMAINS}/${domain.id}/certificate`)).status, 404);
+});
+
+test('with the claim its key dies', async () => {
+    const name = `gone.${ZONE}`;
+    const domain = await domainOf(name);
+    await untilCertificate(domain, 'active');
+    assert.equal((await server.api('DELETE', `${DOMAINS}/${domain.id}`)).status, 200);
+    assert.equal(Number(sql(`select count(*) from domain_certificates where domain_id = '${domain.id}'`)), 0);
+    await until(() => openTls(tlsPort, name).then(() => false, () => true), 'the alert', 2000);
+});
+
+test('no key stands anywhere in plain text', async () => {
+    const name = `secret.${ZONE}`;
+    const domain = await domainOf(name);
+    const own = makeChain([name]);
+    assert.equal((await put(domain, own.chain, own.key)).status, 200);
+    const der = execFileSync('openssl', ['pkey', '-outform', 'DER'], { input: own.key });
+    const scalar = der.subarray(7, 39).toString('hex');
+    const rows = String(sql("select encode(key, 'hex') from domain_certificates union all select encode(key, 'hex') from acme_accounts"));
+    const everything = rows + String(sql('select t::text from audit_events t')) + server.log();
+    assert.ok(rows.length > 300);
+    assert.ok(!everything.includes(scalar) && !everything.includes(own.key.split('\n')[1]));
+    // what a name takes: its own row, without the chain that all share
+    const bytes = Number(sql("select max(pg_column_size(c.*)) from domain_certificates c where source = 'acme' and leaf is not null"));
+    assert.ok(bytes < 1600, `${bytes} bytes`);
 });

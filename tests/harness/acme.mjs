@@ -1,7 +1,7 @@
 // A certificate authority of the test's own: Pebble, which forgets everything when it is stopped, asks for proof at a port of our choice,
 // and finds names by the test's name servers.
 //
-//     const ca = await preparePebble();                     // its address is known, so that the server may be told
+//     const ca = preparePebble(); // its address is known, so that the server may be told
 //     const server = await startServer({ tls: ['…'], settings: { acme_directory: ca.directory, acme_ca_file: ca.caFile, … } });
 //     await ca.start({ httpPort: portOf(server.apps), dnsServer: '127.0.0.1:5353' });
 //     after(() => ca.stop());
@@ -9,14 +9,19 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { freePort } from './names.mjs';
 import { makeCertificate, request, temporaryDirectory, until } from './server.mjs';
 
+const PORT = 14000;
+const MANAGEMENT_PORT = 15000;
+
 class Pebble {
-    constructor(port, managementPort) {
-        const { certificate, key } = makeCertificate(['localhost'], ['127.0.0.1']);
-        Object.assign(this, { port, managementPort, caFile: certificate, key, home: temporaryDirectory('pebble') });
-        this.directory = `https://127.0.0.1:${port}/dir`;
+    // An address that nobody else has: a port of 127.0.0.1 might be taken by somebody who asks for any before Pebble starts.
+    constructor() {
+        const part = () => 1 + Math.floor(Math.random() * 254);
+        this.address = `127.54.${part()}.${part()}`;
+        const { certificate, key } = makeCertificate(['localhost'], [this.address]);
+        Object.assign(this, { caFile: certificate, key, home: temporaryDirectory('pebble') });
+        this.directory = `https://${this.address}:${PORT}/dir`;
     }
 
     /** Also after stop(): another authority then, that knows no account. `blocked`: names it refuses; `env`: Pebble's own switches. */
@@ -24,7 +29,7 @@ class Pebble {
         const configuration = path.join(this.home, 'pebble.json');
         fs.writeFileSync(configuration, JSON.stringify({
             pebble: {
-                listenAddress: `127.0.0.1:${this.port}`, managementListenAddress: `127.0.0.1:${this.managementPort}`,
+                listenAddress: `${this.address}:${PORT}`, managementListenAddress: `${this.address}:${MANAGEMENT_PORT}`,
                 certificate: this.caFile, privateKey: this.key, httpPort, tlsPort: 1, ocspResponderURL: '', externalAccountBindingRequired: false,
                 domainBlocklist: blocked,
             },
@@ -37,12 +42,12 @@ class Pebble {
         await until(async () => {
             if (this.child.exitCode !== null) throw new Error(`pebble ended:\n${this.log()}`);
             return request(this.directory).then((answer) => answer.status === 200, () => false);
-        }, 'pebble');
+        }, 'pebble', 60000); // it makes RSA keys first
     }
 
     /** Its root certificate, PEM; another one with each start. */
     async root() {
-        return (await request(`https://127.0.0.1:${this.managementPort}/roots/0`)).text;
+        return (await request(`https://${this.address}:${MANAGEMENT_PORT}/roots/0`)).text;
     }
 
     log() {
@@ -56,8 +61,8 @@ class Pebble {
     }
 }
 
-export async function preparePebble() {
-    return new Pebble(await freePort(), await freePort());
+export function preparePebble() {
+    return new Pebble();
 }
 
 export const portOf = (url) => Number(new URL(url).port);
