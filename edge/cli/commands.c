@@ -99,7 +99,8 @@ const struct command commands[] = {
      "visitor=, instance=            the same for all actions of a visitor, and of all visitors\n"
      "action:NAME=5/2                a visitor, for the action NAME\n"
      "uploads=20, upload-bytes=100MiB  what a visitor may upload in an hour\n"
-     "strip-images=yes               take place, camera and the like out of uploaded images\n"
+     "strip-images=yes               take place, camera and the like out of uploaded JPEG, PNG\n"
+     "                               and WebP images; HEIC, AVIF and TIFF are then refused\n"
      "keep-runs=30, keep-uploads=90  days that runs and uploads are kept, if not more than the\n"
      "                               server's\n"
      "Nothing behind the = is the server's default. APP may be an instance's id or slug, too.\n",

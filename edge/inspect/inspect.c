@@ -395,6 +395,18 @@ static enum fail clean_in_turn(const struct image_type *type, str bytes, char **
     return fail;
 }
 
+// Formats that have no place for EXIF. Of all others but ours, HEIC and TIFF among them, nobody here can
+// take it out.
+static bool may_tell(const char *mime)
+{
+    static const char *const silent[] = {"image/gif", "image/bmp", "image/svg+xml",
+                                         "image/vnd.microsoft.icon"};
+    for (size_t i = 0; i != sizeof silent / sizeof *silent; ++i)
+        if (strcmp(mime, silent[i]) == 0)
+            return false;
+    return strncmp(mime, "image/", 6) == 0;
+}
+
 enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *ret_n,
                               struct fault *fault)
 {
@@ -406,7 +418,11 @@ enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *r
     for (size_t i = 0; i != sizeof image_types / sizeof *image_types; ++i)
         if (strcmp(mime, image_types[i].mime) == 0)
             return clean_in_turn(&image_types[i], bytes, ret, ret_n, fault);
-    return FAIL_NONE;
+    if (!may_tell(mime))
+        return FAIL_NONE;
+    return fault_set(fault, FAIL_BAD_TYPE, "type_not_allowed",
+                     "Images of this kind say where they were taken, and only from JPEG, PNG and "
+                     "WebP images can that be removed here: send it as one of these.");
 }
 
 const char *inspect_problem_text(enum inspect_problem problem)

@@ -19,7 +19,8 @@ static const struct endpoint_field settings_fields[] = {
      "server's."},
     {"uploads", "object", false,
      "filesPerHour, bytesPerHour: what one visitor may upload in an hour; null: the server's. "
-     "stripImageMetadata: whether place, camera and the like are taken out of images."},
+     "stripImageMetadata: whether place, camera and the like are taken out of images; those from "
+     "which they cannot be (HEIC, AVIF, TIFF) are then refused."},
     {"retention", "object", false,
      "runDays, uploadDays: how long runs and visitors' uploads are kept, if shorter than the "
      "server's; null: the server's."},

@@ -466,6 +466,23 @@ static void leaves_other_types_alone(void **state)
     assert_int_equal(inspect_clean_image(STR("GIF89a"), "image/gif", &bytes, &n, NULL), FAIL_NONE);
     assert_null(bytes);
     assert_int_equal(n, 0);
+    assert_int_equal(inspect_clean_image(STR("a film"), "video/mp4", &bytes, &n, NULL), FAIL_NONE);
+    assert_null(bytes);
+}
+
+static void refuses_what_tells_and_cannot_be_cleaned(void **state)
+{
+    static const char *const types[] = {"image/heic", "image/avif", "image/tiff",
+                                        "image/jxl",  "image/jp2",  "image/vnd.adobe.photoshop"};
+    for (size_t i = 0; i != sizeof types / sizeof *types; ++i) {
+        struct fault fault = {0};
+        char *bytes = NULL;
+        size_t n;
+        assert_int_equal(inspect_clean_image(STR("any"), types[i], &bytes, &n, &fault),
+                         FAIL_BAD_TYPE);
+        assert_string_equal(fault.code, "type_not_allowed");
+        assert_null(bytes);
+    }
 }
 
 static void refuses_what_is_something_else(void **state)
@@ -505,6 +522,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(cleans_png),
         cmocka_unit_test(cleans_webp),
         cmocka_unit_test(leaves_other_types_alone),
+        cmocka_unit_test(refuses_what_tells_and_cannot_be_cleaned),
         cmocka_unit_test(refuses_what_is_something_else),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
