@@ -5,6 +5,7 @@
 //
 // The action outlives its request when the visitor leaves: the run goes on, its answer is dropped.
 #include "public-actions/broker.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
 #include "edge/client/fetch.h"
@@ -21,7 +22,7 @@
 #define PREFIX "/api/public-actions/"
 #define ALLOW "POST, OPTIONS"
 
-enum { BODY_DEPTH_MAX = 200 };
+enum { BODY_DEPTH_MAX = 200, MOMENT_S = 90 };
 
 struct action {
     struct target_want want; // first
@@ -56,11 +57,17 @@ static void on_gone(void *p)
     }
 }
 
+// A limit a minute is over in a moment; one an hour is not.
 void broker_reply_too_often(struct request *r, unsigned retry_after)
 {
-    reply_error(r, 429, "rate_limited",
-                "That was too often in a short time. Please wait a moment and try again.", NULL,
-                retry_after);
+    char later[100];
+    const char *message = "That was too often in a short time. Please wait a moment and try again.";
+    if (retry_after > MOMENT_S) {
+        snprintf(later, sizeof later, "That was too often. Please try again in %u minutes.",
+                 (retry_after + 59) / 60);
+        message = later;
+    }
+    reply_error(r, 429, "rate_limited", message, NULL, retry_after);
 }
 
 // Answers and forgets. The request must be there.

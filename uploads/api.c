@@ -41,6 +41,9 @@ static enum fail read_filter(struct call *call, struct instance *instance, struc
     str i = call_query(call, "instance"), p = call_query(call, "plugin");
     const char *project_id = call->principal->project_id;
     *ret = (struct file_filter){.project_id = project_id, .type = call_query(call, "type")};
+    if (ret->type.n != 0 && str_find(ret->type, '/') == SIZE_MAX)
+        return fault_set(fault, FAIL_REFUSED, "invalid_parameter",
+                         "A type is one such as image/png, or a class such as image/*.");
     if (i.p != NULL && p.p != NULL)
         return fault_set(fault, FAIL_REFUSED, "invalid_parameter",
                          "Ask for the files of an instance or of a plugin, not both.");
@@ -213,7 +216,7 @@ static const struct endpoint endpoints[] = {
      .query = list_fields,
      .answer = "FileList",
      .success = 200,
-     .codes = "instance_not_found plugin_not_found invalid_cursor",
+     .codes = "instance_not_found plugin_not_found invalid_cursor invalid_parameter",
      .run = list_files},
     {.method = "GET",
      .path = "/api/files/:file",

@@ -195,8 +195,7 @@ static const struct type types[] = {
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 
-#define EXPECTED                                                                                   \
-    "an image, a PDF, a text, audio, video, an Office document, a zip archive, JSON or XML"
+#define EXPECTED "images, PDFs, texts, audio, video, Office documents, zip archives, JSON and XML"
 
 // --- looking up ---
 
@@ -427,19 +426,19 @@ static enum fail not_allowed(const struct question *q, json_t **ret_details, str
     *ret_details = details_of(q, EXPECTED);
     if (is_by_name)
         return fault_set(fault, FAIL_BAD_TYPE, "type_not_allowed",
-                         "Files whose name ends in .%.*s are not accepted; it must be " EXPECTED
+                         "Files whose name ends in .%.*s are not accepted. Accepted are " EXPECTED
                          ".",
                          STR_FMT(q->extension));
     if (q->content != NULL && q->content->class > CLASS_ALLOWED)
         return fault_set(fault, FAIL_BAD_TYPE, "type_not_allowed",
-                         "This is %s, and such files are not accepted; it must be " EXPECTED ".",
+                         "This is %s, and such files are not accepted. Accepted are " EXPECTED ".",
                          q->content->noun);
     if (q->seen->has_active)
         return fault_set(fault, FAIL_BAD_TYPE, "type_not_allowed",
                          "This file holds a web page, a script or a program besides what it seems "
                          "to be, and such files are not accepted.");
     return fault_set(fault, FAIL_BAD_TYPE, "type_not_allowed",
-                     "Files of this kind (%s) are not accepted; it must be " EXPECTED ".",
+                     "Files of this kind (%s) are not accepted. Accepted are " EXPECTED ".",
                      q->seen->mime);
 }
 

@@ -246,6 +246,7 @@ describe('how often', () => {
         assert.equal(more, 20);
         const refused = await send({}, { to: made, from });
         assert.deepEqual([refused.status, refused.json.code], [429, 'rate_limited']);
+        assert.match(refused.json.message, /try again in [23] minutes\.$/);
         assert.ok(Number(refused.headers['retry-after']) > 100 && Number(refused.headers['retry-after']) <= 180, refused.headers['retry-after']);
         assert.equal((await send({}, { to: made, from: '192.0.2.2' })).status, 200, 'another visitor');
         assert.equal((await files(made)).length, 21);
