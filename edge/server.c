@@ -122,21 +122,29 @@ static size_t body_limit(void *ctx, str method, str authority, str path)
     return router_body_bound(method, path).max;
 }
 
-// A 413 in the words of whose path it is.
+static void add_header(h2o_req_t *req, const char *name, const char *value)
+{
+    h2o_iovec_t v = h2o_strdup(&req->pool, value, SIZE_MAX);
+    h2o_add_header_by_str(&req->pool, &req->res.headers, name, strlen(name), 0, NULL, v.base,
+                          v.len);
+}
+
+// A 413 in the words of whose path it is, for whoever may read them.
 static void find_words(h2o_req_t *req, const struct guard_refusal *why, const char **code,
                        const char **message)
 {
-    *code = why->code;
-    *message = why->message;
-    if (req == NULL || why->status != 413)
-        return;
     str path = str_of(req->input.path.base, req->input.path.len);
     struct body_bound bound = router_body_bound(
         str_of(req->input.method.base, req->input.method.len), str_cut(&path, '?'));
-    if (bound.code != NULL) {
+    if (why->status == 413 && bound.code != NULL) {
         *code = bound.code;
         *message = bound.message;
     }
+    if (!bound.is_for_pages)
+        return;
+    add_header(req, "vary", "Origin"); // as on this path's other answers
+    add_header(req, "access-control-allow-origin", "*");
+    add_header(req, "access-control-expose-headers", "Retry-After, X-Request-Id");
 }
 
 // The contract's error form for what the guard refuses; a request that could be read gets an id
@@ -144,16 +152,14 @@ static void find_words(h2o_req_t *req, const struct guard_refusal *why, const ch
 static const char *error_body(void *ctx, h2o_req_t *req, const struct guard_refusal *why,
                               struct buf *to)
 {
-    const char *code, *message;
-    find_words(req, why, &code, &message);
+    const char *code = why->code, *message = why->message;
+    if (req != NULL && req->input.path.len != 0)
+        find_words(req, why, &code, &message);
     buf_addf(to, "{\"error\":true,\"code\":\"%s\",\"message\":\"%s\"", code, message);
     if (req != NULL) {
         char id[TOKEN_REQUEST_ID_ROOM];
         token_request_id(id);
-        static const char name[] = "x-request-id";
-        h2o_iovec_t value = h2o_strdup(&req->pool, id, sizeof id - 1);
-        h2o_add_header_by_str(&req->pool, &req->res.headers, name, sizeof name - 1, 0, NULL,
-                              value.base, value.len);
+        add_header(req, "x-request-id", id);
         buf_addf(to, ",\"requestId\":\"%s\"", id);
     }
     buf_add(to, STR("}\n"));

@@ -472,7 +472,10 @@ static void on_loop_start(struct loop *loop)
 
 static bool on_body_ask(str path, struct body_bound *ret)
 {
-    return action_upload_bound(str_skip(path, sizeof PREFIX - 1), ret);
+    *ret = (struct body_bound){.max = ACTION_BODY_MAX};
+    action_upload_bound(str_skip(path, sizeof PREFIX - 1), ret);
+    ret->is_for_pages = true;
+    return true;
 }
 
 struct service *actions_visitors_service(void)

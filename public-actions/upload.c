@@ -162,7 +162,9 @@ bool action_upload_bound(str path, struct body_bound *ret)
     str_cut(&name, '/'); // the instance
     if (!str_eq(name, STR(ACTION)))
         return false;
-    *ret = (struct body_bound){FILES_BODY_MAX, "file_too_large", "A file may have 10 MiB at most."};
+    *ret = (struct body_bound){.max = FILES_BODY_MAX,
+                               .code = "file_too_large",
+                               .message = "A file may have 10 MiB at most."};
     return true;
 }
 

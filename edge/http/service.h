@@ -8,10 +8,13 @@
 #include "edge/http/request.h"
 
 // What a request may bring at a path that is no other's of its service, and the words of the 413 for
-// what is larger ("body_too_large" and a general sentence when NULL); literals.
+// what is larger ("body_too_large" and a general sentence when NULL); literals. Such a body is refused
+// before it is known whose site it is for; where pages of other origins may send, `is_for_pages` lets
+// any of them read why, which says nothing of anybody.
 struct body_bound {
     size_t max;
     const char *code, *message;
+    bool is_for_pages;
 };
 
 struct service {

@@ -217,6 +217,17 @@ describe('what is decided before anybody looks into a file', () => {
         const small = await request(`${server.apps}/api/public-actions/${app.instance.slug}/other`, { method: 'POST', body: 'x'.repeat((1 << 20) + 1), headers: { 'content-length': (1 << 20) + 1 } });
         assert.deepEqual([small.status, small.json.code], [413, 'body_too_large'], 'elsewhere the bound is an action\'s');
     });
+    test('a page of another origin may read why a body was refused before it was read', async () => {
+        const announce = (path, length) => request(`${server.apps}${path}`, { method: 'POST', headers: { origin: FOREIGN, 'content-length': length, expect: '100-continue' } });
+        for (const [name, length] of [['upload', 11 << 20], ['other', 2 << 20]]) {
+            const answer = await announce(`/api/public-actions/${app.instance.slug}/${name}`, length);
+            assert.deepEqual([answer.status, answer.headers['access-control-allow-origin'], answer.headers['access-control-allow-credentials']], [413, '*', undefined], name);
+            assert.match(answer.headers['access-control-expose-headers'], /X-Request-Id/);
+            assert.match(answer.headers.vary, /Origin/);
+        }
+        const page = await announce(`/apps/takes/${app.instance.slug}/`, 2 << 20);
+        assert.deepEqual([page.status, page.headers['access-control-allow-origin']], [413, undefined], 'nobody sends there');
+    });
     test('another origin may send when the owner lists it', async () => {
         const made = await deploy('listed', { code: CODE });
         await set(made, { allowedOrigins: [FOREIGN] });
