@@ -457,6 +457,35 @@ static void cleans_webp(void **state)
     }
 }
 
+// Of one pixel each, by hand: as many of them as the file has room for.
+static struct buf make_webp_of_frames(unsigned frames)
+{
+    static const char frame[] = "ANMF\x24\0\0\0" // at 0, 0; 1 by 1; 10 ms
+                                "\0\0\0\0\0\0\0\0\0\0\0\0\x0a\0\0\0"
+                                "VP8L\x0c\0\0\0\x2f\0\0\0\0\x07\x10\x11\xfd\x0f\x44\x44";
+    struct buf b;
+    buf_init(&b, 16 << 20);
+    uint32_t size = 4 + 18 + 14 + frames * (sizeof frame - 1);
+    buf_add(&b, STR("RIFF"));
+    buf_add(&b, str_of(&size, sizeof size));
+    buf_add(&b, STR("WEBPVP8X\x0a\0\0\0\x12\0\0\0\0\0\0\0\0\0"));
+    buf_add(&b, STR("ANIM\6\0\0\0\0\0\0\0\0\0"));
+    for (unsigned i = 0; i != frames; ++i)
+        buf_add(&b, str_of(frame, sizeof frame - 1));
+    return b;
+}
+
+static void refuses_a_webp_of_too_many_frames(void **state)
+{
+    struct buf image = make_webp_of_frames(4000), done = clean(buf_str(&image), "image/webp");
+    assert_int_equal(done.n, image.n);
+    buf_fini(&done);
+    buf_fini(&image);
+    image = make_webp_of_frames(6000);
+    assert_refused(buf_str(&image), "image/webp");
+    buf_fini(&image);
+}
+
 // --- the rest ---
 
 static void leaves_other_types_alone(void **state)
@@ -521,6 +550,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(refuses_a_jpeg_of_too_many_scans),
         cmocka_unit_test(cleans_png),
         cmocka_unit_test(cleans_webp),
+        cmocka_unit_test(refuses_a_webp_of_too_many_frames),
         cmocka_unit_test(leaves_other_types_alone),
         cmocka_unit_test(refuses_what_tells_and_cannot_be_cleaned),
         cmocka_unit_test(refuses_what_is_something_else),
