@@ -7,7 +7,7 @@
 #include "edge/catalog/hooks.h"
 #include "edge/store/blob.h"
 
-enum { MULTIPART_OVERHEAD = 64 * 1024, COLLECT_AFTER_MS = 24 * 60 * 60 * 1000 };
+enum { MULTIPART_OVERHEAD = 64 * 1024, COLLECT_AFTER_MS = 2 * 60 * 60 * 1000 };
 
 static const struct endpoint_field dry_run_query[] = {
     {"dryRun", "boolean", false, "true: say what would change, change nothing."}, {0}};

@@ -82,6 +82,10 @@ bool file_names_blob(struct db *db,
 // Puts the bytes into the blob store and fills in digest and size; nothing is durable yet. What
 // cannot be kept is not written where that is known: FAIL_QUOTA, FAIL_NOT_FOUND as file_insert's.
 enum fail file_put(struct db *db, struct file *f, str bytes, struct fault *fault) MUST_CHECK;
+// Charges them to what may be written for a plugin in an hour: four times its quota, at least 1 GiB.
+// What is deleted lies on the disk until it is collected, so the quota alone bounds nothing where
+// files go as fast as they come.
+bool file_may_write(const struct files_owner *o, uint64_t bytes);
 // file_insert once the bytes are durable. Files that come at the same time share one sync and one
 // transaction. When it returns, the file is kept, or it is not.
 enum fail file_keep(struct db *db, struct file *f, const char *visitor, const char *request_id,

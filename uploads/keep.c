@@ -11,9 +11,12 @@
 #include "edge/store/blob.h"
 
 enum {
-    BATCH = 64,              // more threads than the lane may have
-    FULL_PLACES = 4096,      // a clash costs a plugin that has room one question more
-    FULL_MS = 60 * 60 * 1000 // as long as a full quota is remembered after it refused
+    BATCH = 64,               // more threads than the lane may have
+    FULL_PLACES = 4096,       // a clash costs a plugin that has room one question more
+    FULL_MS = 60 * 60 * 1000, // as long as a full quota is remembered after it refused
+    WRITES_PER_QUOTA = 4,
+    WRITES_LEAST = 1024 * 1024 * 1024,
+    WRITES_WINDOW_S = 60 * 60,
 };
 
 struct waiting {
@@ -40,13 +43,33 @@ static _Atomic uint64_t *full_place(const struct file *f)
     return &full_until[limits_key_of(LIMIT_OTHER, parts, 2) % FULL_PLACES];
 }
 
+bool file_may_write(const struct files_owner *o, uint64_t bytes)
+{
+    uint64_t most = uploads_options->quota_bytes * WRITES_PER_QUOTA;
+    str parts[] = {str_from(o->project_id), str_from(o->plugin_id), STR("written")};
+    struct limit_policy policy = {.name = "written",
+                                  .quota = most > WRITES_LEAST ? most : WRITES_LEAST,
+                                  .window_s = WRITES_WINDOW_S,
+                                  .is_bytes = true};
+    policy.burst = policy.quota;
+    struct limit_check check = {
+        .key = limits_key_of(LIMIT_OTHER, parts, 3), .policy = policy, .cost = bytes};
+    return limits_charge(&check, 1);
+}
+
 enum fail file_put(struct db *db, struct file *f, str bytes, struct fault *fault)
 {
     f->size = bytes.n;
     bool was_full =
         atomic_load_explicit(full_place(f), memory_order_relaxed) > clock_monotonic_ms();
     enum fail fail = was_full ? file_fits(db, f, fault) : FAIL_NONE;
-    return fail == FAIL_NONE ? blob_put_blindly(bytes, &f->digest, fault) : fail;
+    if (fail != FAIL_NONE)
+        return fail;
+    if (!file_may_write(&f->owner, f->size))
+        return fault_set(fault, FAIL_QUOTA, "quota_exceeded",
+                         "This app was sent more in the last hour than its storage quota allows "
+                         "for, counting what was deleted. Please try again later.");
+    return blob_put_blindly(bytes, &f->digest, fault);
 }
 
 static void remember_full(const struct waiting *w)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include "edge/base/seal.h"
 #include "edge/catalog/catalog.h"
+#include "edge/limits/limits.h"
 #include "edge/store/blob.h"
 #include "tests/harness/postgres.h"
 
@@ -47,6 +48,7 @@ int ground_begin(void **state)
     struct seal_key key;
     const char *url = postgres_start();
     signal(SIGPIPE, SIG_IGN);
+    limits_init();
     seal_key_make(&key);
     seal_init(&key, 1);
     db_configure(url);

@@ -260,6 +260,25 @@ static void over_a_full_quota_nothing_is_written(void **state)
     stored(FILE_PART("a.txt", "room again, at once") END);
 }
 
+// Files that go as fast as they come fill no quota, and the disk all the same.
+static void no_plugin_writes_without_end(void **state)
+{
+    int written = 0;
+    while (written != 1000 && file_may_write(&mine, FILES_FILE_MAX))
+        ++written;
+    assert_in_range(written, 102, 103); // 1 GiB, and what has drained meanwhile
+    while (file_may_write(&mine, 100000))
+        ;
+    size_t before = blobs();
+    AUTOFREE char *body = form_of(0, 0, 500000);
+    refused(body, FAIL_QUOTA, "quota_exceeded");
+    assert_non_null(strstr(u.fault.public_text, "quota"));
+    assert_int_equal(blobs(), before);
+    files_upload_fini(&u);
+    ground_receive(&u, &theirs, TYPE, str_from(body));
+    assert_int_equal(u.fail, FAIL_NONE);
+}
+
 static void without_a_database_nothing_is_kept(void **state)
 {
     if (!postgres_is_ours())
@@ -377,6 +396,7 @@ int main(void)
                                        TEST(a_dead_cage_accepts_nothing),
                                        TEST(a_full_quota_says_so),
                                        TEST(over_a_full_quota_nothing_is_written),
+                                       TEST(no_plugin_writes_without_end),
                                        TEST(each_call_may_fail),
                                        TEST(what_no_row_names_is_collected),
                                        TEST(many_at_once_are_all_kept),
