@@ -22,10 +22,22 @@ async function devUp(args) {
     return up;
 }
 
-const linkOf = (up) => until(() => {
+const linkOf = (up, name = 'app') => until(() => {
     if (up.child.exitCode !== null) throw new Error(`./dev up ended:\n${up.text}`);
-    return /^ +app +(http\S+)$/m.exec(up.text)?.[1];
-}, `the app's link`, 300000);
+    return new RegExp(`^ +${name} +(http\\S+)$`, 'm').exec(up.text)?.[1];
+}, `the ${name}'s link`, 300000);
+
+// What is printed behind these words, run as it stands there.
+async function printed(up, words) {
+    const [, line] = await until(() => new RegExp(`${words} +build/release/stoa (\\S+ \\S+)`).exec(up.text), words);
+    const command = line.split(' ');
+    const run = spawn(path.join(repository, 'build/release/stoa'), [...command, '--data', data, '--json'],
+        { env: plainEnvironment(), stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    run.stdout.setEncoding('utf8').on('data', (part) => { text += part; });
+    assert.equal(await new Promise((resolve) => run.on('close', resolve)), 0, text);
+    return JSON.parse(text);
+}
 
 async function stopWith(up, signal) {
     const tree = up.tree();
@@ -38,7 +50,7 @@ async function stopWith(up, signal) {
 
 let firstLink;
 
-test('up deploys the example, and says where everything is', async () => {
+test('up deploys the examples, and says where everything is', async () => {
     const up = await devUp(FREE_PORTS);
     firstLink = await linkOf(up);
     const page = await request(firstLink, { headers: { accept: 'text/html' } });
@@ -51,6 +63,16 @@ test('up deploys the example, and says where everything is', async () => {
     assert.equal(fs.statSync(tokenFile).mode & 0o777, 0o600);
     const mine = await request(`${consoleUrl}/api/plugins`, { headers: { authorization: `Bearer ${fs.readFileSync(tokenFile, 'utf8').trim()}` } });
     assert.equal(mine.status, 200, mine.text);
+
+    const intake = await linkOf(up, 'uploads');
+    const form = new FormData();
+    form.append('note', 'from the newcomer');
+    form.append('file', new Blob(['Hello']), 'hello.txt');
+    const [, instance] = /\/apps\/intake\/([^/]+)/.exec(intake);
+    const sent = await fetch(new URL(`/api/public-actions/${instance}/upload`, intake), { method: 'POST', body: form });
+    assert.equal(sent.status, 200, await sent.clone().text());
+    const files = await printed(up, 'Its uploads:');
+    assert.deepEqual(files.data.map((f) => [f.filename, f.id]), [['hello.txt', (await sent.json()).data.fileId]]);
 
     const second = await devUp(FREE_PORTS);
     assert.equal(await second.ended, 1);
