@@ -1,17 +1,19 @@
 // Certificates of custom domains: a real certificate authority (Pebble), real name servers, and clients that trust nothing but its root.
 // Times pass by UPDATE in the server's database.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import https from 'node:https';
 import { after, before, test } from 'node:test';
 import tls from 'node:tls';
+import { promisify } from 'node:util';
 import { portOf, preparePebble } from '../harness/acme.mjs';
+import { openBrowser } from '../harness/browser.mjs';
 import { startDns } from '../harness/dns.mjs';
 import { lookup, openTls } from '../harness/names.mjs';
 import { pie } from '../harness/pie.mjs';
-import { request, startServer, temporaryDirectory, until } from '../harness/server.mjs';
+import { repository, request, startServer, temporaryDirectory, until } from '../harness/server.mjs';
 
 const DOMAINS = '/api/public-apps/domains';
 const ZONE = 'customer-one.com';
@@ -29,7 +31,7 @@ before(async () => {
     ca = preparePebble();
     dnsServer = (await dns.startForwarder()).replace('@', ':');
     server = await startServer({
-        tls: ['*.i.stoa-host.com'],
+        tls: ['*.i.stoa-host.com'], managedDb: true,
         settings: { ...settingsOf(), acme_directory: ca.directory, acme_ca_file: ca.caFile, acme_contact: 'mailto:ops@stoa-host.com', acme_caa: 'pebble.example' },
     });
     tlsPort = portOf(server.tls);
@@ -57,10 +59,10 @@ async function setRecord(zone, key, lines) {
 }
 
 /** A verified name whose A record is `address`. */
-async function domainOf(hostname, address = '127.0.0.1', more = []) {
+async function domainOf(hostname, address = '127.0.0.1', more = [], of = instance) {
     const zone = zoneOf(hostname);
     const label = hostname.slice(0, -zone.length - 1);
-    const made = await server.api('POST', DOMAINS, { hostname, instanceId: instance.id });
+    const made = await server.api('POST', DOMAINS, { hostname, instanceId: of.id });
     assert.equal(made.status, 201, made.text);
     const domain = made.json;
     await setRecord(zone, label, [`_stoa-challenge.${label} TXT "${domain.verification.value}"`, `${label} A ${address}`, ...more]);
@@ -309,6 +311,31 @@ test('names nobody has get the alert, and sessions of one name are not another\'
     }
 });
 
+test('a browser opens the app at its name and hands in its form', async () => {
+    const name = `party.${ZONE}`;
+    const made = await server.api('POST', '/api/plugins/import', fs.readFileSync(path.join(repository, 'examples/rsvp.pie'), 'utf8'));
+    assert.equal(made.status, 201, made.text);
+    const launched = await server.api('POST', `/api/plugins/public-rsvp/instances/${made.json.instance.slug}/widget-actions/_launch`, {});
+    const { settings } = launched.json.events.at(-1).data;
+    const domain = await domainOf(name, '127.0.0.1', [], made.json.instance);
+    await untilCertificate(domain, 'active');
+    const root = await ca.root();
+    await until(() => visit(name, root).catch(() => false), 'https');
+    const browser = await openBrowser({ hosts: { [name]: '127.0.0.1' }, roots: [root] });
+    try {
+        const { page, errors } = await browser.open(`https://${name}:${tlsPort}/?eventId=${settings.id}`, { ignoreHTTPSErrors: false });
+        await page.waitForFunction(() => document.getElementById('title').textContent === 'Community RSVP');
+        await page.fill('#name', 'Ada');
+        await page.fill('#email', 'ada@example.org');
+        await page.click('#submit');
+        await page.waitForFunction(() => document.getElementById('message').textContent === 'Your RSVP has been recorded.');
+        assert.deepEqual(errors, []);
+        assert.equal(new URL(page.url()).host, `${name}:${tlsPort}`);
+    } finally {
+        await browser.close();
+    }
+});
+
 // A chain of our own: a root, an issuer and a leaf for `names`.
 function makeChain(names, { days = 30, key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'], notBefore } = {}) {
     const folder = temporaryDirectory('chain');
@@ -371,6 +398,25 @@ test('an owner\'s own certificate is looked at closely, served, and given up', a
     assert.equal((await server.api('DELETE', `${DOMAINS}/${domain.id}/certificate`)).status, 404);
 });
 
+test('the command line gives one and takes it back', async () => {
+    const name = `typed.${ZONE}`;
+    await domainOf(name);
+    const own = makeChain([name]);
+    const file = (what, text) => {
+        const at = path.join(own.folder, what);
+        fs.writeFileSync(at, text);
+        return at;
+    };
+    const stoa = (...args) => promisify(execFile)(server.stoaBin, ['domain', ...args, '--url', server.console, '--token', server.token]);
+    fs.symlinkSync(file('fullchain1.pem', own.chain), path.join(own.folder, 'live.pem'));
+    const { stdout } = await stoa('certificate', name, '--chain', path.join(own.folder, 'live.pem'), '--key', file('key.pem', own.key));
+    assert.match(stdout, /Took the certificate for typed\.customer-one\.com[^]*Certificate +active, your own\n +ends +in/);
+    const wrong = await stoa('certificate', name, '--chain', file('other.pem', makeChain([`else.${ZONE}`]).chain), '--key', path.join(own.folder, 'key.pem')).catch((e) => e);
+    assert.match(wrong.stderr, /key is not/);
+    assert.match((await stoa('certificate', name).catch((e) => e)).stderr, /--chain FILE/);
+    assert.match((await stoa('certificate', name, '--remove')).stdout, /Gave up the certificate of/);
+});
+
 test('with the claim its key dies', async () => {
     const name = `gone.${ZONE}`;
     const domain = await domainOf(name);
@@ -394,4 +440,19 @@ test('no key stands anywhere in plain text', async () => {
     // what a name takes: its own row, without the chain that all share
     const bytes = Number(sql("select max(pg_column_size(c.*)) from domain_certificates c where source = 'acme' and leaf is not null"));
     assert.ok(bytes < 1600, `${bytes} bytes`);
+});
+
+test('keys follow the master key', async () => {
+    await server.stop();
+    const old = fs.readFileSync(path.join(server.dataDir, 'keys/master.key'), 'utf8').trim();
+    const rotated = await startServer({ database: server.databaseUrl, tls: ['*.i.stoa-host.com'],
+        env: { STOA_MASTER_KEY: `${'5e'.repeat(32)}\n${old}` }, settings: { ...settingsOf(), acme_directory: ca.directory, acme_ca_file: ca.caFile } });
+    try {
+        await rotated.logged(/certificates' keys were sealed again/);
+        assert.equal(Number(sql("select count(distinct substr(key, 2, 8)) from (select key from domain_certificates union all select key from acme_accounts) k where key is not null")), 1);
+        const root = makeChain(['x.example']).root; // any: the key opens, or there is no handshake at all
+        await until(() => visit(`forms.${ZONE}`, root, { port: portOf(rotated.tls), rejectUnauthorized: false, where: '/.well-known/acme-challenge/none' }).catch(() => false), 'https');
+    } finally {
+        await rotated.stop();
+    }
 });

@@ -1,14 +1,32 @@
 // Debian's Chromium through playwright-core, deaf to everything but this machine.
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
 import { chromium } from 'playwright-core';
+import { temporaryDirectory } from './server.mjs';
+
+// A home directory whose certificate store has them.
+function trusting(roots) {
+    const home = temporaryDirectory('home');
+    const store = path.join(home, '.pki/nssdb');
+    fs.mkdirSync(store, { recursive: true });
+    const certutil = (args, input) => execFileSync('certutil', ['-d', `sql:${store}`, ...args], { input, stdio: ['pipe', 'ignore', 'inherit'] });
+    certutil(['-N', '--empty-password']);
+    roots.forEach((pem, n) => certutil(['-A', '-n', `root${n}`, '-t', 'C,,'], pem));
+    return home;
+}
 
 /**
  * Gives {browser, open(url, options), close()}. `open` gives a page and `errors`: console errors, uncaught exceptions and failed requests
  * as they happen. `hosts` maps names to addresses: {'x.apps.test': '127.0.0.1'}; every other name but localhost does not resolve.
- * `args` are more flags: a service worker behind a self-signed certificate needs --ignore-certificate-errors.
+ * `args` are more flags: a service worker behind a self-signed certificate needs --ignore-certificate-errors. With `roots`, a list of PEM
+ * texts, those authorities are trusted; pages are then to be opened with {ignoreHTTPSErrors: false}.
  */
-export async function openBrowser({ hosts = {}, args = [] } = {}) {
+export async function openBrowser({ hosts = {}, args = [], roots } = {}) {
     const rules = [...Object.entries(hosts).map(([name, address]) => `MAP ${name} ${address}`), 'MAP * ~NOTFOUND', 'EXCLUDE localhost', 'EXCLUDE 127.0.0.1'];
+    const env = roots ? { ...process.env, HOME: trusting(roots) } : process.env;
     const browser = await chromium.launch({
+        env,
         executablePath: process.env.STOA_CHROMIUM || '/usr/bin/chromium',
         args: [
             ...(process.getuid() === 0 ? ['--no-sandbox'] : []),
