@@ -93,24 +93,9 @@ static void add_headers(struct request *r, const json_t *asked)
         reply_add(r, "cache-control", STR("no-store"));
 }
 
-// 2xx and 4xx, but for those that context.js does not take either: a worker may say anything.
-static int status_of(const json_t *meta)
+static int set_status(struct request *r, const struct action_run *run)
 {
-    static const int not_theirs[] = {205, 206, 407, 408, 421, 425};
-    json_int_t status = json_integer_value(json_object_get(meta, "status"));
-    if (!(status >= 200 && status <= 299) && !(status >= 400 && status <= 499))
-        return 200;
-    for (size_t i = 0; i != sizeof not_theirs / sizeof *not_theirs; ++i)
-        if (status == not_theirs[i])
-            return 200;
-    return (int)status;
-}
-
-// A 401 has to name a scheme (RFC 9110 §15.5.2); one that no browser knows makes none ask for a
-// password.
-static int set_status(struct request *r, const json_t *meta)
-{
-    int status = status_of(meta);
+    int status = action_run_status(run);
     if (status == 401)
         reply_add(r, "www-authenticate", STR("App realm=\"app\""));
     return status;
@@ -176,7 +161,7 @@ static void reply_data(struct request *r, struct action_run *run, str before, st
     add_headers(r, json_object_get(run->meta, "headers"));
     char *text = run->data;
     run->data = NULL;
-    reply_with(r, set_status(r, run->meta), before, text, run->data_size, after);
+    reply_with(r, set_status(r, run), before, text, run->data_size, after);
 }
 
 static void reply_failure(struct request *r, enum plugin_outcome outcome)
@@ -252,7 +237,7 @@ void envelope_reply_upload(struct request *r, struct action_run *run, const json
         reply_data(r, run, file_head(r, file), STR("}}"));
     } else {
         add_headers(r, json_object_get(run->meta, "headers"));
-        reply_json(r, set_status(r, run->meta),
+        reply_json(r, set_status(r, run),
                    json_pack("{s:b, s:O}", "success", true, "data", (json_t *)file));
     }
 }

@@ -253,6 +253,26 @@ static bool is_busy(const json_t *error)
            str_eq(code, STR("busy"));
 }
 
+// 2xx and 4xx, but for those that context.js does not take either: a worker may say anything.
+int action_run_status(const struct action_run *run)
+{
+    static const int not_theirs[] = {205, 206, 407, 408, 421, 425};
+    json_int_t status = json_integer_value(json_object_get(run->meta, "status"));
+    if (!(status >= 200 && status <= 299) && !(status >= 400 && status <= 499))
+        return 200;
+    for (size_t i = 0; i != sizeof not_theirs / sizeof *not_theirs; ++i)
+        if (status == not_theirs[i])
+            return 200;
+    return (int)status;
+}
+
+// Whoever is told a 4xx sends the file again, so the one that came does not stay.
+static bool has_refused_file(const struct action_run *run)
+{
+    return run->entry != NULL && strcmp(run->entry, "onUpload") == 0 &&
+           action_run_status(run) >= 400;
+}
+
 static void take_answer(struct action_run *run, const struct plugin_answer *a)
 {
     run->outcome = a->outcome;
@@ -268,7 +288,8 @@ static void take_answer(struct action_run *run, const struct plugin_answer *a)
     run->data = str_dup(a->data.n != 0 ? a->data : STR("null"));
     run->data_size = a->data.n != 0 ? a->data.n : 4;
     run->reported_error = json_is_true(json_object_get(run->meta, "dataError")) ||
-                          json_is_true(json_object_get(run->meta, "resultError"));
+                          json_is_true(json_object_get(run->meta, "resultError")) ||
+                          has_refused_file(run);
 }
 
 // What the owner reads where nothing was thrown.

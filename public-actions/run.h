@@ -39,7 +39,8 @@ struct action_run {
     enum plugin_outcome outcome;
     bool is_kept;        // false: its events could not be written; nothing may be promised
     bool is_answered;    // false: there was no code to answer
-    bool reported_error; // the data that was responded, or the result, has error: true
+    bool reported_error; // the data that was responded, or the result, has error: true; or onUpload
+                         // responded with a 4xx
     json_t *meta;        // protocol.h, WORKER_RESULT; never NULL
     char *data;          // the data's JSON; "null" for undefined
     size_t data_size;
@@ -68,6 +69,8 @@ bool action_run_may_hold(struct action_run *run, size_t bytes);
 // Any loop thread, or a pool thread. on_finished is never called from inside.
 void action_run_start(struct action_run *run);
 void action_run_destroy(struct action_run *run);
+// What the handler responded with, 200 when it did not say. Once it is finished.
+int action_run_status(const struct action_run *run);
 size_t action_runs_running(void); // any thread
 
 // --- bridge.c: what handlers ask for ---

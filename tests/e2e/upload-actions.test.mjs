@@ -10,6 +10,7 @@ const doings = {
   echo: (input, context) => ({ input, app: Object.keys(context.publicApp).sort(), ip: context.publicApp.visitorIp, user: context.user.id }),
   respond: (input, context) => { context.publicApp.respond({ from: 'respond' }, { status: 201, headers: { 'X-Mine': 'a' } }); return { from: 'return' }; },
   nothing: () => undefined,
+  decline: (input, context) => { context.publicApp.respond({ message: 'Too dark.' }, { status: 422 }); },
   refuse: () => ({ error: true, message: 'Not this one.', hint: 7 }),
   contradict: (input, context) => { context.publicApp.respond({ fine: true }); return { error: true }; },
   throw: () => { throw new TypeError('secret inner words'); },
@@ -122,6 +123,14 @@ describe('what onUpload is told, and what its answer becomes', () => {
         const other = await send({ do: 'contradict' });
         assert.deepEqual([other.json.success, other.json.error], [false, true]);
         await until(async () => (await files()).length === before_, 'both files to go');
+    });
+    test('a 4xx is no success either: the file goes, and nothing is told of it', async () => {
+        const before_ = [(await files()).length, (await events(app)).length];
+        const answer = await send({ do: 'decline' });
+        assert.deepEqual([answer.status, answer.json], [422, { success: false, error: true, message: 'Too dark.', data: { message: 'Too dark.' } }]);
+        assert.equal((await runOf(answer)).outcome, 'reported_error');
+        await until(async () => (await files()).length === before_[0], 'the file to go');
+        assert.equal((await events(app)).length, before_[1]);
     });
     test('what was refused takes no room', async () => {
         const small = await deploy('room', { code: CODE });
