@@ -47,7 +47,8 @@ static struct unwanted *pop(void)
 static void give_up(struct unwanted *u, const struct fault *fault)
 {
     log_error("a refused upload could not be deleted", "file=%s code=%s reason=%s", u->file_id,
-              fault != NULL ? fault->code : "", fault != NULL ? fault->log_text : "too many wait");
+              fault != NULL ? fault->code : "",
+              LOG_STR(fault != NULL ? str_from(fault->log_text) : STR("too many wait")));
     free(u);
 }
 
