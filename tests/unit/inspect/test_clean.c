@@ -240,6 +240,46 @@ static void cleans_jpeg(void **state)
     }
 }
 
+// Directories that name each other, from front to back and round again.
+static struct buf make_maze_exif(void)
+{
+    enum { ENTRIES = 5400 };
+    static const unsigned pointers[] = {0x8769, 0x8825, 0xa005};
+    struct buf b;
+    uint16_t n = ENTRIES;
+    buf_init(&b, 65533);
+    buf_add(&b, STR("Exif\0\0II*\0\x08\0\0\0"));
+    buf_add(&b, str_of(&n, sizeof n));
+    for (unsigned i = 0; i != ENTRIES; ++i)
+        add_field(&b, pointers[i % 3], 4, 1, 8);
+    return b;
+}
+
+static void cleans_a_jpeg_with_a_maze(void **state)
+{
+    struct buf plain = make_jpeg(&(struct jpeg_kind){.orientation = 3}), maze = make_maze_exif();
+    struct buf image;
+    buf_init(&image, 1 << 20);
+    buf_add(&image, str_of(plain.p, 2));
+    for (int i = 0; i != 4; ++i) {
+        uint16_t n = __builtin_bswap16((uint16_t)(maze.n + 2));
+        buf_add(&image, STR("\xff\xe1"));
+        buf_add(&image, str_of(&n, sizeof n));
+        buf_add(&image, buf_str(&maze));
+    }
+    buf_add(&image, str_skip(buf_str(&plain), 2));
+    struct buf done = clean(buf_str(&image), "image/jpeg");
+    assert_tells_nothing(&done);
+    assert_orientation(&done, 3);
+    struct buf again = clean(buf_str(&done), "image/jpeg"); // which is of the other byte order
+    assert_orientation(&again, 3);
+    buf_fini(&again);
+    buf_fini(&plain);
+    buf_fini(&maze);
+    buf_fini(&image);
+    buf_fini(&done);
+}
+
 // Grey, progressive, without any detail; every coefficient is said in as many scans as there may be: 883
 // times the work of reading the picture, for a few bytes each.
 static struct buf make_slow_jpeg(unsigned side)
@@ -547,6 +587,7 @@ int main(int argc, char **argv)
         workers_program = argv[1];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cleans_jpeg),
+        cmocka_unit_test(cleans_a_jpeg_with_a_maze),
         cmocka_unit_test(refuses_a_jpeg_of_too_many_scans),
         cmocka_unit_test(cleans_png),
         cmocka_unit_test(cleans_webp),
