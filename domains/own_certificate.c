@@ -59,29 +59,23 @@ static json_t *facts_of(const struct certificate_parts *p)
     return json_pack("{ss ss}", "notAfter", until, "sha256", hex);
 }
 
-static enum fail put(struct call *call, EVP_PKEY *key, struct answer *a, struct fault *fault)
+// Whose domain it is comes first: another project's is not found, whatever stands in the body.
+enum fail domain_api_put_certificate(struct call *call, struct answer *a, struct fault *fault)
 {
     DOMAIN_AUTO d = {.checks = NULL};
+    EVP_PKEY *key = NULL;
     struct certificate_parts parts = {.not_before = 0};
     enum fail f = begin(call, &d, fault);
-    if (f != FAIL_NONE)
-        return f;
-    f = certificate_check(jsonx_str(call->json, "chainPem"), key, d.hostname, clock_real_ms(),
-                          &parts, fault);
+    if (f == FAIL_NONE)
+        f = certificate_read_key(jsonx_str(call->json, "keyPem"), &key, fault);
+    if (f == FAIL_NONE)
+        f = certificate_check(jsonx_str(call->json, "chainPem"), key, d.hostname, clock_real_ms(),
+                              &parts, fault);
     if (f == FAIL_NONE)
         f = keep(call, &d, &parts, fault);
     if (f == FAIL_NONE)
         f = finish(call, &d, "certificate.put", facts_of(&parts), a, fault);
     certificate_parts_fini(&parts);
-    return f;
-}
-
-enum fail domain_api_put_certificate(struct call *call, struct answer *a, struct fault *fault)
-{
-    EVP_PKEY *key = NULL;
-    enum fail f = certificate_read_key(jsonx_str(call->json, "keyPem"), &key, fault);
-    if (f == FAIL_NONE)
-        f = put(call, key, a, fault);
     EVP_PKEY_free(key);
     return f;
 }
