@@ -4,7 +4,6 @@
 #include "edge/auth/auth.h"
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
-#include "edge/base/seal.h"
 #include "uploads/links.h"
 
 enum { URL_MAX = 8192 };
@@ -79,13 +78,6 @@ static json_t *list_json(const struct page *page, const struct file *files, size
     return page_json(page, data, fetched, &first, &last);
 }
 
-// Links are made with what the master key's check leaves; before it there are none.
-static enum fail check_key(struct fault *fault)
-{
-    uint8_t id[SEAL_ID_BYTES];
-    return seal_current_id(id, fault);
-}
-
 static enum fail list_files(struct call *call, struct answer *answer, struct fault *fault)
 {
     struct page page;
@@ -95,7 +87,7 @@ static enum fail list_files(struct call *call, struct answer *answer, struct fau
     AUTOFREE struct file *files = NULL;
     size_t fetched = 0;
     unsigned limit = 0;
-    enum fail fail = check_key(fault);
+    enum fail fail = link_check(fault);
     if (fail == FAIL_NONE)
         fail = call_limit(call, &limit, fault);
     if (fail == FAIL_NONE)
@@ -113,7 +105,7 @@ static enum fail list_files(struct call *call, struct answer *answer, struct fau
 
 static enum fail find(struct call *call, struct file *ret, struct fault *fault)
 {
-    enum fail fail = check_key(fault);
+    enum fail fail = link_check(fault);
     return fail == FAIL_NONE
                ? file_find(call->db, call->principal->project_id, call->params[0], ret, fault)
                : fail;

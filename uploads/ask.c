@@ -259,8 +259,10 @@ static void on_ask(struct job *job)
     json_t *value = NULL;
     json_auto_t *args = jsonx_parse(str_of(a->args, a->args_n), &fault);
     drop_args(a);
-    enum fail fail = json_is_array(args) ? answer(a, args, &value, &fault)
-                                         : bad_args(&fault, "The arguments are no list.");
+    enum fail fail = link_check(&fault);
+    if (fail == FAIL_NONE)
+        fail = json_is_array(args) ? answer(a, args, &value, &fault)
+                                   : bad_args(&fault, "The arguments are no list.");
     if (fail == FAIL_NONE)
         set_answer(a, value);
     else

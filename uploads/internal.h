@@ -131,6 +131,9 @@ bool type_is_inline(const char *mime, str head);
 
 // --- links.c: signed URLs (contract §5, security-rules.md 21). ---
 enum link_use { LINK_INLINE, LINK_ATTACHMENT };
+// Whether links can be made: FAIL_BUSY "seal_not_ready" until the master key has been checked against
+// the database, which may have been away at the start. Asked before anything is kept or shown.
+enum fail link_check(struct fault *fault) MUST_CHECK;
 // "{origin}/files/{id}/{filename}?exp=&sig=&d=", valid for 15 minutes from `now_ms` (real). What an
 // anonymous uploader gets is LINK_ATTACHMENT.
 void link_make(const struct file *f, enum link_use use, int64_t now_ms, struct buf *to);

@@ -136,6 +136,12 @@ static bool make_signature(const struct file *f, const struct claim *c,
     return true;
 }
 
+enum fail link_check(struct fault *fault)
+{
+    uint8_t id[SEAL_ID_BYTES];
+    return seal_current_id(id, fault);
+}
+
 void link_make(const struct file *f, enum link_use use, int64_t now_ms, struct buf *to)
 {
     bool is_tls;

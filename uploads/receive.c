@@ -156,7 +156,9 @@ static enum fail store(struct files_upload *u, struct file *ret, struct fault *f
 {
     struct form form = {.upload = u};
     *ret = (struct file){.owner = u->owner, .source = FILE_OF_VISITOR};
-    enum fail fail = read_form(&form, fault);
+    enum fail fail = link_check(fault);
+    if (fail == FAIL_NONE)
+        fail = read_form(&form, fault);
     if (fail == FAIL_NONE)
         fail = find_type(&form, ret, fault);
     if (fail == FAIL_NONE)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "edge/base/clock.h"
+#include "edge/base/seal.h"
 #include "edge/store/blob.h"
 #include "edge/store/faults.h"
 #include "tests/harness/postgres.h"
@@ -279,6 +280,23 @@ static void no_plugin_writes_without_end(void **state)
     assert_int_equal(u.fail, FAIL_NONE);
 }
 
+// As after a start without the database: a link made now would be good for nothing.
+static void without_the_master_key_nothing_is_kept(void **state)
+{
+    struct seal_key key;
+    bool is_error;
+    seal_fini();
+    refused(FILE_PART("a.txt", "1") END, FAIL_BUSY, "seal_not_ready");
+    assert_true(u.retry_after != 0);
+    AUTOFREE char *list = ground_ask(&mine, "list", "[]", &is_error);
+    assert_true(is_error);
+    assert_non_null(strstr(list, "\"busy\""));
+    seal_key_make(&key);
+    seal_init(&key, 1);
+    assert_int_equal(ground_count(&mine, ""), 0);
+    stored(FILE_PART("a.txt", "1") END);
+}
+
 static void without_a_database_nothing_is_kept(void **state)
 {
     if (!postgres_is_ours())
@@ -401,6 +419,7 @@ int main(void)
                                        TEST(what_no_row_names_is_collected),
                                        TEST(many_at_once_are_all_kept),
                                        TEST(what_the_plugin_did_not_want_goes),
+                                       TEST(without_the_master_key_nothing_is_kept),
                                        TEST(without_a_database_nothing_is_kept)};
     return cmocka_run_group_tests(tests, ground_begin, ground_end);
 }
