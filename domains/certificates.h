@@ -15,13 +15,14 @@ enum {
     CERTIFICATE_TRIES_DAYS = 30, // from the first failure on, then not by itself
     // A certificate authority's limits (Let's Encrypt's), less a share for what else the operator does.
     CERTIFICATE_ORDERS_3H = 270,
+    CERTIFICATE_PROJECT_3H = 90, // of them for one project, whose names may all fail
     CERTIFICATE_NEW_A_WEEK = 45, // of names under one registrable domain; renewals come on top
     CERTIFICATE_NAME_A_WEEK = 20,
     CERTIFICATE_NAME_AN_HOUR = 4, // failed proofs of a name: five are allowed
     CERTIFICATE_OWN_WARNS_DAYS = 14,
 };
 struct certificate_usage {
-    int64_t orders_3h, new_a_week, name_a_week, name_an_hour;
+    int64_t orders_3h, project_3h, new_a_week, name_a_week, name_an_hour;
 };
 // How long after that many failures in a row the next try is.
 int64_t certificate_pause_ms(unsigned failures);
@@ -99,6 +100,7 @@ struct certificate_failure {
     bool counts; // as a failed attempt
     bool is_told;
 };
+// FAIL_NOT_FOUND when the row is not ours any more.
 enum fail certificate_query_failed(struct db *db, const struct certificate_due *d,
                                    const struct certificate_failure *why,
                                    struct fault *fault) MUST_CHECK;

@@ -278,6 +278,7 @@ static struct certificate_failure failure_of(const struct acme *a, const struct 
     return r;
 }
 
+// The claim has ended meanwhile, or the owner gave one: then there is nothing to tell.
 static enum fail write_failure(struct db *db, const struct certificate_due *d,
                                const struct certificate_failure *r, struct fault *fault)
 {
@@ -293,7 +294,7 @@ static enum fail write_failure(struct db *db, const struct certificate_due *d,
     if (f == FAIL_NONE)
         return db_commit(db, fault);
     db_rollback(db);
-    return f;
+    return f == FAIL_NOT_FOUND ? FAIL_NONE : f;
 }
 
 static enum fail fail_try(struct db *db, struct acme *a, const struct certificate_due *d,

@@ -32,6 +32,8 @@ const char *certificate_over_budget(const struct certificate_usage *u, bool is_r
         return "It was tried often within the last hour, and certificate authorities count.";
     if (u->orders_3h >= CERTIFICATE_ORDERS_3H)
         return "This server has ordered as many certificates within three hours as it may.";
+    if (u->project_3h >= CERTIFICATE_PROJECT_3H)
+        return "As many certificates were ordered for this project within three hours as may be.";
     *ret_wait_s = 6 * 60 * 60;
     if (u->name_a_week >= CERTIFICATE_NAME_A_WEEK)
         return "It was tried often within the last week, and certificate authorities count.";

@@ -85,14 +85,19 @@ static struct db_param time_or_null(int64_t real_ms)
 enum fail certificate_query_failed(struct db *db, const struct certificate_due *d,
                                    const struct certificate_failure *why, struct fault *fault)
 {
-    return db_query(db, fault, NULL,
-                    "update domain_certificates set claim = null, claimed_until = null,"
-                    " error_code = $3, error = $4, next_at = $5, failing_since = $6,"
-                    " attempts = attempts + $7::boolean::int, is_told = $8"
-                    " where domain_id = $1 and claim = $2",
-                    db_text(d->domain_id), db_text(d->claim), db_text(why->code),
-                    db_text(why->text), time_or_null(why->next_at),
-                    time_or_null(why->failing_since), db_bool(why->counts), db_bool(why->is_told));
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f =
+        db_query(db, fault, &rows,
+                 "update domain_certificates set claim = null, claimed_until = null,"
+                 " error_code = $3, error = $4, next_at = $5, failing_since = $6,"
+                 " attempts = attempts + $7::boolean::int, is_told = $8"
+                 " where domain_id = $1 and claim = $2 returning domain_id",
+                 db_text(d->domain_id), db_text(d->claim), db_text(why->code), db_text(why->text),
+                 time_or_null(why->next_at), time_or_null(why->failing_since), db_bool(why->counts),
+                 db_bool(why->is_told));
+    if (f == FAIL_NONE && db_count(rows) == 0)
+        f = fault_set(fault, FAIL_NOT_FOUND, "not_found", "The row was taken away.");
+    return f;
 }
 
 // --- keeping ---
@@ -251,23 +256,27 @@ enum fail certificate_query_charge(struct db *db, const char *directory,
         f = db_query(db, fault, &rows,
                      "select (select count(*) from acme_issues where directory = $1"
                      " and at > now() - interval '3 hours'),"
+                     " (select count(*) from acme_issues where directory = $1 and project_id = $4"
+                     " and at > now() - interval '3 hours'),"
                      " (select count(*) from acme_issues where registrable = $3 and directory = $1"
                      " and not is_renewal and at > now() - interval '7 days'),"
                      " (select count(*) from acme_issues where hostname = $2 and directory = $1"
                      " and at > now() - interval '7 days'),"
                      " (select count(*) from acme_issues where hostname = $2 and directory = $1"
                      " and at > now() - interval '1 hour')",
-                     db_text(directory), db_text(d->hostname), db_text(d->registrable));
+                     db_text(directory), db_text(d->hostname), db_text(d->registrable),
+                     db_text(d->project_id));
     if (f == FAIL_NONE) {
         u = (struct certificate_usage){db_get_int(rows, 0, 0), db_get_int(rows, 0, 1),
-                                       db_get_int(rows, 0, 2), db_get_int(rows, 0, 3)};
+                                       db_get_int(rows, 0, 2), db_get_int(rows, 0, 3),
+                                       db_get_int(rows, 0, 4)};
         *ret_why = certificate_over_budget(&u, d->has_leaf, ret_wait_s);
         if (*ret_why == NULL)
             f = db_query(db, fault, NULL,
-                         "insert into acme_issues (directory, hostname, registrable, is_renewal)"
-                         " values ($1, $2, $3, $4)",
+                         "insert into acme_issues (directory, hostname, registrable, is_renewal,"
+                         " project_id) values ($1, $2, $3, $4, $5)",
                          db_text(directory), db_text(d->hostname), db_text(d->registrable),
-                         db_bool(d->has_leaf));
+                         db_bool(d->has_leaf), db_text(d->project_id));
     }
     if (f == FAIL_NONE)
         return db_commit(db, fault);

@@ -124,6 +124,22 @@ static void check_domains(struct settings_load *l)
                               strerror(errno));
 }
 
+static void check_acme(struct settings_load *l)
+{
+    const struct settings *s = l->s;
+    str directory = str_from(s->acme_directory), contact = str_from(s->acme_contact);
+    if (directory.n != 0 && !str_starts(directory, STR("https://")))
+        settings_complain(l, "acme_directory", "%s is no https:// URL.", LOG_STR(directory));
+    if (directory.n != 0 && s->listen_tls[0] == '\0')
+        settings_complain(l, "acme_directory",
+                          "Nobody would meet the certificates: set listen_tls, too.");
+    if (contact.n != 0 && !str_starts(contact, STR("mailto:")))
+        settings_complain(l, "acme_contact", "%s is no mailto: URL.", LOG_STR(contact));
+    if (s->acme_ca_file[0] != '\0' && access(s->acme_ca_file, R_OK) != 0)
+        settings_complain(l, "acme_ca_file", "%s cannot be read: %s.",
+                          LOG_STR(str_from(s->acme_ca_file)), strerror(errno));
+}
+
 static void check_user(struct settings_load *l, const char *name, const char *user)
 {
     const struct passwd *p = getpwnam(user);
@@ -343,6 +359,7 @@ void settings_check(struct settings_load *l)
     check_proxies(l);
     check_listen(l, "fetch_allow", l->s->fetch_allow);
     check_domains(l);
+    check_acme(l);
     settings_check_tls(l);
     settings_check_origins(l);
     settings_check_master_key(l);

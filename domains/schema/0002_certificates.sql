@@ -84,6 +84,7 @@ create trigger acme_challenges_made after insert or update on acme_challenges fo
 -- Orders of the last days, whatever became of them: what our own budget is counted by.
 create table acme_issues (
     directory   text not null,
+    project_id  text not null,
     hostname    text not null,
     registrable text not null,
     is_renewal  boolean not null,

@@ -115,6 +115,12 @@ test('a name that is verified and leads here has its certificate within seconds'
     assert.equal(Number(sql('select count(*) from acme_challenges')), 0);
 });
 
+test('settings that cannot work are refused at the start', async () => {
+    const { stdout } = await promisify(execFile)(server.stoaBin, ['serve', '--check', '--set', 'acme_directory=http://ca.example/dir', '--set',
+        'acme_contact=ops@stoa-host.com', '--set', 'acme_ca_file=/nowhere.pem']).then(() => assert.fail('it was accepted'), (e) => e);
+    for (const words of [/acme_directory.*https/, /acme_directory.*listen_tls/, /acme_contact.*mailto/, /acme_ca_file.*cannot be read/]) assert.match(stdout, words);
+});
+
 test('who does not lead here is not ordered for, until it does', async () => {
     const name = `later.${ZONE}`;
     const domain = await domainOf(name, '127.0.0.9');
@@ -202,7 +208,7 @@ test('CAA records that allow others only are explained, and no order is made', a
 
 test('when so many orders were made, further ones wait', async () => {
     await dns.addZone('busy-shop.com', 'unsigned');
-    sql(`insert into acme_issues (directory, hostname, registrable, is_renewal) select '${ca.directory}', 'n' || n || '.busy-shop.com', 'busy-shop.com', false
+    sql(`insert into acme_issues (directory, project_id, hostname, registrable, is_renewal) select '${ca.directory}', 'another', 'n' || n || '.busy-shop.com', 'busy-shop.com', false
         from generate_series(1, 45) n`);
     const domain = await domainOf('new.busy-shop.com');
     const certificate = await untilCertificate(domain, 'failed');

@@ -63,8 +63,11 @@ static void the_budget(void **state)
     assert_int_equal(wait, 3600);
     assert_non_null(certificate_over_budget(&name, true, &wait));
     // one less of each is none too many
-    struct certificate_usage below = {CERTIFICATE_ORDERS_3H - 1, CERTIFICATE_NEW_A_WEEK - 1,
-                                      CERTIFICATE_NAME_A_WEEK - 1, CERTIFICATE_NAME_AN_HOUR - 1};
+    struct certificate_usage project = {.project_3h = CERTIFICATE_PROJECT_3H};
+    assert_non_null(certificate_over_budget(&project, true, &wait));
+    struct certificate_usage below = {CERTIFICATE_ORDERS_3H - 1, CERTIFICATE_PROJECT_3H - 1,
+                                      CERTIFICATE_NEW_A_WEEK - 1, CERTIFICATE_NAME_A_WEEK - 1,
+                                      CERTIFICATE_NAME_AN_HOUR - 1};
     assert_null(certificate_over_budget(&below, false, &wait));
 }
 
