@@ -184,14 +184,14 @@ static str local_name(str tag)
     return colon == SIZE_MAX ? name : str_skip(name, colon + 1);
 }
 
-// Of a document type: `<!ENTITY ns "http://…">` is what drawing programs write, a value that spells its
-// letters as numbers is what hides a tag.
+// Of a document type: `<!ENTITY ns "http://…">` is what drawing programs write. Where one entity makes
+// others, or letters are spelt as numbers behind one, a tag may hide.
 static bool is_hiding_entity(str tag)
 {
-    size_t end = str_find(tag, '>');
-    str value = str_of(tag.p, end < tag.n ? end : tag.n);
-    return str_starts(tag, STR("!entity")) &&
-           (str_find_str(value, STR("&#")) != SIZE_MAX || str_find(value, '%') != SIZE_MAX);
+    if (!str_starts(tag, STR("!entity")))
+        return false;
+    str rest = skip_space(str_skip(tag, 7));
+    return rest.n != 0 && *rest.p == '%';
 }
 
 static bool is_active_element(str tag)
@@ -260,6 +260,16 @@ static bool is_active_at(str s, char before)
     return false;
 }
 
+// One space stands for many, so that what belongs together fits into what is kept. Returns the length.
+static size_t squeeze(char *p, size_t from, size_t n)
+{
+    size_t to = from;
+    for (size_t i = from; i != n; ++i)
+        if (!is_space(p[i]) || to == 0 || !is_space(p[to - 1]))
+            p[to++] = p[i];
+    return to;
+}
+
 void active_markup_take(struct active_markup *m, str piece)
 {
     enum { OVERLAP = 128, STEP = 4096 };
@@ -269,8 +279,13 @@ void active_markup_take(struct active_markup *m, str piece)
         size_t step = piece.n < STEP ? piece.n : STEP;
         memcpy(room, m->_kept, m->_n);
         size_t n = m->_n + fold(str_of(piece.p, step), room + m->_n, STEP);
-        for (size_t i = 0; i != n && !m->has_script; ++i)
-            m->has_script = is_active_at(str_of(room + i, n - i), i != 0 ? room[i - 1] : ' ');
+        n = squeeze(room, m->_n, n);
+        for (size_t i = 0; i != n && !m->has_script; ++i) {
+            str s = str_of(room + i, n - i);
+            m->_has_entity |= str_starts(s, STR("<!entity"));
+            m->has_script = is_active_at(s, i != 0 ? room[i - 1] : ' ') ||
+                            (m->_has_entity && str_starts(s, STR("&#")));
+        }
         m->_n = n < OVERLAP ? n : OVERLAP;
         memcpy(m->_kept, room + n - m->_n, m->_n);
         piece = str_skip(piece, step);

@@ -22,6 +22,7 @@ bool active_is_hidden(str head);
 struct active_markup {
     char _kept[256]; // the end of the piece before, in lower case, without NULs
     size_t _n;
+    bool _has_entity;
     bool has_script; // elements, attributes, addresses, entities, style sheets that run or may make
                      // what runs
 };

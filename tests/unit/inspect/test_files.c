@@ -147,12 +147,37 @@ static void looks_as_far_as_it_matters(void **state)
                 "application/xml", INSPECT_MARKUP);
     check_large("letter.txt", STR("Dear all, "), STR("<script>"), 'z', "text/plain", 0);
     check_large("large.json", STR("[\""), STR("\"]"), 'z', "text/plain", 0);
+    // each is as much work as the bytes it has, whatever they are
+    struct buf entities;
+    buf_init(&entities, 16 << 20);
+    buf_add(&entities, STR("<svg>"));
+    while (entities.n < 10 << 20)
+        buf_add(&entities, STR("<!ENTITY"));
+    check("entities.svg", buf_str(&entities), "image/svg+xml", 0, 0);
+    buf_fini(&entities);
     struct buf csv;
     buf_init(&csv, 1 << 20);
     for (int i = 0; i != 9000; ++i)
         buf_addf(&csv, "%d,name %d,\"a, b\"\n", i, i * 7);
     check("large.csv", buf_str(&csv), "text/csv", 0, 0);
     buf_fini(&csv);
+    assert_int_equal(wrong, 0);
+}
+
+// What hides by distance.
+static void finds_a_script_in_many_words(void **state)
+{
+    static const char *const parts[][2] = {{"<a><b onload", "='x()'/></a>"},
+                                           {"<!DOCTYPE a [<!ENTITY", "% b 'c'>]><a/>"},
+                                           {"<!DOCTYPE a [<!ENTITY b '>", "&#60;script>'>]><a/>"}};
+    wrong = 0;
+    for (size_t i = 0; i != sizeof parts / sizeof *parts; ++i) {
+        struct buf b;
+        buf_init(&b, 1 << 16);
+        buf_addf(&b, "%s%9000s%s", parts[i][0], "", parts[i][1]);
+        check(parts[i][0], buf_str(&b), "application/xml", 0, INSPECT_MARKUP);
+        buf_fini(&b);
+    }
     assert_int_equal(wrong, 0);
 }
 
@@ -340,6 +365,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(knows_old_office),
         cmocka_unit_test(looks_as_far_as_it_matters),
         cmocka_unit_test(finds_a_script_across_borders),
+        cmocka_unit_test(finds_a_script_in_many_words),
         cmocka_unit_test(threads_share_a_template),
         cmocka_unit_test(believes_no_liar),
         cmocka_unit_test(waits_for_nobody_for_ever),
