@@ -1,5 +1,5 @@
-// What time asks for: names that are due are taken one at a time, on every node at once, and tried. At most
-// two of the lane's threads do this. And keys follow the master key.
+// What time asks for: names that are due are taken one at a time, on every node at once, and tried.
+// At most two of the lane's threads do this. And keys follow the master key.
 #include "domains/certificates.h"
 #include <openssl/evp.h>
 #include <stdatomic.h>

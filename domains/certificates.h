@@ -1,5 +1,5 @@
-// What the files about certificates share: when one is ordered, who may order, what is taken as one, and
-// the statements. Pool threads (LANE_DOMAINS), but for what is said to be pure.
+// What the files about certificates share: when one is ordered, who may order, what is taken as
+// one, and the statements. Pool threads (LANE_DOMAINS), but for what is said to be pure.
 #ifndef STOA_DOMAINS_CERTIFICATES_H
 #define STOA_DOMAINS_CERTIFICATES_H
 #include <openssl/evp.h>
@@ -43,10 +43,10 @@ struct certificate_parts {
     int64_t not_before, not_after;
 };
 void certificate_parts_fini(struct certificate_parts *p);
-// A chain as PEM, the leaf first, and its key: takes them apart after looking whether a browser would be
-// content with them for that name: the key fits, the name is covered, today is within the dates, each
-// certificate signed the one before it, and a handshake with ourselves comes out well. FAIL_REFUSED
-// "invalid_certificate" with the reason. `*ret` is to be finished in every case.
+// A chain as PEM, the leaf first, and its key: takes them apart after looking whether a browser
+// would be content with them for that name: the key fits, the name is covered, today is within the
+// dates, each certificate signed the one before it, and a handshake with ourselves comes out well.
+// FAIL_REFUSED "invalid_certificate" with the reason. `*ret` is to be finished in every case.
 enum fail certificate_check(str chain_pem, EVP_PKEY *key, const char *hostname, int64_t now,
                             struct certificate_parts *ret, struct fault *fault) MUST_CHECK;
 // A private key as PEM: RSA of 2048 to 4096 bits, or ECDSA on P-256 or P-384. FAIL_REFUSED

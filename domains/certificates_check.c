@@ -1,5 +1,6 @@
-// A browser's questions, asked before one does. The last is the handshake itself, against the chain's own
-// top: whether that is one browsers know is not ours to say (an owner may serve colleagues only).
+// A browser's questions, asked before one does. The last is the handshake itself, against the
+// chain's own top: whether that is one browsers know is not ours to say (an owner may serve
+// colleagues only).
 #include "domains/certificates.h"
 #include <arpa/inet.h>
 #include <openssl/err.h>

@@ -1,6 +1,7 @@
-// One try for one name, from top to bottom: the account, what CAA says, the budget, the order, its proof,
-// the certificate, a look at it, and one transaction that has every node serve it. Until then the old one
-// is served. What goes wrong is written down for the owner, with the time of the next try.
+// One try for one name, from top to bottom: the account, what CAA says, the budget, the order, its
+// proof, the certificate, a look at it, and one transaction that has every node serve it. Until
+// then the old one is served. What goes wrong is written down for the owner, with the time of the
+// next try.
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

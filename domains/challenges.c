@@ -1,7 +1,7 @@
-// What a certificate authority asks of us (RFC 8555 §8.3), on every authority and every node. The answer is
-// in the database; which tokens are there to be asked for is known beforehand, by NOTIFY, so that no flood
-// of strangers' tokens reaches it. Only after listening was interrupted, when some may have been missed,
-// is any token asked for, for a few minutes and so often for each visitor.
+// What a certificate authority asks of us (RFC 8555 §8.3), on every authority and every node. The
+// answer is in the database; which tokens are there to be asked for is known beforehand, by NOTIFY,
+// so that no flood of strangers' tokens reaches it. Only after listening was interrupted, when some
+// may have been missed, is any token asked for, for a few minutes and so often for each visitor.
 #include <pthread.h>
 #include <stdlib.h>
 #include "domains/certificates.h"

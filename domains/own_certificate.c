@@ -1,5 +1,5 @@
-// A certificate that the owner has from elsewhere, for one name. The body is a secret: it is read, sealed
-// and forgotten; what is written into the audit trail are facts about the certificate.
+// A certificate that the owner has from elsewhere, for one name. The body is a secret: it is read,
+// sealed and forgotten; what is written into the audit trail are facts about the certificate.
 #include <stdio.h>
 #include "domains/api.h"
 #include "domains/certificates.h"

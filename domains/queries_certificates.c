@@ -15,7 +15,8 @@ static void copy(char *to, size_t room, str s)
 
 #define IS_FREE "(claimed_until is null or claimed_until < now())"
 
-// The project whose last try is the longest ago: who has a thousand names that fail waits for them alone.
+// The project whose last try is the longest ago: who has a thousand names that fail waits for them
+// alone.
 enum fail certificate_query_due(struct db *db, const char *directory, struct certificate_due *ret,
                                 struct fault *fault)
 {

@@ -198,8 +198,8 @@ static enum fail read_hosts(struct db *db, str hostname, const char *after, stru
                     db_text(after), db_int(HOSTS_AT_ONCE));
 }
 
-// In pieces, for with its certificate a name takes some kilobytes on the way. What changes meanwhile is
-// told, and read again.
+// In pieces, for with its certificate a name takes some kilobytes on the way. What changes
+// meanwhile is told, and read again.
 enum fail domains_hosts(struct db *db, str hostname,
                         void (*visit)(void *arg, const struct domain_host *h), void *arg,
                         struct fault *fault)

@@ -1,5 +1,5 @@
-// Each step is a signed POST and a look at its answer. The CA's texts are hostile: bounded, and its words
-// are cut and stripped before anybody reads them. URLs it gives must be of its own scheme.
+// Each step is a signed POST and a look at its answer. The CA's texts are hostile: bounded, and its
+// words are cut and stripped before anybody reads them. URLs it gives must be of its own scheme.
 #include "domains/acme/acme.h"
 #include <assert.h>
 #include <stdio.h>

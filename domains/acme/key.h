@@ -1,5 +1,5 @@
-// Keys and what is made with them: an ACME account's (RFC 8555 §6.2, ES256) and a certificate's request.
-// All are ECDSA on P-256. Pure; any thread.
+// Keys and what is made with them: an ACME account's (RFC 8555 §6.2, ES256) and a certificate's
+// request. All are ECDSA on P-256. Pure; any thread.
 #ifndef STOA_ACME_KEY_H
 #define STOA_ACME_KEY_H
 #include <openssl/evp.h>
@@ -12,12 +12,12 @@ EVP_PKEY *acme_key_make(void);
 void acme_key_write(EVP_PKEY *key, struct buf *to);
 // NULL when it is none, or none on P-256.
 EVP_PKEY *acme_key_read(str der);
-// The public half as a JWK with its members in the order of RFC 7638, and that RFC's SHA-256 thumbprint
-// in base64url.
+// The public half as a JWK with its members in the order of RFC 7638, and that RFC's SHA-256
+// thumbprint in base64url.
 void acme_key_jwk(EVP_PKEY *key, struct buf *to);
 void acme_key_thumbprint(EVP_PKEY *key, char to[static ACME_THUMBPRINT_ROOM]);
-// A flattened JWS (RFC 7515 §7.2.2): `kid` is the account's URL, or NULL for a request that carries the
-// JWK itself; `payload` is JSON, or p == NULL for POST-as-GET.
+// A flattened JWS (RFC 7515 §7.2.2): `kid` is the account's URL, or NULL for a request that carries
+// the JWK itself; `payload` is JSON, or p == NULL for POST-as-GET.
 void acme_key_sign(EVP_PKEY *key, const char *kid, const char *nonce, const char *url, str payload,
                    struct buf *to);
 // A request (PKCS #10, DER) for a certificate of that one name. FAIL_INTERNAL.
