@@ -67,8 +67,8 @@ static const char *write_body(h2o_req_t *req, const struct guard_refusal *why, s
     return "application/json";
 }
 
-static void write_head(const struct guard_refusal *why, const char *type, size_t length,
-                       struct buf *to)
+static void write_head(const h2o_req_t *req, const struct guard_refusal *why, const char *type,
+                       size_t length, struct buf *to)
 {
     char date[CLOCK_HTTP_ROOM];
     clock_http_date((time_t)(clock_real_ms() / 1000), date);
@@ -80,6 +80,11 @@ static void write_head(const struct guard_refusal *why, const char *type, size_t
         buf_addf(to, "Retry-After: %u\r\n", why->retry_after);
     if (why->clears_cookies)
         buf_addf(to, "Clear-Site-Data: \"cookies\"\r\n");
+    for (size_t i = 0; req != NULL && i != req->res.headers.size; ++i) { // of error_body
+        const h2o_header_t *h = &req->res.headers.entries[i];
+        buf_addf(to, "%.*s: %.*s\r\n", (int)h->name->len, h->name->base, (int)h->value.len,
+                 h->value.base);
+    }
     buf_addf(to, "\r\n");
 }
 
@@ -88,8 +93,11 @@ h2o_iovec_t guard_raw_answer(struct guard_conn *c, const struct guard_refusal *w
     struct buf body, all;
     buf_init(&body, BODY_ROOM);
     buf_init(&all, ANSWER_ROOM);
-    const char *type = write_body(NULL, why, &body);
-    write_head(why, type, body.n, &all);
+    h2o_req_t *req = c->in_body ? c->req : NULL; // its head has come whole
+    if (req != NULL)
+        memset(&req->res.headers, 0, sizeof(req->res.headers));
+    const char *type = write_body(req, why, &body);
+    write_head(req, why, type, body.n, &all);
     buf_add(&all, buf_str(&body));
     size_t length = all.n;
     free(c->answer);

@@ -126,7 +126,12 @@ async function someAreRefused(app, status, code) {
     const answers = await uploadAtOnce(app, 12, body, async () => assert.equal((await request(app.page)).status, 200));
     const refused = answers.filter((answer) => answer.status === status);
     assert.ok(refused.length > 0, JSON.stringify(counts(answers)));
-    for (const { text } of refused) assert.match(text, new RegExp(`"code":"${code}"`));
+    for (const { text } of refused) { // before or amid its body
+        assert.match(text, new RegExp(`"code":"${code}"`));
+        const id = /^x-request-id: ([0-9a-f]{24})\r$/im.exec(text)?.[1];
+        assert.ok(text.endsWith(`"requestId":"${id}"}\n`), text);
+        assert.match(text, /^access-control-allow-origin: \*\r$/im);
+    }
     for (const answer of answers) assert.ok([200, status].includes(answer.status), answer.text.slice(0, 500));
     assert.ok(answers.some((answer) => answer.status === 200), JSON.stringify(counts(answers)));
     await nothingIsLeft(app);
@@ -191,6 +196,8 @@ describe('what is refused', { concurrency: true }, () => {
             assert.match(long, /^HTTP\/1\.1 408 /);
         }));
         assert.match(await send('Transfer-Encoding: chunked', 'zz\r\n'), /^HTTP\/1\.1 400 /);
+        const endless = Buffer.concat(Array(12).fill(chunk(Buffer.alloc(MIB, 'x'))));
+        assert.match(await send('Transfer-Encoding: chunked', endless), /^HTTP\/1\.1 413 [^]*"code":"file_too_large"/);
         await nothingIsLeft(app);
     });
 });
