@@ -207,7 +207,7 @@ unsigned cage_enter(const struct cage_profile *profile)
 static void limit_time(unsigned cpu_seconds, unsigned wall_seconds)
 {
     limit(RLIMIT_CPU, cpu_seconds);
-    struct itimerval alarm = {.it_value.tv_sec = wall_seconds}; // nobody can catch it any more
+    struct itimerval alarm = {.it_value.tv_sec = wall_seconds}; // nobody can catch it
     must(signal(SIGALRM, SIG_DFL) != SIG_ERR && setitimer(ITIMER_REAL, &alarm, NULL) == 0);
 }
 

@@ -45,8 +45,10 @@ struct cage_profile {
 unsigned cage_enter(const struct cage_profile *profile);
 
 // In a fork of a template, before it reads: `fd` becomes CAGE_FD and every other descriptor is closed;
-// it dies with the template, after `cpu_seconds` of work or `wall_seconds` of time, whoever is in
-// control of it by then. From here on it may read, write, return from a signal and end (by SYS_exit,
+// it dies with the template and after `cpu_seconds` of work, whoever is in control of it by then, and
+// after `wall_seconds` of time. That last one a process that was taken over can put off, since
+// returning from a signal sets what is blocked: it then lives no longer than the other end of its
+// socket, without which nothing it may call waits. From here on it may read, write, return from a signal and end (by SYS_exit,
 // not exit_group); any other call kills it, those for memory too: what malloc may need must be there.
 void cage_seal(int fd, unsigned cpu_seconds, unsigned wall_seconds);
 
