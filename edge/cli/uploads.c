@@ -51,7 +51,8 @@ static enum cli_exit ask_page(struct cli *cli, const char **kind, const char *cu
         return EXIT_DONE;
     }
     enum cli_exit exit = reply.exit;
-    bool is_no_app = str_eq(show_member(reply.body, "code"), STR("plugin_not_found"));
+    bool is_no_app = strcmp(*kind, "plugin") == 0 &&
+                     str_eq(show_member(reply.body, "code"), STR("plugin_not_found"));
     bool is_nothing = str_eq(show_member(reply.body, "code"), STR("instance_not_found"));
     if (is_nothing)
         cli_fail(cli, exit, "app_not_found",
@@ -69,8 +70,10 @@ static enum cli_exit ask_page(struct cli *cli, const char **kind, const char *cu
 // All pages, newest first.
 static enum cli_exit collect(struct cli *cli, json_t *files)
 {
+    enum { PAGES_MAX = 1000 }; // a cursor that leads in a circle ends there
     const char *kind = "plugin";
     AUTOFREE char *cursor = NULL;
+    int left = PAGES_MAX;
     do {
         json_auto_t *page = NULL;
         enum cli_exit exit = ask_page(cli, &kind, cursor, &page);
@@ -80,7 +83,7 @@ static enum cli_exit collect(struct cli *cli, json_t *files)
         str next = show_member(page, "next");
         free(cursor);
         cursor = next.n != 0 ? str_dup(next) : NULL;
-    } while (cursor != NULL);
+    } while (cursor != NULL && --left != 0);
     return EXIT_DONE;
 }
 

@@ -588,6 +588,24 @@ describe('stoa files', () => {
         assert.deepEqual(fs.readdirSync(cwd), []);
     });
 
+    test('a server that leads in a circle is left in the end', async () => {
+        let asked = 0;
+        let answer = () => [404, { error: true, code: 'plugin_not_found', message: 'No such app.', requestId: 'r' }];
+        const liar = http.createServer((_, reply) => {
+            const [status, body] = answer();
+            reply.writeHead(++asked < 3000 ? status : 500, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+        });
+        await new Promise((done) => { liar.listen(0, '127.0.0.1', done); });
+        const list = () => stoa(['files', 'told', '--url', `http://127.0.0.1:${liar.address().port}`], { env: { STOA_TOKEN: servers.paths.token } });
+        assert.notEqual((await list()).code, 0);
+        assert.equal(asked, 2); // as an app, as an instance
+        asked = 0;
+        answer = () => [200, { data: [], next: 'again', previous: null }];
+        assert.equal((await list()).code, 0);
+        assert.equal(asked, 1000);
+        liar.close();
+    });
+
     test('--rm asks, or is told --yes', async () => {
         const id = keep(servers.paths, app, 'to go', { filename: 'go.txt' });
         assert.equal((await stoa(['files', 'told', '--rm', id])).code, 2);
