@@ -665,7 +665,7 @@ static void grace_suspension_and_recovery(void **state)
     sql("update domains set next_at = now() where id = '%s'", a);
     tend();
     STATUS(&mine, a, "failing");
-    sql("update domains set failing_since = now() - interval '7 days', next_at = now()"
+    sql("update domains set failing_since = now() - interval '7 days 1 second', next_at = now()"
         " where id = '%s'",
         a);
     tend();
@@ -682,7 +682,8 @@ static void claims_end(void **state)
 {
     const char *a = claim(&mine, name), *b = claim(&theirs, name);
     add_record(&mine, a);
-    sql("update domains set since = now() - interval '30 days', next_at = now() where id = '%s'",
+    sql("update domains set since = now() - interval '30 days 1 second', next_at = now() where id "
+        "= '%s'",
         a);
     tend();
     STATUS(&mine, a, "removed");
