@@ -217,7 +217,7 @@ static void daily_checks_are_spread(void **state)
 {
     int64_t first = 0;
     bool differ = false;
-    for (uint32_t spread = 0; spread != 100000; spread += 997) {
+    for (uint32_t spread = 0; spread < 100000; spread += 997) {
         struct domain_life l = life_of(DOMAIN_VERIFIED);
         enum domain_news news;
         l = domain_step(&l, DOMAIN_SEEN, T0, spread, &news);
