@@ -357,7 +357,7 @@ static void test_nobody_revokes_what_can_do_more(void **state)
 
 struct maker {
     struct principal principal;
-    unsigned made;
+    _Atomic unsigned made; // by both threads
 };
 
 static void *make_on_thread(void *arg)
