@@ -138,58 +138,55 @@ static const struct endpoint endpoints[] = {
      .run = domain_api_remove_certificate},
 };
 
-#define TEXT "{\"type\":\"string\"}"
-#define TEXT_OR_NULL "{\"type\":[\"string\",\"null\"]}"
-#define TIME_OR_NULL "{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"}"
-#define FLAG "{\"type\":\"boolean\"}"
-#define LIST(of) "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/" of "\"}}"
-#define REF(of) "{\"$ref\":\"#/components/schemas/" of "\"}"
-#define OBJECT(required, properties)                                                               \
-    "{\"type\":\"object\",\"required\":[" required "],\"properties\":{" properties "}}"
-static const char
-    schemas[] =
-        "{\"DnsRecord\":" OBJECT(
-            "\"type\",\"name\",\"value\"",
-            "\"type\":" TEXT ",\"name\""
-            ":" TEXT ",\"v"
-            "alue"
-            "\""
-            ":" TEXT) ",\"DomainCheck\":" OBJECT("\"at\",\"outcome\",\"message\",\"name\","
-                                                 "\"expected\",\"seen\"",
-                                                 "\"at\":" TIME_OR_NULL
-                                                 ",\"by\":{\"enum\":[\"owner\",\"server\"]},"
-                                                 "\"outcome\":{\"enum\":["
-                                                 "\"verified\",\"txt_not_found\",\"txt_mismatch\","
-                                                 "\"dns_error\","
-                                                 "\"dnssec_bogus\",\"domain_held\"]},"
-                                                 "\"message\":" TEXT ",\"name\":" TEXT
-                                                 ",\"expected\":" TEXT ",\"seen\":" LIST(
-                                                     "DnsRecord") ",\"resolver\":" TEXT
-                                                                  ",\"secure\":" FLAG
-                                                                  ",\"ms\":{\"type\":\"integer\"}") ",\"DomainRo"
-                                                                                                    "uting\""
-                                                                                                    ":" OBJECT(
-                                                                                                        "\"ok\",\"expected\",\"seen\"", "\"ok\":" FLAG
-                                                                                                                                        ",\"message\":" TEXT
-                                                                                                                                        ",\"expected\":" LIST(
-                                                                                                                                            "DnsRecord") ",\"seen\":" LIST("DnsRecord") ",\"checkedAt\":" TIME_OR_NULL) ",\"Domain\":" OBJECT("\"id\",\"hostname\",\"unicodeHostname\",\"status\",\"verification\",\"routing\","
-                                                                                                                                                                                                                                              "\"certificate\",\"nextCheckAt\",\"checks\"",
-                                                                                                                                                                                                                                              "\"id\":" TEXT
-                                                                                                                                                                                                                                              ",\"hostname\":" TEXT
-                                                                                                                                                                                                                                              ",\"unicodeHostname\":" TEXT ",\"instanceId\":" TEXT ",\"instanceSlug\":" TEXT ",\"status\":{\"enum\":[\"pending\",\"verified\",\"failing\","
-                                                                                                                                                                                                                                              "\"suspended\",\"removed\"]},\"ended\":" TEXT
-                                                                                                                                                                                                                                              ",\"next\":" TEXT ",\"verification\":" REF("DnsRecord") ",\"routing\":" REF("DomainRouting") ",\"certificate\":" OBJECT("\"status\"",
-                                                                                                                                                                                                                                                                                                                                                                      "\"status\":{\"enum\":[\"none\",\"issuing\","
-                                                                                                                                                                                                                                                                                                                                                                      "\"active\",\"failed\"]},\"source\":{\"enum\":[\"acme\",\"own\"]},\"notBefore\":" TIME_OR_NULL ",\"notAfter\":" TIME_OR_NULL ",\"nextTryAt\":" TIME_OR_NULL ",\"errorCode\":" TEXT ",\"error\":" TEXT) ",\"redirectTo\":" TEXT_OR_NULL
-                                                                                                                                                                                                                                                                                                                                                                                                                                                       ",\"httpsOnly\":" FLAG ",\"hsts\":{\"type\":[\"object\",\"null\"]},\"since\":" TIME_OR_NULL ",\"createdAt\":" TIME_OR_NULL
-                                                                                                                                                                                                                                                                                                                                                                                                                                                       ",\"verifiedAt\":" TIME_OR_NULL
-                                                                                                                                                                                                                                                                                                                                                                                                                                                       ",\"failingSince\":" TIME_OR_NULL
-                                                                                                                                                                                                                                                                                                                                                                                                                                                       ",\"servedUntil\":" TIME_OR_NULL ",\"endsAt\":" TIME_OR_NULL ",\"checkedAt\":" TIME_OR_NULL ",\"nextCheckAt\":" TIME_OR_NULL ",\"checks\":" LIST("DomainCheck")) ",\"DomainList\":" OBJECT("\"data\",\"next\",\"previous\"", "\"data\":" LIST("Domain") ",\"next\":" TEXT_OR_NULL ",\"previous\":" TEXT_OR_NULL) ",\"DomainDns\":" OBJECT("\"id\",\"hostname\",\"status\",\"verification\",\"routing\"",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 "\"id\":" TEXT
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 ",\"hostname\":" TEXT
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 ",\"status\":" TEXT
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 ",\"verification\":" REF("DomainCheck") ",\"routing\":" REF(
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                     "DomainRouting")) "}";
+// clang-format off
+static const char schemas[] =
+    "{\"DnsRecord\":{\"type\":\"object\",\"required\":[\"type\",\"name\",\"value\"],\"properties\":{"
+    "\"type\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},"
+    "\"value\":{\"type\":\"string\"}}}"
+    ",\"DomainCheck\":{\"type\":\"object\",\"required\":[\"at\",\"outcome\",\"message\",\"name\",\"expected\",\"seen\"],\"properties\":{"
+    "\"at\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
+    "\"by\":{\"enum\":[\"owner\",\"server\"]},"
+    "\"outcome\":{\"enum\":[\"verified\",\"txt_not_found\",\"txt_mismatch\",\"dns_error\",\"dnssec_bogus\",\"domain_held\"]},"
+    "\"message\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},"
+    "\"expected\":{\"type\":\"string\"},"
+    "\"seen\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/DnsRecord\"}},"
+    "\"resolver\":{\"type\":\"string\"},\"secure\":{\"type\":\"boolean\"},"
+    "\"ms\":{\"type\":\"integer\"}}}"
+    ",\"DomainRouting\":{\"type\":\"object\",\"required\":[\"ok\",\"expected\",\"seen\"],\"properties\":{"
+    "\"ok\":{\"type\":\"boolean\"},\"message\":{\"type\":\"string\"},"
+    "\"expected\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/DnsRecord\"}},"
+    "\"seen\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/DnsRecord\"}},"
+    "\"checkedAt\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"}}}"
+    ",\"Domain\":{\"type\":\"object\",\"required\":[\"id\",\"hostname\",\"unicodeHostname\",\"status\",\"verification\",\"routing\",\"certificate\",\"nextCheckAt\",\"checks\"],\"properties\":{"
+    "\"id\":{\"type\":\"string\"},\"hostname\":{\"type\":\"string\"},"
+    "\"unicodeHostname\":{\"type\":\"string\"},\"instanceId\":{\"type\":\"string\"},"
+    "\"instanceSlug\":{\"type\":\"string\"},"
+    "\"status\":{\"enum\":[\"pending\",\"verified\",\"failing\",\"suspended\",\"removed\"]},"
+    "\"ended\":{\"type\":\"string\"},\"next\":{\"type\":\"string\"},"
+    "\"verification\":{\"$ref\":\"#/components/schemas/DnsRecord\"},"
+    "\"routing\":{\"$ref\":\"#/components/schemas/DomainRouting\"},"
+    "\"certificate\":{\"type\":\"object\",\"required\":[\"status\"],\"properties\":{\"status\":{\"enum\":[\"none\",\"issuing\",\"active\",\"failed\"]},\"source\":{\"enum\":[\"acme\",\"own\"]},\"notBefore\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},\"notAfter\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},\"nextTryAt\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},\"errorCode\":{\"type\":\"string\"},\"error\":{\"type\":\"string\"}}},"
+    "\"redirectTo\":{\"type\":[\"string\",\"null\"]},"
+    "\"httpsOnly\":{\"type\":\"boolean\"},\"hsts\":{\"type\":[\"object\",\"null\"]},"
+    "\"since\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
+    "\"createdAt\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
+    "\"verifiedAt\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
+    "\"failingSince\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
+    "\"servedUntil\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
+    "\"endsAt\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
+    "\"checkedAt\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
+    "\"nextCheckAt\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
+    "\"checks\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/DomainCheck\"}}}}"
+    ",\"DomainList\":{\"type\":\"object\",\"required\":[\"data\",\"next\",\"previous\"],\"properties\":{"
+    "\"data\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Domain\"}},"
+    "\"next\":{\"type\":[\"string\",\"null\"]},"
+    "\"previous\":{\"type\":[\"string\",\"null\"]}}}"
+    ",\"DomainDns\":{\"type\":\"object\",\"required\":[\"id\",\"hostname\",\"status\",\"verification\",\"routing\"],\"properties\":{"
+    "\"id\":{\"type\":\"string\"},\"hostname\":{\"type\":\"string\"},"
+    "\"status\":{\"type\":\"string\"},"
+    "\"verification\":{\"$ref\":\"#/components/schemas/DomainCheck\"},"
+    "\"routing\":{\"$ref\":\"#/components/schemas/DomainRouting\"}}}}";
+// clang-format on
 
 // --- what goes with a plugin ---
 
