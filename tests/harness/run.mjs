@@ -12,7 +12,7 @@ import path from 'node:path';
 import { startCluster } from './postgres.mjs';
 
 const files = [];
-const options = { jobs: os.cpus().length + 1, sums: undefined, logs: undefined };
+const options = { jobs: 2 * os.cpus().length, sums: undefined, logs: undefined };
 for (let i = 2; i < process.argv.length; ++i) {
     if (process.argv[i].startsWith('--')) options[process.argv[i].slice(2)] = process.argv[++i];
     else files.push(process.argv[i]);
