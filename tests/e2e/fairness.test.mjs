@@ -10,7 +10,7 @@ import { buildFolder, request, startServer } from '../harness/server.mjs';
 
 const SANITIZED = /asan|tsan/.test(buildFolder());
 const FLOOD = Number(process.env.STOA_FLOOD ?? (SANITIZED ? 200 : 1000)); // requests a second
-const SECONDS = process.env.STOA_FULL === '1' ? 3 : 2;
+const SECONDS = 3;
 const QUEUE = 256;
 const LOUD = `
 const act = {
