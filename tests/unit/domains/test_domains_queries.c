@@ -662,16 +662,17 @@ static void grace_suspension_and_recovery(void **state)
     add_record(&mine, a);
     VERIFY(&mine, a, "verified");
     played_clear();
-    sql("update domains set next_at = now() where id = '%s'", a);
+    sql("update domains set next_at = now() - interval '1 second' where id = '%s'", a);
     tend();
     STATUS(&mine, a, "failing");
-    sql("update domains set failing_since = now() - interval '7 days 1 second', next_at = now()"
+    sql("update domains set failing_since = now() - interval '7 days 1 second', next_at = now() - "
+        "interval '1 second'"
         " where id = '%s'",
         a);
     tend();
     STATUS(&mine, a, "suspended");
     add_record(&mine, a);
-    sql("update domains set next_at = now() where id = '%s'", a);
+    sql("update domains set next_at = now() - interval '1 second' where id = '%s'", a);
     tend();
     STATUS(&mine, a, "verified");
     assert_string_equal(told, "mine:domain.verified mine:domain.failing mine:domain.suspended "
@@ -682,7 +683,8 @@ static void claims_end(void **state)
 {
     const char *a = claim(&mine, name), *b = claim(&theirs, name);
     add_record(&mine, a);
-    sql("update domains set since = now() - interval '30 days 1 second', next_at = now() where id "
+    sql("update domains set since = now() - interval '30 days 1 second', next_at = now() - "
+        "interval '1 second' where id "
         "= '%s'",
         a);
     tend();
