@@ -15,6 +15,7 @@
 #include "edge/route/router.h"
 #include "edge/route/site.h"
 #include "edge/scheduler.h"
+#include "embed/embed.h"
 #include "public-actions/action.h"
 #include "public-actions/managed_db/managed_db.h"
 #include "public-actions/owner_settings/owner_settings.h"
@@ -38,7 +39,8 @@ const struct migration *features_migrations(size_t *ret_count)
                     {owner_settings_migrations, &owner_settings_migration_count},
                     {runs_migrations, &runs_migration_count},
                     {uploads_migrations, &uploads_migration_count},
-                    {domains_migrations, &domains_migration_count}};
+                    {domains_migrations, &domains_migration_count},
+                    {embed_migrations, &embed_migration_count}};
     static struct migration all[MIGRATIONS_MAX];
     size_t n = 0;
     for (size_t f = 0; f != sizeof features / sizeof features[0]; ++f)

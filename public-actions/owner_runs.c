@@ -195,6 +195,7 @@ static const struct endpoint endpoints[] = {
      .summary = "Run a widget's action; the body is its payload. Answered when the run is over, "
                 "within 30 s.",
      .scope = SCOPE_DEPLOY,
+     .permission = PERMISSION_RUN,
      .lane = LANE_API,
      .body = BODY_ANY_OBJECT,
      .body_max = ACTION_BODY_MAX,
@@ -207,6 +208,7 @@ static const struct endpoint endpoints[] = {
      .id = "runTool",
      .summary = "Run the plugin's tool; the body is its input. Answered when the run is over.",
      .scope = SCOPE_DEPLOY,
+     .permission = PERMISSION_RUN,
      .lane = LANE_API,
      .body = BODY_ANY_OBJECT,
      .body_max = ACTION_BODY_MAX,

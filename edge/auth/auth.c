@@ -38,7 +38,7 @@ enum fail auth_principal(struct db *db, str authorization, struct principal *ret
                          struct fault *fault)
 {
     str token;
-    struct token_seen seen;
+    struct token_seen seen = {0};
     bool found = false;
     if (!token_in(authorization, &token))
         return unauthorised(fault);
@@ -64,13 +64,26 @@ enum fail auth_require(const struct principal *p, enum scope scope, struct fault
                      auth_scope_name(scope), auth_scope_name(p->scope));
 }
 
-enum fail auth_authenticate(struct db *db, str authorization, enum scope needed,
+enum fail auth_permit(const struct principal *p, enum permission permission, struct fault *fault)
+{
+    if (role_may(p->role, permission))
+        return FAIL_NONE;
+    if (permission == PERMISSION_NONE)
+        return fault_set(fault, FAIL_DENIED, "not_for_sessions",
+                         "This is done with an API token, not in an embedded session.");
+    return fault_set(fault, FAIL_DENIED, "role_too_low", "The role \"%s\" may not do this here.",
+                     role_name(p->role));
+}
+
+enum fail auth_authenticate(struct db *db, str authorization, const struct endpoint *endpoint,
                             struct principal **ret, struct fault *fault)
 {
     struct principal p;
     enum fail f = auth_principal(db, authorization, &p, fault);
-    if (f == FAIL_NONE)
-        f = auth_require(&p, needed, fault);
+    if (f == FAIL_NONE && p.role == ROLE_NONE)
+        f = auth_require(&p, endpoint->scope, fault);
+    else if (f == FAIL_NONE)
+        f = auth_permit(&p, endpoint->permission, fault);
     if (f != FAIL_NONE)
         return f;
     *ret = malloc(sizeof **ret);

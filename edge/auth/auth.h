@@ -4,16 +4,21 @@
 // longer, and is revoked with all that it made. Blocking: pool threads.
 #ifndef STOA_AUTH_AUTH_H
 #define STOA_AUTH_AUTH_H
+#include "edge/auth/roles.h"
 #include "edge/http/endpoint.h"
 #include "edge/store/migrate.h"
 
 enum { AUTH_TOKEN_ROOM = 5 + 43 + 1 };
 
+// An API token's subject, or an embed session's: then `role` is set and `scope` is SCOPE_NONE.
 struct principal {
-    char token_id[33];
-    char project_id[33]; // whom every management query names
-    char owner_id[37];   // the project's owner user (UUID)
-    enum scope scope;    // SCOPE_OPERATOR for the first start's token
+    char token_id[33];    // "tok_…", or the session's id "ses_…": whom the audit names
+    char project_id[33];  // whom every management query names
+    char owner_id[37];    // the project's owner user (UUID)
+    char platform_id[33]; // that the project belongs to; "" for none
+    enum scope scope;     // SCOPE_OPERATOR for the first start's token
+    enum role role;       // what the session's user is in the project now
+    char user_id[37];     // of the session; "" for API tokens
 };
 
 // "Bearer …" of a request into a principal. FAIL_UNAUTHORISED with code "unauthorized" and one and
@@ -23,8 +28,13 @@ enum fail auth_principal(struct db *db, str authorization, struct principal *ret
                          struct fault *fault) MUST_CHECK;
 // FAIL_DENIED "scope_too_low" naming the scope needed.
 enum fail auth_require(const struct principal *p, enum scope scope, struct fault *fault) MUST_CHECK;
-// Both, as the runner of management endpoints wants it (authenticate_fn): *ret is malloc'ed.
-enum fail auth_authenticate(struct db *db, str authorization, enum scope needed,
+// FAIL_DENIED "role_too_low" naming the role, for what a session's role may not do, and
+// "not_for_sessions" for what only API tokens may.
+enum fail auth_permit(const struct principal *p, enum permission permission,
+                      struct fault *fault) MUST_CHECK;
+// All of it, as the runner of management endpoints wants it (authenticate_fn): an API token by
+// its scope, a session by its role. *ret is malloc'ed.
+enum fail auth_authenticate(struct db *db, str authorization, const struct endpoint *endpoint,
                             struct principal **ret, struct fault *fault) MUST_CHECK;
 
 // Whether the token a principal came by is still good: for what goes on long after it was asked for.

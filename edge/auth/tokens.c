@@ -7,7 +7,7 @@
 #include "edge/base/token.h"
 #include "edge/catalog/catalog.h"
 
-static const char *const scope_names[] = {"none", "read", "deploy", "admin", "operator"};
+static const char *const scope_names[] = {"none", "read", "deploy", "admin", "platform", "operator"};
 
 const char *auth_scope_name(enum scope scope)
 {

@@ -15,8 +15,23 @@ enum scope {
     SCOPE_READ,     // every token has at least this one
     SCOPE_DEPLOY,   // may deploy and roll back
     SCOPE_ADMIN,    // may manage tokens, delete, …
+    SCOPE_PLATFORM, // an admin of the platform's owner project who may manage the platform too
     SCOPE_OPERATOR, // the first start's token only
 };
+
+// What sessions of embedded builders may ask for; which roles may is the one table of
+// edge/auth/roles.c.
+enum permission {
+    PERMISSION_NONE,      // for API tokens only
+    PERMISSION_VIEW,      // apps, their state, settings and domains
+    PERMISSION_READ_DATA, // what visitors and handlers left: runs, events, files, rows
+    PERMISSION_RUN,       // widget actions and tools
+    PERMISSION_CONNECT,   // make, change and delete connections
+    PERMISSION_BUILD,     // deploy, roll back, make instances
+    PERMISSION_CONFIGURE, // settings, secrets
+    PERMISSION_MANAGE,    // domains, webhooks, what deletes
+};
+enum { PERMISSION_COUNT = PERMISSION_MANAGE + 1 };
 
 enum { ENDPOINT_PARAMS_MAX = 4, QUERY_PARAMS_MAX = 16 };
 
@@ -92,9 +107,10 @@ struct endpoint {
     const char *method; // "GET"
     const char
         *path; // "/api/plugins/:plugin/deployments/:deployment/activate"; /api/v1/… is the same
-    const char *id;      // operationId: "activateDeployment"
-    const char *summary; // a sentence
-    enum scope scope;
+    const char *id;             // operationId: "activateDeployment"
+    const char *summary;        // a sentence
+    enum scope scope;           // that an API token must have
+    enum permission permission; // that a session's role must have
     enum lane lane;
     enum body_kind body;
     const char *body_types; // BODY_BYTES: "text/plain, multipart/form-data"

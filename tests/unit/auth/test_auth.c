@@ -241,9 +241,10 @@ static void test_authenticate_does_both(void **state)
     char header[80];
     snprintf(header, sizeof header, "Bearer %s", first);
     OK(db_script(db, &fault, "update api_tokens set scope = 'deploy'"));
-    assert_int_equal(auth_authenticate(db, str_from(header), SCOPE_ADMIN, &p, &fault), FAIL_DENIED);
+    const struct endpoint admins = {.scope = SCOPE_ADMIN}, deployers = {.scope = SCOPE_DEPLOY};
+    assert_int_equal(auth_authenticate(db, str_from(header), &admins, &p, &fault), FAIL_DENIED);
     assert_null(p);
-    OK(auth_authenticate(db, str_from(header), SCOPE_DEPLOY, &p, &fault));
+    OK(auth_authenticate(db, str_from(header), &deployers, &p, &fault));
     assert_int_equal(p->scope, SCOPE_DEPLOY);
     free(p);
     OK(db_script(db, &fault, "update api_tokens set scope = 'operator'"));

@@ -1,0 +1,25 @@
+// Which origins may frame the builder and call its API from their pages: those that an active signing
+// key names (embed-protocol.md, "Frames"). An immutable table, one for the process, which each loop
+// holds a reference to; embed/ builds it, the router and the embed page ask it. The list as a whole
+// is shown to nobody: it names the customers.
+#ifndef STOA_ROUTE_EMBEDDERS_H
+#define STOA_ROUTE_EMBEDDERS_H
+#include "edge/base/str.h"
+#include "edge/loop/loop.h"
+
+// One origin of one platform; strings are copied.
+struct embedder {
+    const char *platform_slug;
+    const char *origin; // "https://app.example.com", as RFC 6454 §6.2 writes it
+};
+// Replaces the table on all loops. Any thread; before the loops start too.
+void embedders_publish(const struct embedder *list, size_t count);
+void embedders_on_loop_start(struct loop *loop);
+
+// Loop threads. Whether any platform's key allows the origin; `platform_slug` empty: any platform's,
+// else that one's.
+bool embedders_allow(str platform_slug, str origin);
+// Appends the platform's origins with a space before each, for frame-ancestors under
+// /p/{platformSlug}. False: no such platform has any.
+bool embedders_add_to(str platform_slug, struct buf *to);
+#endif

@@ -1,0 +1,12 @@
+// Embedding the builder in other products: platforms and their signing keys, the exchange of their
+// provisioning tokens, the catalogue and connections, the page that is framed and the script that
+// frames it. Each service is a room of its own: platforms.c, keys.c with exchange.c, catalogue.c
+// with connections.c, page.c with sdk.c.
+#ifndef STOA_EMBED_EMBED_H
+#define STOA_EMBED_EMBED_H
+#include "edge/http/service.h"
+#include "edge/store/migrate.h"
+
+extern const struct migration embed_migrations[];
+extern const size_t embed_migration_count;
+#endif
