@@ -190,6 +190,7 @@ h2o_hostconf_t **http_register_listener(h2o_globalconf_t *config, const char *na
 static const char *const header_names[HEADERS] = {
     [HEADER_ACCEPT] = "accept",
     [HEADER_ACCEPT_ENCODING] = "accept-encoding",
+    [HEADER_ACCESS_CONTROL_REQUEST_HEADERS] = "access-control-request-headers",
     [HEADER_ACCESS_CONTROL_REQUEST_METHOD] = "access-control-request-method",
     [HEADER_AUTHORIZATION] = "authorization",
     [HEADER_CDN_LOOP] = "cdn-loop",

@@ -34,6 +34,7 @@ enum site_kind {
 enum header {
     HEADER_ACCEPT,
     HEADER_ACCEPT_ENCODING,
+    HEADER_ACCESS_CONTROL_REQUEST_HEADERS,
     HEADER_ACCESS_CONTROL_REQUEST_METHOD,
     HEADER_AUTHORIZATION,
     HEADER_CDN_LOOP,
@@ -69,8 +70,9 @@ struct request {
     enum site_kind site;
     str site_name;
     const struct host
-        *domain; // the custom domain (edge/route/hosts.h), until the loop turns; NULL: none
-    str body;    // all of it; valid until the reply is out
+        *domain;       // the custom domain (edge/route/hosts.h), until the loop turns; NULL: none
+    str platform_slug; // on the console origin below /p/{slug}, which `path` no longer has; else empty
+    str body;          // all of it; valid until the reply is out
     char id[TOKEN_REQUEST_ID_ROOM]; // X-Request-Id
     char peer[IP_ROOM]; // the visitor's address as text, IPv4-mapped ones as IPv4; behind
                         // a trusted proxy the one it names (security-rules.md 19)
