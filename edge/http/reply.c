@@ -95,6 +95,7 @@ static h2o_iovec_t *intern(const char *name)
         {H2O_STRLIT("access-control-allow-methods")},
         {H2O_STRLIT("access-control-allow-headers")},
         {H2O_STRLIT("access-control-max-age")},
+        {H2O_STRLIT("access-control-expose-headers")},
         {H2O_STRLIT("ratelimit")},
         {H2O_STRLIT("ratelimit-policy")},
         {H2O_STRLIT("deprecation")},

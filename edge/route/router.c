@@ -5,6 +5,8 @@
 #include "edge/http/management.h"
 #include "edge/http/openapi.h"
 #include "edge/route/domain_rules.h"
+#include "edge/route/embed_rules.h"
+#include "edge/route/embedders.h"
 #include "edge/route/hosts.h"
 #include "edge/route/site.h"
 
@@ -32,6 +34,8 @@ static void widen(struct body_bound *to, struct body_bound by)
 struct body_bound router_body_bound(str method, str path)
 {
     struct body_bound all = {.max = PAGE_BODY_MAX};
+    str platform_slug;
+    embed_rules_cut(&path, &platform_slug);
     size_t max = management_body_max(method, path);
     if (max != SIZE_MAX)
         widen(&all, (struct body_bound){.max = max});
@@ -50,6 +54,7 @@ struct body_bound router_body_bound(str method, str path)
 void router_loop_start(struct loop *loop)
 {
     hosts_on_loop_start(loop);
+    embedders_on_loop_start(loop);
     for (size_t i = 0; i != service_count; ++i)
         if (services[i]->on_loop_start != NULL)
             services[i]->on_loop_start(loop);
@@ -107,6 +112,8 @@ void router_on_request(struct request *r)
         reply_options(r, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
         return;
     }
+    if (r->site == SITE_CONSOLE && embed_rules_answer(r))
+        return;
     if (r->site == SITE_CONSOLE && str_starts(r->path, STR("/api/"))) {
         management_on_request(r);
         return;
