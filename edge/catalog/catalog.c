@@ -13,9 +13,16 @@ enum fail catalog_project_create(struct db *db, str display_name,
                                  struct fault *fault)
 {
     assert(db_is_in_transaction(db));
-    token_id("prj_", ret_id);
-    token_uuid(ret_owner);
-    return catalog_query_project_insert(db, ret_id, ret_owner, display_name, fault);
+    struct new_project p = {.display_name = display_name};
+    bool is_new = false;
+    token_id("prj_", p.id);
+    token_uuid(p.owner_id);
+    enum fail f = catalog_query_project_insert(db, &p, &is_new, fault);
+    if (f != FAIL_NONE)
+        return f;
+    snprintf(ret_id, CATALOG_ID_ROOM, "%s", p.id);
+    snprintf(ret_owner, CATALOG_UUID_ROOM, "%s", p.owner_id);
+    return FAIL_NONE;
 }
 
 enum fail catalog_plugin_upsert(struct db *db, const char *project_id, str slug, str display_name,

@@ -40,6 +40,10 @@ enum fail catalog_project_first(struct db *db, char ret_id[static CATALOG_ID_ROO
 // "plugin_not_found".
 enum fail catalog_plugin_find(struct db *db, const char *project_id, str ref, struct plugin *ret,
                               struct fault *fault) MUST_CHECK;
+// The same for what is kept per plugin and project: a plugin of the project's own, or else one that
+// it has an instance of.
+enum fail catalog_plugin_used(struct db *db, const char *project_id, str ref, struct plugin *ret,
+                              struct fault *fault) MUST_CHECK;
 // Inserts, or updates display name, version and tier of the one with that slug; locks its row for
 // the rest of the transaction.
 enum fail catalog_plugin_upsert(struct db *db, const char *project_id, str slug, str display_name,
@@ -64,7 +68,7 @@ json_t *catalog_plugin_json(const struct plugin *p);
 
 // --- instances: by id or slug. Slugs are `{plugin slug}-{8 hex}`, unique on the server and never
 // issued twice. FAIL_NOT_FOUND "instance_not_found". An instance may belong to another project than
-// its plugin. In a transaction.
+// its plugin; it is taken to have pages if the plugin's others are. In a transaction.
 enum fail catalog_instance_create(struct db *db, const char *project_id, const struct plugin *p,
                                   struct instance *ret, struct fault *fault) MUST_CHECK;
 enum fail catalog_instance_find(struct db *db, const char *project_id, str ref,
@@ -89,10 +93,14 @@ enum fail catalog_instance_list(struct db *db, const char *project_id, const cha
 // Whether the plugin's instances have public files; they are taken to until somebody says otherwise.
 enum fail catalog_plugin_serves_pages(struct db *db, const char *plugin_id, bool serves,
                                       struct fault *fault) MUST_CHECK;
-// How many other projects own instances with pages (security-rules.md 11). Asked by a project that owns none
-// yet, the answer holds until the transaction ends: two first deploys wait for each other.
-enum fail catalog_serving_projects(struct db *db, const char *project_id, uint64_t *ret_others,
-                                   struct fault *fault) MUST_CHECK;
+// How many other projects own instances with pages, or will, when the plugin's (which may be "") have
+// (security-rules.md 11). Asked by a project that owns none yet, the answer holds until the
+// transaction ends: two first deploys wait for each other.
+enum fail catalog_serving_projects(struct db *db, const char *project_id, const char *plugin_id,
+                                   uint64_t *ret_others, struct fault *fault) MUST_CHECK;
+// The other projects that have instances of the plugin: id and number of each, by id.
+enum fail catalog_plugin_users(struct db *db, const struct plugin *p, struct db_rows **ret,
+                               struct fault *fault) MUST_CHECK;
 
 // --- audit: one row an owner-visible change, in the caller's transaction and best as its last
 // statement (it holds up the project's other changes), chained by hash (security-rules.md 27).

@@ -4,6 +4,7 @@
 #include "edge/base/digest.h"
 #include "edge/catalog/catalog.h"
 #include "edge/catalog/page.h"
+#include "edge/catalog/platform.h"
 
 // One event as the chain's hash covers it.
 struct audit_event {
@@ -13,8 +14,16 @@ struct audit_event {
 };
 struct digest audit_hash(const struct digest *previous, const struct audit_event *e);
 
-enum fail catalog_query_project_insert(struct db *db, const char *id, const char *owner_id,
-                                       str name, struct fault *fault) MUST_CHECK;
+struct new_project {
+    char id[CATALOG_ID_ROOM], owner_id[CATALOG_UUID_ROOM];
+    const char *platform_id; // NULL: none
+    str external_id;         // p == NULL: none
+    str display_name;        // what is over 100 characters is cut off
+};
+// With its owner and the trail's beginning; *ret_is_new is false, and nothing is made, when the
+// platform has one with that external id.
+enum fail catalog_query_project_insert(struct db *db, const struct new_project *p, bool *ret_is_new,
+                                       struct fault *fault) MUST_CHECK;
 // Inserts `p` (id, project, slug) or updates the one with that slug.
 enum fail catalog_query_plugin_upsert(struct db *db, const struct plugin *p, str display_name,
                                       str version, str tier, struct plugin *ret, bool *ret_created,
@@ -38,4 +47,31 @@ enum fail catalog_query_audit_insert(struct db *db, const struct audit_event *e,
 enum fail catalog_query_audit_rows(struct db *db, const char *project_id, int64_t after,
                                    unsigned limit, struct db_rows **ret,
                                    struct fault *fault) MUST_CHECK;
+
+// --- queries_platform.c ---
+// *ret_is_new is false when the slug is taken.
+enum fail catalog_query_platform_insert(struct db *db, const struct platform *p, bool *ret_is_new,
+                                        int64_t *ret_created_at, struct fault *fault) MUST_CHECK;
+// The one of that id or slug; all with an absent one (p == NULL), oldest first. malloc'ed.
+enum fail catalog_query_platforms(struct db *db, str ref, struct platform **ret, size_t *ret_count,
+                                  struct fault *fault) MUST_CHECK;
+// Locks the user's row; fills user_id and is_active.
+enum fail catalog_query_user_lock(struct db *db, const struct provision *p, struct provisioned *ret,
+                                  bool *ret_found, struct fault *fault) MUST_CHECK;
+enum fail catalog_query_user_insert(struct db *db, const struct provision *p, const char *id,
+                                    bool *ret_is_new, struct fault *fault) MUST_CHECK;
+enum fail catalog_query_user_update(struct db *db, const struct provision *p, const char *user_id,
+                                    struct fault *fault) MUST_CHECK;
+// Fills project_id and owner_id; locks the row when told to.
+enum fail catalog_query_external_project(struct db *db, const struct provision *p, bool locks,
+                                         struct provisioned *ret, bool *ret_found,
+                                         struct fault *fault) MUST_CHECK;
+enum fail catalog_query_filter_update(struct db *db, const struct provision *p,
+                                      const char *project_id, struct fault *fault) MUST_CHECK;
+// Fills the role.
+enum fail catalog_query_member_find(struct db *db, const struct provision *p,
+                                    struct provisioned *ret, int64_t *ret_issued_at,
+                                    bool *ret_found, struct fault *fault) MUST_CHECK;
+enum fail catalog_query_member_put(struct db *db, const struct provision *p,
+                                   const struct provisioned *r, struct fault *fault) MUST_CHECK;
 #endif

@@ -4,7 +4,7 @@
 #include "edge/base/digest.h"
 #include "edge/base/jsonx.h"
 
-enum { TEXT_ROOM = 1 + 20 + 1 + 33 };
+enum { TEXT_ROOM = 1 + 20 + 1 + PAGE_ID_ROOM };
 
 static bool read_key(str text, struct page *page)
 {

@@ -16,9 +16,10 @@
 #include "edge/base/fail.h"
 #include "edge/store/db.h"
 
+enum { PAGE_ID_ROOM = 56 };
 struct page_key {
     int64_t at; // real ms
-    char id[33];
+    char id[PAGE_ID_ROOM];
 };
 struct page {
     unsigned limit;

@@ -4,6 +4,7 @@
 #ifndef STOA_CATALOG_PLATFORM_H
 #define STOA_CATALOG_PLATFORM_H
 #include "edge/catalog/catalog.h"
+#include "edge/catalog/page.h"
 
 enum { CATALOG_UUID_ROOM = 37, CATALOG_EXTERNAL_ROOM = 4 * 256 + 1, CATALOG_ROLE_ROOM = 12 };
 
@@ -21,6 +22,14 @@ enum fail platform_find(struct db *db, str ref, struct platform *ret,
                         struct fault *fault) MUST_CHECK;
 enum fail platform_list(struct db *db, struct platform **ret, size_t *ret_count,
                         struct fault *fault) MUST_CHECK; // oldest first; free()d by the caller
+
+// A project that the platform asks for itself: its owner and the trail's beginning with it, audited
+// by the caller. In a transaction. `external_id` may be absent (p == NULL): then no token ever comes
+// to it. FAIL_CONFLICT "external_id_taken".
+enum fail platform_project_create(struct db *db, const char *platform_id, str external_id,
+                                  str display_name, char ret_id[static CATALOG_ID_ROOM],
+                                  char ret_owner[static CATALOG_UUID_ROOM],
+                                  struct fault *fault) MUST_CHECK;
 
 // What a provisioning token that was found good asks for; texts are 1–256 characters.
 struct provision {
@@ -40,7 +49,18 @@ struct provisioned {
     bool made_user, made_project;
 };
 // Insert or get on (platform, user) and (platform, project), names, role and filter as the token
-// says (security-rules.md 25). In a transaction; of several at once for the same ids all succeed.
+// says (security-rules.md 25); a new project is called by its external id. In a transaction, which
+// has the rows of user and project locked until it ends; of several at once for the same ids all
+// succeed. What is made is audited by the caller. With is_active false, project_id is "" when there
+// is no such project.
 enum fail platform_provision(struct db *db, const struct provision *p, struct provisioned *ret,
                              struct fault *fault) MUST_CHECK;
+
+// The trail, newest first, for page_rows_json: project id, seq, time, actor, action, subject,
+// request id, address, facts. A key's id is the project's id, a dot and the seq. *ret is freed by
+// the caller. The project's own, or those of all the platform's projects.
+enum fail audit_project_page(struct db *db, const char *project_id, const struct page *page,
+                             struct db_rows **ret, struct fault *fault) MUST_CHECK;
+enum fail audit_platform_page(struct db *db, const char *platform_id, const struct page *page,
+                              struct db_rows **ret, struct fault *fault) MUST_CHECK;
 #endif

@@ -50,23 +50,34 @@ static enum fail no_instance(struct fault *fault)
 
 // --- projects ---
 
-enum fail catalog_query_project_insert(struct db *db, const char *id, const char *owner_id,
-                                       str name, struct fault *fault)
+// The owner has the project's display name.
+static enum fail begin_project(struct db *db, const struct new_project *p, struct fault *fault)
 {
     enum fail f = db_query(db, fault, NULL,
-                           "insert into projects (id, owner_user_id, display_name)"
-                           " values ($1, $2, $3)",
-                           db_text(id), db_text(owner_id), db_str(name));
-    if (f == FAIL_NONE)
-        f = db_query(db, fault, NULL,
-                     "insert into users (id, project_id, display_name) values ($1, $2, $3)",
-                     db_text(owner_id), db_text(id), db_str(name));
+                           "insert into users (id, project_id, display_name)"
+                           " select owner_user_id, id, display_name from projects where id = $1",
+                           db_text(p->id));
     if (f == FAIL_NONE)
         f = db_query(db, fault, NULL,
                      "insert into audit_heads (project_id, seq, hash)"
                      " values ($1, 0, sha256(convert_to($1, 'UTF8')))",
-                     db_text(id));
+                     db_text(p->id));
     return f;
+}
+
+enum fail catalog_query_project_insert(struct db *db, const struct new_project *p, bool *ret_is_new,
+                                       struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f = db_query(
+        db, fault, &rows,
+        "insert into projects (id, owner_user_id, display_name, platform_id, external_id)"
+        " values ($1, $2, left($3, 100), $4, $5)"
+        " on conflict on constraint projects_external do nothing returning id",
+        db_text(p->id), db_text(p->owner_id), db_str(p->display_name), db_text(p->platform_id),
+        p->external_id.p != NULL ? db_str(p->external_id) : DB_NULL);
+    *ret_is_new = f == FAIL_NONE && db_count(rows) != 0;
+    return *ret_is_new ? begin_project(db, p, fault) : f;
 }
 
 // Crosses projects: a server has a first one.
@@ -101,6 +112,35 @@ enum fail catalog_plugin_find(struct db *db, const char *project_id, str ref, st
         return no_plugin(fault);
     *ret = plugin_of(rows, 0);
     return FAIL_NONE;
+}
+
+// What it has instances of may be another project's.
+enum fail catalog_plugin_used(struct db *db, const char *project_id, str ref, struct plugin *ret,
+                              struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f = db_query(db, fault, &rows,
+                           "select " PLUGIN_COLUMNS " from plugins where (id = $2 or slug = $2)"
+                           " and id in (select id from plugins where project_id = $1"
+                           " union select plugin_id from instances where project_id = $1)"
+                           " order by id = $2 desc, project_id = $1 desc limit 1",
+                           db_text(project_id), db_str(ref));
+    if (f != FAIL_NONE)
+        return f;
+    if (db_count(rows) == 0)
+        return no_plugin(fault);
+    *ret = plugin_of(rows, 0);
+    return FAIL_NONE;
+}
+
+// Crosses projects: whose apps go with it is the question.
+enum fail catalog_plugin_users(struct db *db, const struct plugin *p, struct db_rows **ret,
+                               struct fault *fault)
+{
+    return db_query(db, fault, ret,
+                    "select project_id, count(*) from instances where plugin_id = $1"
+                    " and project_id <> $2 group by project_id order by project_id collate \"C\"",
+                    db_text(p->id), db_text(p->project_id));
 }
 
 enum fail catalog_query_plugin_upsert(struct db *db, const struct plugin *p, str display_name,
@@ -287,15 +327,15 @@ enum fail catalog_instance_list(struct db *db, const char *project_id, const cha
 }
 
 // Crosses projects: whether there is a second one is the question.
-static enum fail count_serving(struct db *db, const char *project_id, uint64_t *ret_others,
-                               bool *ret_this_one, struct fault *fault)
+static enum fail count_serving(struct db *db, const char *project_id, const char *plugin_id,
+                               uint64_t *ret_others, bool *ret_this_one, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
     enum fail f = db_query(db, fault, &rows,
                            "select count(distinct project_id) filter (where project_id <> $1),"
                            " coalesce(bool_or(project_id = $1), false) from instances"
-                           " where serves_pages",
-                           db_text(project_id));
+                           " where serves_pages or plugin_id = $2",
+                           db_text(project_id), db_text(plugin_id));
     if (f != FAIL_NONE)
         return f;
     *ret_others = (uint64_t)db_get_int(rows, 0, 0);
@@ -312,15 +352,16 @@ enum fail catalog_plugin_serves_pages(struct db *db, const char *plugin_id, bool
                     db_text(plugin_id), db_bool(serves));
 }
 
-enum fail catalog_serving_projects(struct db *db, const char *project_id, uint64_t *ret_others,
-                                   struct fault *fault)
+enum fail catalog_serving_projects(struct db *db, const char *project_id, const char *plugin_id,
+                                   uint64_t *ret_others, struct fault *fault)
 {
     bool this_one = false;
-    enum fail f = count_serving(db, project_id, ret_others, &this_one, fault);
+    enum fail f = count_serving(db, project_id, plugin_id, ret_others, &this_one, fault);
     if (f != FAIL_NONE || this_one || !db_is_in_transaction(db))
         return f;
     f = db_query(db, fault, NULL, "select pg_advisory_xact_lock(7310583194303)");
-    return f != FAIL_NONE ? f : count_serving(db, project_id, ret_others, &this_one, fault);
+    return f != FAIL_NONE ? f
+                          : count_serving(db, project_id, plugin_id, ret_others, &this_one, fault);
 }
 
 // --- audit ---
@@ -359,8 +400,9 @@ enum fail catalog_query_audit_insert(struct db *db, const struct audit_event *e,
 {
     return db_query(db, fault, NULL,
                     "with event as (insert into audit_events (project_id, seq, at, actor, action,"
-                    " subject, request_id, address, facts, hash)"
-                    " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10))"
+                    " subject, request_id, address, facts, hash, platform_id)"
+                    " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,"
+                    " (select platform_id from projects where id = $1)))"
                     " update audit_heads set seq = $2, hash = $10 where project_id = $1",
                     db_text(e->project_id), db_int(e->seq), db_time(e->at), db_text(e->actor),
                     db_text(e->action), db_text(e->subject), db_text(e->request_id),

@@ -26,7 +26,7 @@ void openapi_add_schemas(const char *schemas)
 
 static const char *scope_name(enum scope scope)
 {
-    static const char *const names[] = {"none", "read", "deploy", "admin", "operator"};
+    static const char *const names[] = {"none", "read", "deploy", "admin", "platform", "operator"};
     return names[scope];
 }
 

@@ -41,3 +41,7 @@ create table project_members (
     primary key (project_id, user_id)
 );
 create index project_members_user on project_members (user_id);
+
+-- Of the project, at the time: a platform reads the trails of all its projects together.
+alter table audit_events add column platform_id text;
+create index audit_events_platform on audit_events (platform_id, at, project_id, seq) where platform_id is not null;
