@@ -35,7 +35,7 @@
 #include "edge/supervisor.h"
 #include "edge/tls.h"
 
-enum { POOL_QUEUE_MAX = 2000, DOMAINS_THREADS = 6 };
+enum { POOL_QUEUE_MAX = 2000, DOMAINS_THREADS = 6, EXCHANGE_THREADS = 4 };
 
 static struct settings settings;
 static h2o_globalconf_t config;
@@ -371,7 +371,8 @@ int server_main(void)
                                [LANE_INGEST] = (unsigned)settings.ingest_threads,
                                [LANE_LOAD] = (unsigned)settings.load_threads,
                                [LANE_FILES] = (unsigned)settings.files_threads,
-                               [LANE_DOMAINS] = DOMAINS_THREADS};
+                               [LANE_DOMAINS] = DOMAINS_THREADS,
+                               [LANE_EXCHANGE] = EXCHANGE_THREADS};
     pool_start(threads, POOL_QUEUE_MAX);
     if (start_network(&fault) != FAIL_NONE)
         return give_up(&fault);

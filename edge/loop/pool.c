@@ -16,7 +16,8 @@ struct pool_lane {
 
 static struct pool_lane lanes[LANES];
 static size_t queue_limit;
-static const char *const lane_names[LANES] = {"api", "ingest", "load", "files", "domains"};
+static const char *const lane_names[LANES] = {"api",   "ingest",  "load",
+                                              "files", "domains", "exchange"};
 
 static void on_back(struct loop_message *m)
 {

@@ -7,11 +7,12 @@
 #include "edge/loop/loop.h"
 
 enum lane {
-    LANE_API,     // management endpoints
-    LANE_INGEST,  // deploys, compression
-    LANE_LOAD,    // cold apps and file bytes for the serving cache
-    LANE_FILES,   // visitors' uploads, handlers' files
-    LANE_DOMAINS, // what waits for DNS
+    LANE_API,      // management endpoints
+    LANE_INGEST,   // deploys, compression
+    LANE_LOAD,     // cold apps and file bytes for the serving cache
+    LANE_FILES,    // visitors' uploads, handlers' files
+    LANE_DOMAINS,  // what waits for DNS
+    LANE_EXCHANGE, // strangers' provisioning tokens: signatures are checked here and nowhere else
     LANES
 };
 
