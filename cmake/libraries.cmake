@@ -19,6 +19,7 @@ if(STOA_TESTS)
   pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
   pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng) # tests make and compare images
   pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
+  pkg_check_modules(JWT REQUIRED IMPORTED_TARGET libjwt) # a second opinion on tokens; docs/decisions.md
 endif()
 pkg_check_modules(PSL REQUIRED IMPORTED_TARGET libpsl)
 pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2)
