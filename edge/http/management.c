@@ -17,12 +17,18 @@ enum { ENDPOINTS_MAX = 256, PARAM_MAX = 256 };
 static const struct endpoint *endpoints[ENDPOINTS_MAX];
 static size_t endpoint_total;
 static authenticate_fn authenticate_hook;
+static origin_check_fn origin_hook;
 static _Atomic size_t memory_max, memory_used, running;
 
 void management_init(authenticate_fn authenticate, size_t body_memory)
 {
     authenticate_hook = authenticate;
     memory_max = body_memory;
+}
+
+void management_check_origins_by(origin_check_fn check)
+{
+    origin_hook = check;
 }
 
 void management_set_memory(size_t body_memory)
@@ -277,6 +283,10 @@ static enum fail run_call(struct management_call *c)
         if (fail != FAIL_NONE)
             return fail;
         c->call.principal = p;
+        if (origin_hook != NULL && c->call.origin.n != 0)
+            fail = origin_hook(p, c->call.origin, &c->fault);
+        if (fail != FAIL_NONE)
+            return fail;
     }
     enum fail fail = parse_query(c);
     if (fail == FAIL_NONE)

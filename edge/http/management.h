@@ -14,6 +14,11 @@ typedef enum fail (*authenticate_fn)(struct db *db, str authorization,
 // Before the loops start. The tables are kept. `body_memory` bounds the bodies of all running calls
 // together.
 void management_init(authenticate_fn authenticate, size_t body_memory);
+// Whether a page of that origin may use the principal: asked when a request has an Origin, before
+// the endpoint does anything. Registered by who knows; none: all may. Before the loops start; pool
+// threads.
+typedef enum fail (*origin_check_fn)(const struct principal *p, str origin, struct fault *fault);
+void management_check_origins_by(origin_check_fn check);
 void management_set_memory(size_t body_memory); // at a reload; any thread
 void management_register(const struct endpoint *list, size_t count);
 

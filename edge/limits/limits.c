@@ -182,6 +182,18 @@ bool limits_conforms(uint64_t key, uint64_t interval_us, uint32_t burst, uint64_
     return false;
 }
 
+bool limits_would_conform(uint64_t key, uint64_t interval_us, uint32_t burst, uint64_t *ret_wait_us)
+{
+    assert(burst != 0);
+    struct place p = find(key, ticks_now());
+    uint64_t interval = interval_us / TICK_US, capacity = interval * burst,
+             used = p.at != NULL ? p.used : 0;
+    if (used + interval <= capacity)
+        return true;
+    *ret_wait_us = (used + interval - capacity) * TICK_US;
+    return false;
+}
+
 // --- policies ---
 
 enum { TICKS_A_SECOND = 1000000 / TICK_US };

@@ -44,6 +44,10 @@ void limits_leave(uint64_t key);
 // GCRA: true and charged when the event conforms to one per `interval_us` with a burst of `burst`;
 // false and *ret_wait_us set otherwise.
 bool limits_conforms(uint64_t key, uint64_t interval_us, uint32_t burst, uint64_t *ret_wait_us);
+// The same without charging anything: for what is charged only when it turns out badly. A key for
+// which there is no place has nothing charged to it.
+bool limits_would_conform(uint64_t key, uint64_t interval_us, uint32_t burst,
+                          uint64_t *ret_wait_us);
 
 // `quota` units in `window_s` seconds, evenly, of which `burst` may come at once. Held within 10 %
 // up to 375,000 units a minute each charged alone; a charge of many units is exact. A burst that

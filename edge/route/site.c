@@ -101,6 +101,19 @@ static bool is_origin(const struct origin *o, const struct request *r)
     return o->is_set && port == o->port && str_eq(r->host, o->host);
 }
 
+bool site_is_console_origin(str origin)
+{
+    char z[300];
+    struct origin o = {0};
+    if (origin.n == 0 || origin.n >= sizeof z || !console.is_set)
+        return false;
+    memcpy(z, origin.p, origin.n);
+    z[origin.n] = '\0';
+    return site_parse_origin(z, &o.is_tls, &o.host, &o.port) && o.is_tls == console.is_tls &&
+           o.port == console.port &&
+           (str_eq(o.host, console.host) || (console.is_loopback && site_is_loopback(o.host)));
+}
+
 // A preview's label is "p-" and the deployment's 26 base32 characters; no instance slug looks so,
 // since it ends in "-" and eight hex digits.
 static bool is_preview_label(str label)

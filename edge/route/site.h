@@ -22,6 +22,8 @@ void site_decide(struct request *r);
 // "http://a:1" in parts; false when it is no origin (RFC 6454 §6.1). The port is the scheme's own
 // when none is named.
 bool site_parse_origin(const char *origin, bool *ret_is_tls, str *ret_host, uint16_t *ret_port);
+// Whether "Origin: …" is the console's own: its pages, the framed builder among them. Any thread.
+bool site_is_console_origin(str origin);
 // localhost, 127.0.0.0/8 and [::1]; `host` as request.h has it.
 bool site_is_loopback(str host);
 #endif

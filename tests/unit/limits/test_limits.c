@@ -46,6 +46,18 @@ static void lets_a_burst_through_and_then_the_rate(void **state)
     assert_in_range(wait, 900000, 1000000); // the next one conforms when one interval has passed
 }
 
+static void looking_costs_nothing(void **state)
+{
+    uint64_t key = limits_key(LIMIT_OTHER, STR("look")), wait = 0;
+    for (int i = 0; i != 5; ++i)
+        assert_true(limits_would_conform(key, 1000000, 2, &wait));
+    assert_true(limits_conforms(key, 1000000, 2, &wait));
+    assert_true(limits_would_conform(key, 1000000, 2, &wait));
+    assert_true(limits_conforms(key, 1000000, 2, &wait));
+    assert_false(limits_would_conform(key, 1000000, 2, &wait));
+    assert_in_range(wait, 900000, 1000000);
+}
+
 static void never_evicts_what_is_in_force(void **state)
 {
     uint64_t keys[40], wait, in_force = 0;
@@ -115,6 +127,7 @@ int main(void)
         cmocka_unit_test(counts_up_to_the_maximum_and_back),
         cmocka_unit_test(counts_addresses_apart),
         cmocka_unit_test(lets_a_burst_through_and_then_the_rate),
+        cmocka_unit_test(looking_costs_nothing),
         cmocka_unit_test(never_evicts_what_is_in_force),
         cmocka_unit_test(takes_one_visitor_for_one),
         cmocka_unit_test(stays_exact_between_threads),

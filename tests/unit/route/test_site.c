@@ -126,9 +126,31 @@ static void reads_origins(void **state)
             fail_msg("took %s", bad[i]);
 }
 
+static void the_consoles_own_origin_is_known(void **state)
+{
+    static const struct {
+        const char *console, *origin;
+        bool is_own;
+    } rows[] = {{"https://console.example.org", "https://console.example.org", true},
+                {"https://console.example.org", "http://console.example.org", false},
+                {"https://console.example.org", "https://console.example.org:8443", false},
+                {"https://console.example.org", "https://www.console.example.org", false},
+                {"https://console.example.org", "null", false},
+                {"https://console.example.org", "", false},
+                {"http://127.0.0.1:8081", "http://127.0.0.1:8081", true},
+                {"http://127.0.0.1:8081", "http://localhost:8081", true},
+                {"http://127.0.0.1:8081", "http://localhost:3000", false},
+                {"http://127.0.0.1:8081", "http://localhost.evil.example:8081", false}};
+    for (size_t i = 0; i != sizeof rows / sizeof rows[0]; ++i) {
+        site_init(&(struct site_options){"http://127.0.0.1:8080", rows[i].console, "", ""});
+        assert_int_equal(site_is_console_origin(str_from(rows[i].origin)), rows[i].is_own);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_consoles_own_origin_is_known),
         cmocka_unit_test(while_origins_are_loopback_the_listener_decides),
         cmocka_unit_test(configured_origins_are_told_apart_by_authority),
         cmocka_unit_test(links_may_have_an_origin_of_their_own),
