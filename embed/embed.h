@@ -9,4 +9,10 @@
 
 extern const struct migration embed_migrations[];
 extern const size_t embed_migration_count;
+
+// The page that hosts frame, and the SDK that frames it (docs/embedding.md). The origin is kept; it
+// stands in what /sdk/embed/latest.json tells to paste.
+void embed_sdk_init(const char *console_origin);
+struct service *embed_page_service(void);
+struct service *embed_sdk_service(void);
 #endif

@@ -40,6 +40,7 @@ declare -A nouns=(
     [stoa_actions]='actions?|bridge|broker|envelope|policy|target|rates?'
     [stoa_domain_names]='hostname|dns'
     [stoa_embed]='embed|keys?|signing|exchange|platforms?|pieces?|connections?|catalogue|sdk|page'
+    [stoa_embed_assets]='embed'
     [stoa_bundle_format]='bundle|pie|manifest|config|path|paths|rules|rule|section'
     [stoa_bundle_archive]='archive|bundle|paths?'
     [stoa_bundle_resolve]='resolve|site|content_type|negotiate|encoding|path|file_table|table|bundle'

@@ -1,0 +1,1 @@
+(window.opener ?? window.parent).postMessage({ type: 'CLIENT_INIT', data: {} }, '*');
