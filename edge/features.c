@@ -261,6 +261,9 @@ void features_init(const struct settings *s)
     router_add(uploads_owners_service());
     router_add(uploads_links_service());
     router_add(domains_service());
+    embed_sdk_init(s->console_origin);
+    router_add(embed_page_service());
+    router_add(embed_sdk_service());
     router_add(&auth);
     router_add(&documents);
 }
