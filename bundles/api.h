@@ -11,6 +11,8 @@ extern struct bundle_options api_options;
 // The link visitors use: the instance's own host, or its path on the apps origin. New references.
 json_t *api_url_json(const char *plugin_slug, const char *instance_slug);
 json_t *api_instance_json(const struct plugin *p, const struct instance *i);
+// Whether the apps origin may serve the pages of several projects, or none serve there.
+bool api_may_share_origin(void);
 // The plugin that the path's first parameter names, in the caller's project.
 enum fail api_find_plugin(struct call *call, struct plugin *ret, struct fault *fault) MUST_CHECK;
 // What a plugin's object says beside the catalogue's own fields: "instance", "publicAppUrl", "deployment".

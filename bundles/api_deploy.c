@@ -61,8 +61,7 @@ static enum fail deploy_declaration(struct call *call, struct declaration *d, bo
     struct ingest_options o = {.is_dry_run = is_dry_run,
                                .problems = problems,
                                .warnings = warnings,
-                               .shared_origin = api_options.shared_origin,
-                               .has_instance_domain = api_options.instance_domain[0] != '\0'};
+                               .may_share = api_may_share_origin()};
     struct ingest_result r;
     enum fail fail = ingest(call, d, &o, &r, fault);
     if (fail == FAIL_REFUSED && problems->count != 0)

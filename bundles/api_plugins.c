@@ -2,6 +2,7 @@
 #include "bundles/api.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include "bundles/ingest.h"
 #include "bundles/serve.h"
 #include "edge/catalog/hooks.h"
 #include "edge/base/clock.h"
@@ -24,6 +25,11 @@ json_t *api_instance_json(const struct plugin *p, const struct instance *i)
     return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s}", "id", i->id, "slug", i->slug, "pluginId",
                      i->plugin_id, "pluginSlug", p->slug, "url", api_url_json(p->slug, i->slug),
                      "createdAt", created);
+}
+
+bool api_may_share_origin(void)
+{
+    return api_options.shared_origin || api_options.instance_domain[0] != '\0';
 }
 
 enum fail api_find_plugin(struct call *call, struct plugin *ret, struct fault *fault)
@@ -99,6 +105,20 @@ enum fail api_get_plugin(struct call *call, struct answer *answer, struct fault 
     return api_add_plugin_extra(call->db, &p, answer->json, fault);
 }
 
+// Each project reads in its own trail that its apps went with somebody else's plugin.
+static enum fail audit_users(struct call *call, const struct plugin *p, struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail fail = catalog_plugin_users(call->db, p, &rows, fault);
+    for (size_t i = 0; fail == FAIL_NONE && i != db_count(rows); ++i) {
+        json_auto_t *facts = json_pack("{s:s, s:I}", "plugin", p->slug, "instances",
+                                       (json_int_t)db_get_int(rows, i, 1));
+        fail = audit_append(call->db, db_get(rows, i, 0).p, "platform", "plugin.delete", p->id,
+                            call->request_id, (str){0}, facts, fault);
+    }
+    return fail;
+}
+
 static enum fail remove_plugin(struct call *call, const struct plugin *p, bool keep_data,
                                struct fault *fault)
 {
@@ -106,11 +126,30 @@ static enum fail remove_plugin(struct call *call, const struct plugin *p, bool k
     if (fail == FAIL_NONE)
         fail = catalog_plugin_lock(call->db, p->id, fault);
     if (fail == FAIL_NONE)
+        fail = audit_users(call, p, fault);
+    if (fail == FAIL_NONE)
         fail = catalog_tell_delete(call->db, p, keep_data, fault);
     if (fail == FAIL_NONE)
         fail = catalog_plugin_delete(call->db, call->principal->project_id, p->id, fault);
     if (fail == FAIL_NONE)
         fail = api_commit(call, p->id, "plugin.delete", p->id, fault);
+    return fail;
+}
+
+// {"otherProjects":{"projects","instances"}} when there are any; who they are is not said.
+static enum fail count_users(struct call *call, const struct plugin *p, json_t *what,
+                             struct fault *fault)
+{
+    json_int_t instances = 0;
+    DB_ROWS_AUTO rows = NULL;
+    enum fail fail = catalog_plugin_users(call->db, p, &rows, fault);
+    size_t n = fail == FAIL_NONE ? db_count(rows) : 0;
+    for (size_t i = 0; i != n; ++i)
+        instances += db_get_int(rows, i, 1);
+    if (n != 0)
+        json_object_set_new(
+            what, "otherProjects",
+            json_pack("{s:I, s:I}", "projects", (json_int_t)n, "instances", instances));
     return fail;
 }
 
@@ -123,8 +162,17 @@ static enum fail ask_delete(struct call *call, const struct plugin *p, bool is_d
     bool has_data;
     json_t *what = json_object();
     enum fail fail = catalog_ask_delete(call->db, p, what, &has_data, fault);
-    if (fail == FAIL_NONE && json_object_get(what, "domains") != NULL && !is_dry_run &&
+    if (fail == FAIL_NONE)
+        fail = count_users(call, p, what, fault);
+    if (fail == FAIL_NONE && json_object_get(what, "otherProjects") != NULL && !is_dry_run &&
         !is_forced) {
+        answer->details = json_pack("{s:O}", "data", what);
+        fail = fault_set(fault, FAIL_CONFLICT, "has_instances",
+                         "Other projects have apps made from this plugin, counted in "
+                         "details.data.otherProjects; they would end with it. Say force=true if "
+                         "they shall.");
+    } else if (fail == FAIL_NONE && json_object_get(what, "domains") != NULL && !is_dry_run &&
+               !is_forced) {
         answer->details = json_pack("{s:O}", "data", what);
         fail = fault_set(fault, FAIL_CONFLICT, "has_domains",
                          "Visitors know this app by its own domains, listed in "
@@ -169,14 +217,40 @@ enum fail api_delete_plugin(struct call *call, struct answer *answer, struct fau
     return fail;
 }
 
-// --- instances ---
+// --- instances: of the project's own plugins, and its own of a platform's ---
+
+enum { FOREIGN_INSTANCES_MAX = 100 }; // of one plugin in one project
+
+static bool is_foreign(const struct call *call, const struct plugin *p)
+{
+    return strcmp(p->project_id, call->principal->project_id) != 0;
+}
+
+// One that the project has instances of, or may have.
+static enum fail find_used_or_offered(struct call *call, struct plugin *ret, struct fault *fault)
+{
+    const char *project_id = call->principal->project_id;
+    enum fail fail = catalog_plugin_used(call->db, project_id, call->params[0], ret, fault);
+    return fail == FAIL_NOT_FOUND
+               ? catalog_find_offered(call->db, project_id, call->params[0], ret, fault)
+               : fail;
+}
+
+// What it may have today: its own comes first, whatever else has that slug.
+static enum fail find_own_or_offered(struct call *call, struct plugin *ret, struct fault *fault)
+{
+    enum fail fail = api_find_plugin(call, ret, fault);
+    return fail == FAIL_NOT_FOUND ? catalog_find_offered(call->db, call->principal->project_id,
+                                                         call->params[0], ret, fault)
+                                  : fail;
+}
 
 enum fail api_list_instances(struct call *call, struct answer *answer, struct fault *fault)
 {
     struct plugin p;
     struct instance *list = NULL;
     size_t n = 0;
-    enum fail fail = api_find_plugin(call, &p, fault);
+    enum fail fail = find_used_or_offered(call, &p, fault);
     if (fail == FAIL_NONE)
         fail = catalog_instance_list(call->db, call->principal->project_id, p.id, &list, &n, fault);
     if (fail != FAIL_NONE)
@@ -189,18 +263,37 @@ enum fail api_list_instances(struct call *call, struct answer *answer, struct fa
     return FAIL_NONE;
 }
 
+static enum fail check_room(struct call *call, const struct plugin *p, struct fault *fault)
+{
+    struct instance *list AUTOFREE = NULL;
+    size_t n = 0;
+    enum fail fail =
+        catalog_instance_list(call->db, call->principal->project_id, p->id, &list, &n, fault);
+    if (fail == FAIL_NONE && is_foreign(call, p) && n >= FOREIGN_INSTANCES_MAX)
+        fail = fault_set(fault, FAIL_CONFLICT, "too_many_instances",
+                         "This project has %d apps of this plugin already; delete one first.",
+                         FOREIGN_INSTANCES_MAX);
+    return fail;
+}
+
 static enum fail make_instance(struct call *call, const struct plugin *p, struct instance *ret,
                                struct fault *fault)
 {
     struct deployment_head h;
+    const char *project_id = call->principal->project_id;
     enum fail fail = db_begin(call->db, fault);
     if (fail == FAIL_NONE)
         fail = catalog_plugin_lock(call->db, p->id, fault);
     if (fail == FAIL_NONE)
+        fail = check_room(call, p, fault);
+    if (fail == FAIL_NONE)
         fail = deployment_current(call->db, p->id, &h, fault);
     if (fail != FAIL_NONE)
         return fail;
-    fail = catalog_instance_create(call->db, call->principal->project_id, p, ret, fault);
+    fail =
+        ingest_check_origin(call->db, project_id, p->id, h.has_app, api_may_share_origin(), fault);
+    if (fail == FAIL_NONE)
+        fail = catalog_instance_create(call->db, project_id, p, ret, fault);
     if (fail == FAIL_NONE)
         fail = deployment_activate(call->db, p->id, h.id, fault);
     if (fail == FAIL_NONE)
@@ -213,7 +306,7 @@ enum fail api_create_instance(struct call *call, struct answer *answer, struct f
 {
     struct plugin p;
     struct instance i;
-    enum fail fail = api_find_plugin(call, &p, fault);
+    enum fail fail = find_own_or_offered(call, &p, fault);
     if (fail == FAIL_NONE)
         fail = make_instance(call, &p, &i, fault);
     if (fail == FAIL_NONE)
@@ -225,7 +318,7 @@ enum fail api_describe_instance(struct db *db, const struct instance *i, json_t 
                                 struct fault *fault)
 {
     struct plugin p;
-    enum fail fail = catalog_plugin_find(db, i->project_id, str_from(i->plugin_id), &p, fault);
+    enum fail fail = catalog_plugin_used(db, i->project_id, str_from(i->plugin_id), &p, fault);
     if (fail == FAIL_NONE)
         json_object_update_new(object, api_instance_json(&p, i));
     return fail;
@@ -243,7 +336,8 @@ enum fail api_delete_instance(struct call *call, struct answer *answer, struct f
 {
     struct plugin p;
     struct instance i;
-    enum fail fail = api_find_plugin(call, &p, fault);
+    enum fail fail =
+        catalog_plugin_used(call->db, call->principal->project_id, call->params[0], &p, fault);
     if (fail == FAIL_NONE)
         fail = catalog_instance_find(call->db, call->principal->project_id, call->params[1], &i,
                                      fault);

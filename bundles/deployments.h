@@ -56,6 +56,9 @@ struct deployed;
 enum fail deployment_find_deployed(struct db *db, str instance_id, str deployment_id,
                                    bool with_code, struct deployed *ret,
                                    struct fault *fault) MUST_CHECK;
+// And catalog_find_current.
+enum fail deployment_find_current(struct db *db, const struct plugin *plugins, size_t count,
+                                  struct deployed *ret, struct fault *fault) MUST_CHECK;
 // For collection: whether any row names the blob. A failure counts as named.
 bool deployment_names_blob(struct db *db, const struct digest *d);
 #endif

@@ -85,14 +85,13 @@ static enum fail write_blobs(struct declaration *d, struct fault *fault)
     return fail == FAIL_NONE ? blob_sync(fault) : fail;
 }
 
-// A second tenant's pages would share the first one's browser origin.
-static enum fail check_origin(struct db *db, const char *project_id, const struct declaration *d,
-                              const struct ingest_options *o, struct fault *fault)
+enum fail ingest_check_origin(struct db *db, const char *project_id, const char *plugin_id,
+                              bool has_pages, bool may_share, struct fault *fault)
 {
     uint64_t others = 0;
-    if (d->config == NULL || o->shared_origin || o->has_instance_domain)
+    if (!has_pages || may_share)
         return FAIL_NONE;
-    enum fail fail = catalog_serving_projects(db, project_id, &others, fault);
+    enum fail fail = catalog_serving_projects(db, project_id, plugin_id, &others, fault);
     if (fail != FAIL_NONE || others == 0)
         return fail;
     return fault_set(
@@ -145,7 +144,8 @@ static enum fail switch_over(struct call *call, const struct declaration *d,
     enum fail fail = catalog_plugin_upsert(db, project_id, d->name, d->display_name, d->version,
                                            d->tier, &ret->plugin, &ret->is_new_plugin, fault);
     if (fail == FAIL_NONE)
-        fail = check_origin(db, project_id, d, o, fault);
+        fail = ingest_check_origin(db, project_id, ret->plugin.id, d->config != NULL, o->may_share,
+                                   fault);
     if (fail != FAIL_NONE)
         return fail;
     struct deployment_head now;
@@ -196,7 +196,9 @@ static enum fail dry_run(struct call *call, const struct declaration *d,
     }
     enum fail fail = db_begin(db, fault);
     if (fail == FAIL_NONE)
-        fail = check_origin(db, call->principal->project_id, d, o, fault);
+        fail =
+            ingest_check_origin(db, call->principal->project_id, p->has_plugin ? p->plugin.id : "",
+                                d->config != NULL, o->may_share, fault);
     db_rollback(db);
     return fail;
 }

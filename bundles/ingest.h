@@ -18,7 +18,7 @@ struct ingest_result {
 
 struct ingest_options {
     bool is_dry_run;
-    bool shared_origin, has_instance_domain; // security-rules.md 11
+    bool may_share;            // pages of several projects may be served (security-rules.md 11)
     struct problems *problems; // what other features refuse it for (edge/catalog/hooks.h)
     struct problems *warnings; // what they have to say otherwise
 };
@@ -28,4 +28,8 @@ struct ingest_options {
 // FAIL_BUSY … with nothing changed.
 enum fail ingest(struct call *call, struct declaration *d, const struct ingest_options *o,
                  struct ingest_result *ret, struct fault *fault) MUST_CHECK;
+// A second tenant's pages would share the first one's browser origin (security-rules.md 11):
+// FAIL_CONFLICT "instance_domain_required". In the transaction that makes them be served.
+enum fail ingest_check_origin(struct db *db, const char *project_id, const char *plugin_id,
+                              bool has_pages, bool may_share, struct fault *fault) MUST_CHECK;
 #endif

@@ -20,7 +20,7 @@ static const char sql_named[] =
          " join bundle_deployments d on d.plugin_id = i.plugin_id where i.slug = $1 and d.id = $2";
 static const char sql_preview[] =
     HEAD "from bundle_deployments d join plugins p on p.id = d.plugin_id"
-         " join instances i on i.plugin_id = p.id where d.id = $1"
+         " join instances i on i.plugin_id = p.id and i.project_id = p.project_id where d.id = $1"
          " order by i.created_at, i.id limit 1";
 static const char sql_files[] =
     "select path, content_type, immutable, encode(sha256, 'hex'), size,"

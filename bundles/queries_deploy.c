@@ -108,16 +108,22 @@ static struct deployment_standing standing_of(const struct db_rows *rows, size_t
     return s;
 }
 
+// Letters, digits and '_': no array literal needs more than commas.
+static void add_ids(struct buf *to, const struct plugin *plugins, size_t count)
+{
+    buf_init(to, count * CATALOG_ID_ROOM + 3);
+    buf_addc(to, '{');
+    for (size_t i = 0; i != count; ++i)
+        buf_addf(to, "%s%s", i == 0 ? "" : ",", plugins[i].id);
+    buf_addc(to, '}');
+}
+
 enum fail deployment_standings(struct db *db, const struct plugin *plugins, size_t count,
                                struct deployment_standing *ret, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
-    struct buf ids; // letters, digits and '_': no array literal needs more than commas
-    buf_init(&ids, count * CATALOG_ID_ROOM + 3);
-    buf_addc(&ids, '{');
-    for (size_t i = 0; i != count; ++i)
-        buf_addf(&ids, "%s%s", i == 0 ? "" : ",", plugins[i].id);
-    buf_addc(&ids, '}');
+    struct buf ids;
+    add_ids(&ids, plugins, count);
     enum fail fail = db_query(
         db, fault, &rows,
         "select h.*, f.id, f.slug, f.at from unnest($1::text[]) with ordinality as x (id, n)"
@@ -131,6 +137,32 @@ enum fail deployment_standings(struct db *db, const struct plugin *plugins, size
     buf_fini(&ids);
     for (size_t i = 0; fail == FAIL_NONE && i != count; ++i)
         ret[i] = standing_of(rows, i, &plugins[i]);
+    return fail;
+}
+
+enum fail deployment_find_current(struct db *db, const struct plugin *plugins, size_t count,
+                                  struct deployed *ret, struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    struct buf ids;
+    add_ids(&ids, plugins, count);
+    enum fail fail = db_query(
+        db, fault, &rows,
+        "select h.id, h.front, h.has_app from unnest($1::text[]) with ordinality as x (id, n)"
+        " left join lateral (select d.id, d.front::text as front, d.config is not null as has_app"
+        " from bundle_deployments d where d.plugin_id = x.id order by exists (select from"
+        " bundle_instances i where i.deployment_id = d.id) desc, d.created_at desc, d.id desc"
+        " limit 1) h on true order by x.n",
+        db_str(buf_str(&ids)));
+    buf_fini(&ids);
+    for (size_t i = 0; fail == FAIL_NONE && i != count; ++i) {
+        if (db_is_null(rows, i, 0))
+            continue;
+        copy(ret[i].deployment_id, sizeof ret[i].deployment_id, db_get(rows, i, 0));
+        ret[i].has_app = db_get_bool(rows, i, 2);
+        ret[i].front = jsonx_parse(db_get(rows, i, 1), fault);
+        fail = ret[i].front == NULL ? FAIL_INTERNAL : FAIL_NONE;
+    }
     return fail;
 }
 
@@ -365,7 +397,7 @@ enum fail deployment_find_deployed(struct db *db, str instance_id, str deploymen
         " d.code_line"
         " from instances i join bundle_deployments d on d.plugin_id = i.plugin_id"
         " left join bundle_instances b on b.instance_id = i.id"
-        " where (i.id = $1 or ($1 = '' and $2 <> ''))"
+        " where (i.id = $1 or ($1 = '' and $2 <> '' and i.project_id = d.project_id))"
         " and d.id = case when $2 <> '' then $2 else b.deployment_id end"
         " order by i.created_at, i.id limit 1",
         db_str(instance_id), db_str(deployment_id));

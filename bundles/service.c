@@ -17,7 +17,7 @@ static const struct endpoint_field list_query[] = {
     {0}};
 static const struct endpoint_field delete_query[] = {
     {"data", "string", false, "keep or delete: what becomes of uploads and tables."},
-    {"force", "boolean", false, "true: also with verified domains."},
+    {"force", "boolean", false, "true: also with verified domains, and other projects' apps."},
     {"dryRun", "boolean", false, "true: say what would go, change nothing."},
     {0}};
 
@@ -84,7 +84,7 @@ static struct endpoint endpoints[] = {
      .query = delete_query,
      .answer = "Plugin",
      .success = 200,
-     .codes = "plugin_not_found has_data has_domains",
+     .codes = "plugin_not_found has_data has_domains has_instances",
      .run = api_delete_plugin},
     {.method = "POST",
      .path = "/api/plugins/:plugin/deployments",
@@ -161,7 +161,7 @@ static struct endpoint endpoints[] = {
     {.method = "GET",
      .path = "/api/plugins/:plugin/instances",
      .id = "listInstances",
-     .summary = "The plugin's instances, oldest first.",
+     .summary = "The project's instances of the plugin, oldest first.",
      .scope = SCOPE_READ,
      .permission = PERMISSION_VIEW,
      .lane = LANE_API,
@@ -172,13 +172,14 @@ static struct endpoint endpoints[] = {
     {.method = "POST",
      .path = "/api/plugins/:plugin/instances",
      .id = "createInstance",
-     .summary = "Publish one more copy, with a link of its own.",
+     .summary = "Publish one more copy, with a link of its own: of the project's plugin, or of one "
+                "that its platform offers it.",
      .scope = SCOPE_DEPLOY,
      .permission = PERMISSION_BUILD,
      .lane = LANE_API,
      .answer = "Instance",
      .success = 201,
-     .codes = "plugin_not_found deployment_not_found",
+     .codes = "plugin_not_found deployment_not_found instance_domain_required too_many_instances",
      .run = api_create_instance},
     {.method = "DELETE",
      .path = "/api/plugins/:plugin/instances/:instance",
@@ -260,6 +261,7 @@ void bundles_init(const struct bundle_options *o)
     set_body_max("createDeployment", api_options.archive_bytes);
     serve_init(&api_options);
     static const struct catalog_hooks hooks = {.on_find_deployed = deployment_find_deployed,
+                                               .on_find_current = deployment_find_current,
                                                .on_blob_ask = deployment_names_blob,
                                                .on_describe_instance = api_describe_instance};
     catalog_hooks_add(&hooks);

@@ -225,12 +225,14 @@ enum fail domain_query_mend_redirects(struct db *db, const char *project_id, con
                     db_text(project_id), db_text(hostname));
 }
 
+// Its own project's; that others have apps of it, and names, is told otherwise.
 enum fail domain_query_names_of_plugin(struct db *db, const char *plugin_id, struct db_rows **ret,
                                        struct fault *fault)
 {
     return db_query(db, fault, ret,
                     "select d.hostname, d.status in ('verified', 'failing') from domains d"
-                    " join instances i on i.id = d.instance_id where i.plugin_id = $1"
-                    " and d.status <> 'removed' order by d.hostname",
+                    " join instances i on i.id = d.instance_id"
+                    " join plugins p on p.id = i.plugin_id and p.project_id = d.project_id"
+                    " where i.plugin_id = $1 and d.status <> 'removed' order by d.hostname",
                     db_text(plugin_id));
 }

@@ -119,7 +119,7 @@ static enum fail find_target(struct call *call, struct target **ret, struct faul
     struct plugin p;
     struct instance i;
     const char *project_id = call->principal->project_id;
-    enum fail fail = catalog_plugin_find(call->db, project_id, call->params[0], &p, fault);
+    enum fail fail = catalog_plugin_used(call->db, project_id, call->params[0], &p, fault);
     if (fail == FAIL_NONE)
         fail = catalog_instance_find(call->db, project_id, call->params[1], &i, fault);
     if (fail == FAIL_NONE && strcmp(i.plugin_id, p.id) != 0)

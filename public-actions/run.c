@@ -155,8 +155,9 @@ static void load_secrets(struct job *j)
     struct action_run *run = run_of_job(j);
     struct fault fault = {0};
     json_t *secrets = NULL;
-    run->_.secrets_fail = owner_secrets_load(db_of_thread(), &run->target->instance,
-                                             run->target->front, &secrets, &fault);
+    run->_.secrets_fail =
+        owner_secrets_load(db_of_thread(), &run->target->instance, run->target->front,
+                           run->target->settings.connection, &secrets, &fault);
     if (run->_.secrets_fail == FAIL_NONE) {
         run->_.secrets = jsonx_dump(secrets, NULL);
         owner_forget(secrets);

@@ -133,7 +133,8 @@ static enum fail read_settings(struct db *db, struct target *t, struct fault *fa
     json_t *config = NULL;
     enum fail fail = instance_settings_load(db, t->instance.id, &t->settings, fault);
     if (fail == FAIL_NONE)
-        fail = owner_config_load(db, t->instance.id, t->front, &config, fault);
+        fail =
+            owner_config_load(db, &t->instance, t->front, t->settings.connection, &config, fault);
     if (fail == FAIL_NONE)
         t->config = dump(config);
     return fail;

@@ -53,14 +53,14 @@ static enum fail read_filter(struct call *call, struct instance *instance, struc
     if (p.p == NULL)
         return FAIL_NONE;
     ret->plugin_id = plugin->id;
-    return catalog_plugin_find(call->db, project_id, p, plugin, fault);
+    return catalog_plugin_used(call->db, project_id, p, plugin, fault);
 }
 
 static struct page_key key_of(const struct file *f)
 {
     struct page_key key = {.at = f->created_at};
-    static_assert(sizeof key.id == sizeof f->id, "a page's key takes a file's id");
-    memcpy(key.id, f->id, sizeof key.id);
+    static_assert(sizeof key.id >= sizeof f->id, "a page's key takes a file's id");
+    memcpy(key.id, f->id, sizeof f->id);
     return key;
 }
 

@@ -70,6 +70,35 @@ enum fail catalog_find_deployed(struct db *db, str instance_id, str deployment_i
     return fault_set(fault, FAIL_NOT_FOUND, "deployment_not_found", "Nothing is deployed there.");
 }
 
+enum fail catalog_find_current(struct db *db, const struct plugin *plugins, size_t n,
+                               struct deployed *ret, struct fault *fault)
+{
+    for (size_t i = 0; i != count; ++i)
+        if (list[i]->on_find_current != NULL)
+            return list[i]->on_find_current(db, plugins, n, ret, fault);
+    return FAIL_NONE;
+}
+
+enum fail catalog_find_offered(struct db *db, const char *project_id, str ref, struct plugin *ret,
+                               struct fault *fault)
+{
+    for (size_t i = 0; i != count; ++i)
+        if (list[i]->on_find_offered != NULL)
+            return list[i]->on_find_offered(db, project_id, ref, ret, fault);
+    return fault_set(fault, FAIL_NOT_FOUND, "plugin_not_found",
+                     "There is no such plugin in this project.");
+}
+
+enum fail catalog_find_connected(struct db *db, const struct instance *instance, str name,
+                                 enum connected what, json_t **ret, struct fault *fault)
+{
+    *ret = NULL;
+    for (size_t i = 0; i != count; ++i)
+        if (list[i]->on_find_connected != NULL)
+            return list[i]->on_find_connected(db, instance, name, what, ret, fault);
+    return FAIL_NONE;
+}
+
 bool catalog_ask_blob(struct db *db, const struct digest *d)
 {
     for (size_t i = 0; i != count; ++i)

@@ -36,6 +36,9 @@ struct catalog_event {
     const json_t *data; // an object
 };
 
+// What a connection gives to a run: values of the manifest's userSecrets, or of its userFields.
+enum connected { CONNECTED_SECRETS, CONNECTED_FIELDS };
+
 struct catalog_hooks {
     // Before anything is written: adds to `problems` what makes it a refusal, to `warnings` what
     // does not. FAIL_BUSY when it could not be judged now. Ingest threads.
@@ -59,6 +62,19 @@ struct catalog_hooks {
     // Answered by the one feature that keeps deployments.
     enum fail (*on_find_deployed)(struct db *db, str instance_id, str deployment_id, bool with_code,
                                   struct deployed *ret, struct fault *fault);
+    // Answered by the same: what each of these plugins has deployed now, without code and instance; its
+    // `front` stays NULL when nothing is. `ret` has room for all, and is empty.
+    enum fail (*on_find_current)(struct db *db, const struct plugin *plugins, size_t count,
+                                 struct deployed *ret, struct fault *fault);
+    // Answered by the one feature that keeps a catalogue: a plugin of another project that this one
+    // may make instances of. FAIL_NOT_FOUND "plugin_not_found".
+    enum fail (*on_find_offered)(struct db *db, const char *project_id, str ref, struct plugin *ret,
+                                 struct fault *fault);
+    // Answered by the one feature that keeps connections: {"NAME":value,…} of the instance's project's
+    // connection of that name to its plugin, or, with an empty name, of the newest; *ret stays NULL
+    // when there is none. What is secret is to be overwritten after use.
+    enum fail (*on_find_connected)(struct db *db, const struct instance *i, str name,
+                                   enum connected what, json_t **ret, struct fault *fault);
     // Whether a row of the feature names the blob, so that it must stay; true when that cannot be
     // told now. Pool threads.
     bool (*on_blob_ask)(struct db *db, const struct digest *d);
@@ -79,10 +95,16 @@ enum fail catalog_ask_delete(struct db *db, const struct plugin *p, json_t *what
 enum fail catalog_tell_delete(struct db *db, const struct plugin *p, bool keep_data,
                               struct fault *fault) MUST_CHECK;
 // The deployment that the instance points at (`deployment_id` empty), or that very one when it is of
-// the instance's plugin; `instance_id` empty: that deployment, with its plugin's oldest instance (a
-// preview's host names no other). FAIL_NOT_FOUND "deployment_not_found". Pool threads.
+// the instance's plugin; `instance_id` empty: that deployment, with the oldest instance that its
+// plugin's own project has (a preview's host names no other). FAIL_NOT_FOUND "deployment_not_found". Pool threads.
 enum fail catalog_find_deployed(struct db *db, str instance_id, str deployment_id, bool with_code,
                                 struct deployed *ret, struct fault *fault) MUST_CHECK;
+enum fail catalog_find_current(struct db *db, const struct plugin *plugins, size_t count,
+                               struct deployed *ret, struct fault *fault) MUST_CHECK;
+enum fail catalog_find_offered(struct db *db, const char *project_id, str ref, struct plugin *ret,
+                               struct fault *fault) MUST_CHECK;
+enum fail catalog_find_connected(struct db *db, const struct instance *i, str name,
+                                 enum connected what, json_t **ret, struct fault *fault) MUST_CHECK;
 bool catalog_ask_blob(struct db *db, const struct digest *d); // whether anybody needs it
 // The instance as its owner sees it, a new reference: what every feature has to say of it.
 enum fail catalog_describe_instance(struct db *db, const struct instance *i, json_t **ret,

@@ -229,8 +229,9 @@ enum fail catalog_query_instance_insert(struct db *db, const struct instance *i,
     DB_ROWS_AUTO rows = NULL;
     enum fail f =
         db_query(db, fault, &rows,
-                 "insert into instances (id, plugin_id, project_id, slug)"
-                 " values ($1, $2, $3, $4) returning " MS("created_at"),
+                 "insert into instances (id, plugin_id, project_id, slug, serves_pages)"
+                 " values ($1, $2, $3, $4, coalesce((select bool_or(serves_pages) from instances"
+                 " where plugin_id = $2), true)) returning " MS("created_at"),
                  db_text(i->id), db_text(i->plugin_id), db_text(i->project_id), db_text(i->slug));
     if (f == FAIL_NONE)
         *ret_created_at = db_get_int(rows, 0, 0);
@@ -331,11 +332,12 @@ static enum fail count_serving(struct db *db, const char *project_id, const char
                                uint64_t *ret_others, bool *ret_this_one, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
-    enum fail f = db_query(db, fault, &rows,
-                           "select count(distinct project_id) filter (where project_id <> $1),"
-                           " coalesce(bool_or(project_id = $1), false) from instances"
-                           " where serves_pages or plugin_id = $2",
-                           db_text(project_id), db_text(plugin_id));
+    enum fail f =
+        db_query(db, fault, &rows,
+                 "select count(distinct project_id) filter (where project_id <> $1),"
+                 " coalesce(bool_or(project_id = $1 and serves_pages), false) from instances"
+                 " where serves_pages or plugin_id = $2",
+                 db_text(project_id), db_text(plugin_id));
     if (f != FAIL_NONE)
         return f;
     *ret_others = (uint64_t)db_get_int(rows, 0, 0);

@@ -12,7 +12,7 @@
 
 static enum fail find_plugin(struct call *call, struct plugin *ret, struct fault *fault)
 {
-    return catalog_plugin_find(call->db, call->principal->project_id, call->params[0], ret, fault);
+    return catalog_plugin_used(call->db, call->principal->project_id, call->params[0], ret, fault);
 }
 
 // That of the asking project; never made by looking.

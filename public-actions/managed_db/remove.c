@@ -1,9 +1,12 @@
 // What follows a plugin's deploy and its end. Dropping is no part of the transaction that decides
 // it: the cluster is another. The decision is a row; whoever runs next carries it out.
 #include <stdlib.h>
+#include "edge/base/clock.h"
 #include "edge/base/log.h"
 #include "edge/catalog/hooks.h"
 #include "public-actions/managed_db/tables.h"
+
+enum { OTHERS_MS = 20000 };
 
 // --- deploys ---
 
@@ -15,6 +18,37 @@ static enum fail on_deploy_check(struct db *db, const struct deploy_facts *f,
     return FAIL_NONE;
 }
 
+// What came of other projects' tables is counted: whose they are, and what is in them, is not the
+// plugin's owner's to read. A deploy waits for them only so long.
+static void sync_others(struct db *db, const struct deploy_facts *f,
+                        const struct managed_db_place *places, size_t count,
+                        struct problems *warnings)
+{
+    size_t bad = 0, left = 0;
+    uint64_t until = clock_monotonic_ms() + OTHERS_MS;
+    for (size_t i = 0; i != count; ++i) {
+        struct problems own;
+        if (strcmp(places[i].project_id, f->project_id) == 0)
+            continue;
+        if (clock_monotonic_ms() >= until) {
+            ++left;
+            continue;
+        }
+        problems_init(&own);
+        managed_db_sync(db, places[i].project_id, f->plugin->id, f->front, &own);
+        bad += own.count != 0;
+        problems_fini(&own);
+    }
+    if (bad != 0)
+        problems_add(warnings, 0, 0, "database",
+                     "In %zu other projects with apps of this plugin some tables or columns could "
+                     "not be made, or differ.",
+                     bad);
+    if (left != 0)
+        problems_add(warnings, 0, 0, "database",
+                     "There was no time for the tables of %zu other projects; deploy again.", left);
+}
+
 // Every project that has data of the plugin's, and the plugin's own.
 static void on_deployed(struct db *db, const struct deploy_facts *f, struct problems *warnings)
 {
@@ -24,9 +58,7 @@ static void on_deployed(struct db *db, const struct deploy_facts *f, struct prob
     managed_db_sync(db, f->project_id, f->plugin->id, f->front, warnings);
     if (managed_db_query_places(db, f->plugin->id, &places, &count, &fault) != FAIL_NONE)
         return;
-    for (size_t i = 0; i != count; ++i)
-        if (strcmp(places[i].project_id, f->project_id) != 0)
-            managed_db_sync(db, places[i].project_id, f->plugin->id, f->front, warnings);
+    sync_others(db, f, places, count, warnings);
     explicit_bzero(places, count * sizeof *places);
     free(places);
 }
@@ -66,9 +98,12 @@ static enum fail on_delete_ask(struct db *db, const struct plugin *p, json_t *wh
     size_t count = 0;
     json_t *tables = json_array();
     enum fail fail = managed_db_query_places(db, p->id, &places, &count, fault);
-    for (size_t i = 0; i != count && fail == FAIL_NONE; ++i)
-        if (places[i].is_made)
+    for (size_t i = 0; i != count && fail == FAIL_NONE; ++i) {
+        bool is_own = strcmp(places[i].project_id, p->project_id) == 0;
+        if (places[i].is_made && is_own)
             fail = list_tables(db, &places[i], tables, fault);
+        *ret_has_data |= places[i].is_made && !is_own;
+    }
     if (fail == FAIL_NONE && json_array_size(tables) != 0) {
         *ret_has_data = true;
         json_object_set(what, "tables", tables);

@@ -56,7 +56,7 @@ static enum fail find_subject(struct call *call, enum owner_kind kind, struct su
     if (fail == FAIL_NONE && s->has_instance)
         fail = owner_front(call->db, s->instance.id, &s->front, fault);
     s->declared =
-        owner_declared(s->front, kind == OWNER_PLUGIN ? "developerSecrets" : "userSecrets");
+        declared_of(s->front, kind == OWNER_PLUGIN ? "developerSecrets" : "userSecrets");
     return fail;
 }
 
@@ -98,7 +98,7 @@ static enum fail list_secrets(struct call *call, enum owner_kind kind, struct an
     if (fail != FAIL_NONE)
         return fail;
     json_t *data = json_array();
-    const char **names AUTOFREE = owner_sorted(s.declared);
+    const char **names AUTOFREE = declared_sorted(s.declared);
     for (size_t i = 0; names[i] != NULL; ++i)
         json_array_append_new(data, describe(names[i], json_object_get(s.declared, names[i]),
                                              stored_one(list, n, names[i])));
@@ -118,7 +118,7 @@ static enum fail get_secret(struct call *call, enum owner_kind kind, struct answ
     if (fail == FAIL_NONE)
         fail = owner_query_secret(call->db, &s.holder, call->params[1], &secret, fault);
     if (fail == FAIL_NONE)
-        a->json = describe(secret.name, owner_declared_one(s.declared, call->params[1]), &secret);
+        a->json = describe(secret.name, declared_one(s.declared, call->params[1]), &secret);
     return fail;
 }
 
@@ -129,16 +129,16 @@ static enum fail check_name(const struct subject *s, str name, struct answer *a,
 {
     char text[160];
     const char *kind = s->holder.kind == OWNER_PLUGIN ? "developerSecrets" : "userSecrets";
-    if (owner_declared_one(s->declared, name) != NULL)
+    if (declared_one(s->declared, name) != NULL)
         return FAIL_NONE;
     json_t *known = json_array();
-    const char **names AUTOFREE = owner_sorted(s->declared);
+    const char **names AUTOFREE = declared_sorted(s->declared);
     for (size_t i = 0; names[i] != NULL; ++i)
         json_array_append_new(known, json_string(names[i]));
     a->details = json_pack("{s:o}", "declared", known);
     return fault_set(fault, FAIL_REFUSED, "unknown_secret",
                      "The manifest's %s do not declare a secret of this name. Declared: %s.", kind,
-                     owner_names(s->declared, text, sizeof text));
+                     declared_names(s->declared, text, sizeof text));
 }
 
 static enum fail check_value(str value, struct answer *a, struct fault *fault)
@@ -195,7 +195,7 @@ static enum fail put_secret(struct call *call, enum owner_kind kind, struct answ
     }
     forget_value(call);
     if (fail == FAIL_NONE)
-        a->json = describe(secret.name, owner_declared_one(s.declared, call->params[1]), &secret);
+        a->json = describe(secret.name, declared_one(s.declared, call->params[1]), &secret);
     return fail;
 }
 
@@ -215,7 +215,7 @@ static enum fail delete_secret(struct call *call, enum owner_kind kind, struct a
         fail = owner_commit(call, plugin_of(&s), "secret.delete", s.holder.id,
                             json_pack("{s:s}", "name", secret.name), fault);
     if (fail == FAIL_NONE)
-        a->json = describe(secret.name, owner_declared_one(s.declared, call->params[1]), NULL);
+        a->json = describe(secret.name, declared_one(s.declared, call->params[1]), NULL);
     return fail;
 }
 

@@ -28,34 +28,51 @@ static enum fail find(struct call *call, struct instance *ret, struct fault *fau
 
 // --- config ---
 
-// {"values","set","missing","fields"}: what a handler sees, what of it was set here, which required
-// fields have no value, and the manifest's fields.
-static json_t *config_json(const json_t *fields, const json_t *set)
+// {"values","set","connected","missing","fields"}: what a handler sees, but for what a connection
+// gives, which is named alone; what of it was set here; which required fields have no value; and the
+// manifest's fields.
+static json_t *config_json(const json_t *fields, const json_t *set, const json_t *given)
 {
-    json_t *missing = json_array(), *about = json_object(),
-           *values = owner_config_effective(fields, set);
-    const char **names AUTOFREE = owner_sorted(fields);
+    json_t *missing = json_array(), *connected = json_array(), *about = json_object(),
+           *values = declared_effective(fields, set, NULL),
+           *seen = declared_effective(fields, set, given);
+    const char **names AUTOFREE = declared_sorted(fields);
     for (size_t i = 0; names[i] != NULL; ++i) {
         json_t *field = json_object_get(fields, names[i]);
         json_object_set(about, names[i], field);
-        if (owner_config_is_missing(names[i], field, values))
+        if (declared_is_missing(names[i], field, seen))
             json_array_append_new(missing, json_string(names[i]));
+        if (json_object_get(given, names[i]) != NULL && json_object_get(set, names[i]) == NULL)
+            json_array_append_new(connected, json_string(names[i]));
     }
-    return json_pack("{s:o, s:O, s:o, s:o}", "values", values, "set", set, "missing", missing,
-                     "fields", about);
+    json_decref(seen);
+    return json_pack("{s:o, s:O, s:o, s:o, s:o}", "values", values, "set", set, "connected",
+                     connected, "missing", missing, "fields", about);
+}
+
+static enum fail find_given(struct db *db, const struct instance *i, json_t **ret,
+                            struct fault *fault)
+{
+    json_auto_t *settings = NULL;
+    enum fail fail = owner_query_settings(db, i->id, &settings, fault);
+    return fail == FAIL_NONE ? catalog_find_connected(db, i, jsonx_str(settings, "connection"),
+                                                      CONNECTED_FIELDS, ret, fault)
+                             : fail;
 }
 
 enum fail owner_api_get_config(struct call *call, struct answer *a, struct fault *fault)
 {
     struct instance i;
-    json_auto_t *front = NULL, *set = NULL;
+    json_auto_t *front = NULL, *set = NULL, *given = NULL;
     enum fail fail = find(call, &i, fault);
     if (fail == FAIL_NONE)
         fail = owner_front(call->db, i.id, &front, fault);
     if (fail == FAIL_NONE)
         fail = owner_query_config(call->db, i.id, &set, fault);
     if (fail == FAIL_NONE)
-        a->json = config_json(owner_declared(front, "userFields"), set);
+        fail = find_given(call->db, &i, &given, fault);
+    if (fail == FAIL_NONE)
+        a->json = config_json(declared_of(front, "userFields"), set, given);
     return fail;
 }
 
@@ -74,7 +91,7 @@ static enum fail check_values(const json_t *fields, const json_t *values, struct
                               struct fault *fault)
 {
     json_t *wrong = json_object();
-    owner_config_check(fields, values, wrong);
+    declared_check(fields, values, wrong);
     if (json_object_size(wrong) == 0) {
         json_decref(wrong);
         return check_size(values, fault);
@@ -110,11 +127,12 @@ static json_t *names_of(const json_t *values)
 enum fail owner_api_put_config(struct call *call, struct answer *a, struct fault *fault)
 {
     struct instance i;
-    json_auto_t *front = NULL, *set = without_nulls(json_object_get(call->json, "values"));
+    json_auto_t *front = NULL, *given = NULL,
+                *set = without_nulls(json_object_get(call->json, "values"));
     enum fail fail = find(call, &i, fault);
     if (fail == FAIL_NONE)
         fail = owner_front(call->db, i.id, &front, fault);
-    const json_t *fields = owner_declared(front, "userFields");
+    const json_t *fields = declared_of(front, "userFields");
     if (fail == FAIL_NONE)
         fail = check_values(fields, set, a, fault);
     if (fail == FAIL_NONE)
@@ -124,7 +142,9 @@ enum fail owner_api_put_config(struct call *call, struct answer *a, struct fault
     if (fail == FAIL_NONE)
         fail = owner_commit(call, i.plugin_id, "config.set", i.id, names_of(set), fault);
     if (fail == FAIL_NONE)
-        a->json = config_json(fields, set);
+        fail = find_given(call->db, &i, &given, fault);
+    if (fail == FAIL_NONE)
+        a->json = config_json(fields, set, given);
     return fail;
 }
 
@@ -145,6 +165,27 @@ static enum fail read_merged(json_t *merged, struct instance_settings *ret, stru
                      "Some settings cannot be accepted; details.fields says which and why.");
 }
 
+static bool is_connection(struct db *db, const struct instance *i, str name)
+{
+    json_auto_t *given = NULL;
+    struct fault unheard;
+    return catalog_find_connected(db, i, name, CONNECTED_FIELDS, &given, &unheard) != FAIL_NONE ||
+           given != NULL;
+}
+
+static enum fail check_connection(struct call *call, const struct instance *i,
+                                  const struct instance_settings *s, struct answer *a,
+                                  struct fault *fault)
+{
+    if (!json_is_string(json_object_get(call->json, "connection")) ||
+        is_connection(call->db, i, s->connection))
+        return FAIL_NONE;
+    a->details = json_pack("{s:{s:s}}", "fields", "connection",
+                           "This project has no connection of this name to this plugin.");
+    return fault_set(fault, FAIL_REFUSED, "invalid_settings",
+                     "Some settings cannot be accepted; details.fields says which and why.");
+}
+
 static enum fail change_settings(struct call *call, const struct instance *i, struct answer *a,
                                  struct fault *fault)
 {
@@ -161,9 +202,11 @@ static enum fail change_settings(struct call *call, const struct instance *i, st
     fail = read_merged(stored, &s, a, fault);
     if (fail != FAIL_NONE)
         return fail;
+    fail = check_connection(call, i, &s, a, fault);
     settings = owner_settings_json(&s);
     instance_settings_fini(&s);
-    fail = owner_query_settings_put(call->db, i->id, settings, fault);
+    if (fail == FAIL_NONE)
+        fail = owner_query_settings_put(call->db, i->id, settings, fault);
     if (fail == FAIL_NONE)
         fail = owner_commit(call, i->plugin_id, "instance.settings", i->id, json_incref(settings),
                             fault);

@@ -1,17 +1,14 @@
-// What the .c files of this folder share: the statements (queries.c) behind typed functions, and what
-// a manifest declares.
+// What the .c files of this folder share: the statements (queries.c) behind typed functions.
 #ifndef STOA_OWNER_SETTINGS_INTERNAL_H
 #define STOA_OWNER_SETTINGS_INTERNAL_H
+#include "edge/catalog/declared.h"
 #include "public-actions/owner_settings/owner_settings.h"
 
 enum {
     SECRET_BYTES_MAX = 64 << 10,
     SECRETS_MAX = 100, // of one plugin, or one instance
     CONFIG_BYTES_MAX = 64 << 10,
-    CONFIG_TEXT_MAX = 10000, // bytes
-    CONFIG_TAGS_MAX = 100,
-    CONFIG_TAG_MAX = 200, // bytes
-    RATE_MAX = 10000000,  // a minute
+    RATE_MAX = 10000000, // a minute
     BURST_MAX = 1000000,
     KEEP_RUN_DAYS_MAX = 365,
     KEEP_UPLOAD_DAYS_MAX = 36500,
@@ -19,19 +16,6 @@ enum {
 };
 #define UPLOAD_BYTES_MIN (UINT64_C(1) << 20) // an hour
 #define UPLOAD_BYTES_MAX (UINT64_C(1) << 40)
-
-// --- declared.c: the manifest, which was checked when it was deployed ---
-
-// The member of the front matter's manifest ("developerSecrets", "userSecrets", "userFields"), or
-// NULL. Borrowed.
-const json_t *owner_declared(const json_t *front, const char *kind);
-// Its declaration of `name`, or NULL. `name` may be any bytes.
-const json_t *owner_declared_one(const json_t *declared, str name);
-// The members' names in alphabetical order: the database keeps no other. Borrowed names; the list
-// ends with NULL and is free()d.
-const char **owner_sorted(const json_t *object);
-// "A, B and C", cut with "…" to fit; "none" when there are none. Returns `to`.
-const char *owner_names(const json_t *declared, char *to, size_t room);
 
 // --- secrets ---
 
@@ -51,16 +35,6 @@ enum fail owner_secret_set(struct db *db, const struct owner_holder *h, const ch
                            struct owner_secret *ret, struct fault *fault) MUST_CHECK;
 // {"name","createdAt","updatedAt"}, each time null when it is not set.
 json_t *owner_secret_json(const char *name, const struct owner_secret *s);
-
-// --- config.c ---
-
-// {"field":value,…} of `set` (borrowed, may be NULL) over the defaults, for the fields declared;
-// what no longer fits its field counts as unset. A new reference.
-json_t *owner_config_effective(const json_t *fields, const json_t *set);
-// Adds a sentence to `wrong` for each value that is of no field, or does not fit its field.
-void owner_config_check(const json_t *fields, const json_t *set, json_t *wrong);
-// Whether it is required and neither set nor given by a default.
-bool owner_config_is_missing(const char *name, const json_t *field, const json_t *effective);
 
 // --- settings.c ---
 

@@ -1,4 +1,5 @@
 // What a run, and a deploy's answer, need of what owners set.
+#include "edge/base/jsonx.h"
 #include "edge/base/log.h"
 #include "edge/catalog/hooks.h"
 #include "public-actions/owner_settings/internal.h"
@@ -15,17 +16,20 @@ enum fail instance_settings_load(struct db *db, const char *instance_id,
     return FAIL_NONE;
 }
 
-enum fail owner_config_load(struct db *db, const char *instance_id, const json_t *front,
-                            json_t **ret, struct fault *fault)
+enum fail owner_config_load(struct db *db, const struct instance *i, const json_t *front,
+                            str connection, json_t **ret, struct fault *fault)
 {
-    const json_t *fields = owner_declared(front, "userFields");
-    json_t *set = NULL;
+    const json_t *fields = declared_of(front, "userFields");
+    json_t *set = NULL, *given = NULL;
     enum fail fail = FAIL_NONE;
     if (fields != NULL)
-        fail = owner_query_config(db, instance_id, &set, fault);
+        fail = owner_query_config(db, i->id, &set, fault);
+    if (fields != NULL && fail == FAIL_NONE)
+        fail = catalog_find_connected(db, i, connection, CONNECTED_FIELDS, &given, fault);
     if (fail == FAIL_NONE)
-        *ret = owner_config_effective(fields, set);
+        *ret = declared_effective(fields, set, given);
     json_decref(set);
+    owner_forget(given);
     return fail;
 }
 
@@ -63,8 +67,10 @@ static bool has_required(const json_t *declared)
     return false;
 }
 
+// `given`: what comes from elsewhere, or NULL.
 static enum fail warn_secrets(struct db *db, const struct owner_holder *h, const json_t *declared,
-                              const char *app, struct problems *warnings, struct fault *fault)
+                              const json_t *given, const char *app, struct problems *warnings,
+                              struct fault *fault)
 {
     struct owner_secret *list AUTOFREE = NULL;
     size_t n = 0;
@@ -73,12 +79,13 @@ static enum fail warn_secrets(struct db *db, const struct owner_holder *h, const
     enum fail fail = owner_query_secrets(db, h, &list, &n, fault);
     if (fail != FAIL_NONE)
         return fail;
-    const char **names AUTOFREE = owner_sorted(declared);
+    const char **names AUTOFREE = declared_sorted(declared);
     for (const char **name = names; *name != NULL; ++name) {
         size_t i = 0;
         while (i != n && strcmp(list[i].name, *name) != 0)
             ++i;
-        if (i == n && is_required(json_object_get(declared, *name)))
+        if (i == n && json_object_get(given, *name) == NULL &&
+            is_required(json_object_get(declared, *name)))
             problems_add(warnings, 0, 0, "manifest",
                          "The secret %s is required and not set yet: stoa secrets %s set %s", *name,
                          app, *name);
@@ -86,19 +93,20 @@ static enum fail warn_secrets(struct db *db, const struct owner_holder *h, const
     return FAIL_NONE;
 }
 
-static enum fail warn_config(struct db *db, const char *instance_id, const json_t *front,
-                             const char *app, struct problems *warnings, struct fault *fault)
+static enum fail warn_config(struct db *db, const struct instance *i, const json_t *front,
+                             str connection, const char *app, struct problems *warnings,
+                             struct fault *fault)
 {
-    const json_t *fields = owner_declared(front, "userFields");
+    const json_t *fields = declared_of(front, "userFields");
     json_t *effective = NULL;
     if (!has_required(fields))
         return FAIL_NONE;
-    enum fail fail = owner_config_load(db, instance_id, front, &effective, fault);
+    enum fail fail = owner_config_load(db, i, front, connection, &effective, fault);
     if (fail != FAIL_NONE)
         return fail;
-    const char **names AUTOFREE = owner_sorted(fields);
+    const char **names AUTOFREE = declared_sorted(fields);
     for (const char **name = names; *name != NULL; ++name)
-        if (owner_config_is_missing(*name, json_object_get(fields, *name), effective))
+        if (declared_is_missing(*name, json_object_get(fields, *name), effective))
             problems_add(warnings, 0, 0, "manifest",
                          "The field %s is required and not set yet: stoa config %s %s=VALUE", *name,
                          app, *name);
@@ -106,21 +114,36 @@ static enum fail warn_config(struct db *db, const char *instance_id, const json_
     return FAIL_NONE;
 }
 
+static enum fail warn_instance(struct db *db, const struct instance *i, const json_t *front,
+                               const char *app, struct problems *warnings, struct fault *fault)
+{
+    const json_t *declared = declared_of(front, "userSecrets");
+    struct owner_holder holder = {OWNER_INSTANCE, i->id, ""};
+    json_auto_t *settings = NULL;
+    json_t *given = NULL;
+    enum fail fail = owner_query_settings(db, i->id, &settings, fault);
+    str connection = jsonx_str(settings, "connection");
+    if (fail == FAIL_NONE && has_required(declared))
+        fail = catalog_find_connected(db, i, connection, CONNECTED_SECRETS, &given, fault);
+    if (fail == FAIL_NONE)
+        fail = warn_secrets(db, &holder, declared, given, app, warnings, fault);
+    owner_forget(given);
+    if (fail == FAIL_NONE)
+        fail = warn_config(db, i, front, connection, app, warnings, fault);
+    return fail;
+}
+
 void owner_settings_warn(struct db *db, const char *plugin_id, const struct instance *i,
                          const json_t *front, struct problems *warnings)
 {
     struct fault fault = {0};
     const char *app = json_string_value(json_object_get(front, "name"));
-    struct owner_holder plugin = {OWNER_PLUGIN, plugin_id, ""},
-                        instance = {OWNER_INSTANCE, i != NULL ? i->id : "", ""};
+    struct owner_holder plugin = {OWNER_PLUGIN, plugin_id, ""};
     app = app != NULL ? app : plugin_id;
-    enum fail fail =
-        warn_secrets(db, &plugin, owner_declared(front, "developerSecrets"), app, warnings, &fault);
+    enum fail fail = warn_secrets(db, &plugin, declared_of(front, "developerSecrets"), NULL, app,
+                                  warnings, &fault);
     if (fail == FAIL_NONE && i != NULL)
-        fail = warn_secrets(db, &instance, owner_declared(front, "userSecrets"), app, warnings,
-                            &fault);
-    if (fail == FAIL_NONE && i != NULL)
-        fail = warn_config(db, i->id, front, app, warnings, &fault);
+        fail = warn_instance(db, i, front, app, warnings, &fault);
     if (fail != FAIL_NONE)
         log_warn("a deploy was not told which secrets are unset", "plugin=%s reason=%s", plugin_id,
                  LOG_STR(str_from(fault.log_text)));

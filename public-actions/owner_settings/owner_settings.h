@@ -8,7 +8,7 @@
 #include "edge/http/service.h"
 #include "edge/store/migrate.h"
 
-enum { OWNER_ORIGINS_MAX = 20, OWNER_ACTION_LIMITS_MAX = 50 };
+enum { OWNER_ORIGINS_MAX = 20, OWNER_ACTION_LIMITS_MAX = 50, OWNER_CONNECTION_MAX = 1024 }; // bytes
 
 struct rate {
     uint32_t per_minute, burst; // 0, 0: the default of contract §4
@@ -27,6 +27,7 @@ struct instance_settings {
     uint32_t uploads_per_hour, keep_upload_days;
     uint64_t upload_bytes_per_hour;
     bool strips_images; // EXIF and the like go, place and all
+    str connection;     // the name of the one it uses; empty: the newest of its plugin
     char *_arena;
 };
 // Defaults when nothing was set. Give back with instance_settings_fini.
@@ -34,15 +35,17 @@ enum fail instance_settings_load(struct db *db, const char *instance_id,
                                  struct instance_settings *ret, struct fault *fault) MUST_CHECK;
 void instance_settings_fini(struct instance_settings *s);
 
-// {"NAME":"value",…}: the plugin's developerSecrets with the instance's userSecrets over them,
-// decrypted; only names the manifest declares. A new reference; to be forgotten (owner_forget) as
-// soon as the run that needed it is over.
+// {"NAME":"value",…}: the plugin's developerSecrets, over them the userSecrets that a connection
+// gives (`connection` names it, empty for the newest), over those the instance's own; decrypted; only
+// names the manifest declares. A new reference; to be forgotten (owner_forget) as soon as the run
+// that needed it is over.
 enum fail owner_secrets_load(struct db *db, const struct instance *i, const json_t *front,
-                             json_t **ret, struct fault *fault) MUST_CHECK;
+                             str connection, json_t **ret, struct fault *fault) MUST_CHECK;
 void owner_forget(json_t *secrets); // overwrites and drops
-// {"field":value,…}: what was set for the instance over the defaults of the manifest's userFields.
-enum fail owner_config_load(struct db *db, const char *instance_id, const json_t *front,
-                            json_t **ret, struct fault *fault) MUST_CHECK;
+// {"field":value,…}: what was set for the instance, over what the connection gives, over the defaults
+// of the manifest's userFields.
+enum fail owner_config_load(struct db *db, const struct instance *i, const json_t *front,
+                            str connection, json_t **ret, struct fault *fault) MUST_CHECK;
 // A warning for every required secret or field that is unset (contract §3: deploy answers).
 void owner_settings_warn(struct db *db, const char *plugin_id, const struct instance *i,
                          const json_t *front, struct problems *warnings);

@@ -5,6 +5,7 @@
 #include "edge/base/clock.h"
 #include "edge/base/log.h"
 #include "edge/base/seal.h"
+#include "edge/catalog/hooks.h"
 #include "public-actions/owner_settings/internal.h"
 
 enum { ROW_ROOM = CATALOG_ID_ROOM + 66, RESEAL_BATCH = 100 };
@@ -115,12 +116,31 @@ static enum fail add_row(const struct db_rows *rows, size_t i, enum owner_kind k
     return FAIL_NONE;
 }
 
-enum fail owner_secrets_load(struct db *db, const struct instance *i, const json_t *front,
-                             json_t **ret, struct fault *fault)
+// What a connection gives stands under the instance's own, and over the plugin's.
+static enum fail add_connected(struct db *db, const struct instance *i, const json_t *declared,
+                               str connection, json_t *secrets, struct fault *fault)
 {
-    const json_t *of_plugin = owner_declared(front, "developerSecrets"),
-                 *of_instance = owner_declared(front, "userSecrets");
+    json_t *given = NULL, *value;
+    const char *name;
+    enum fail fail = FAIL_NONE;
+    if (declared != NULL)
+        fail = catalog_find_connected(db, i, connection, CONNECTED_SECRETS, &given, fault);
+    json_object_foreach(given, name, value)
+    {
+        if (json_object_get(declared, name) != NULL && json_object_get(secrets, name) == NULL)
+            json_object_set_new(secrets, name, json_copy(value));
+    }
+    owner_forget(given);
+    return fail;
+}
+
+enum fail owner_secrets_load(struct db *db, const struct instance *i, const json_t *front,
+                             str connection, json_t **ret, struct fault *fault)
+{
+    const json_t *of_plugin = declared_of(front, "developerSecrets"),
+                 *of_instance = declared_of(front, "userSecrets");
     json_t *secrets = json_object();
+    bool is_connected = false;
     DB_ROWS_AUTO rows = NULL;
     enum fail fail = FAIL_NONE;
     if (of_plugin != NULL || of_instance != NULL)
@@ -128,11 +148,18 @@ enum fail owner_secrets_load(struct db *db, const struct instance *i, const json
     for (size_t row = 0; fail == FAIL_NONE && rows != NULL && row != db_count(rows); ++row) {
         str name = db_get(rows, row, 0);
         bool is_instance = db_get_bool(rows, row, 4);
+        if (!is_instance && !is_connected) {
+            fail = add_connected(db, i, of_instance, connection, secrets, fault);
+            is_connected = true;
+        }
         // the instance's own come first, and stand over the plugin's
-        if (owner_declared_one(is_instance ? of_instance : of_plugin, name) != NULL &&
-            owner_declared_one(secrets, name) == NULL)
+        if (fail == FAIL_NONE &&
+            declared_one(is_instance ? of_instance : of_plugin, name) != NULL &&
+            declared_one(secrets, name) == NULL)
             fail = add_row(rows, row, is_instance ? OWNER_INSTANCE : OWNER_PLUGIN, secrets, fault);
     }
+    if (fail == FAIL_NONE && !is_connected)
+        fail = add_connected(db, i, of_instance, connection, secrets, fault);
     if (fail == FAIL_NONE)
         *ret = secrets;
     else

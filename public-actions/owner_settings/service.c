@@ -24,6 +24,8 @@ static const struct endpoint_field settings_fields[] = {
     {"retention", "object", false,
      "runDays, uploadDays: how long runs and visitors' uploads are kept, if shorter than the "
      "server's; null: the server's."},
+    {"connection", "string", false,
+     "The name of the connection its handlers see, or null: the newest of its plugin."},
     {0}};
 
 #define COMMON .lane = LANE_API, .success = 200
@@ -79,7 +81,8 @@ static const struct endpoint endpoints[] = {
     {COMMON, .method = "PATCH", .path = "/api/public-apps/instances/:instance",
      .id = "updateInstance",
      .summary =
-         "Change allowed origins, rate limits, uploads or retention; what is left out stays.",
+         "Change allowed origins, rate limits, uploads, retention or the connection used; what is "
+         "left out stays.",
      .scope = SCOPE_DEPLOY, .permission = PERMISSION_CONFIGURE, .body = BODY_JSON, .body_max = 64 << 10, .fields = settings_fields,
      .answer = "Instance", .codes = "instance_not_found invalid_settings",
      .run = owner_api_patch_instance},
@@ -95,7 +98,8 @@ static const char schemas[] =
     "\"SecretList\":{\"type\":\"object\",\"properties\":{\"data\":{\"type\":\"array\",\"items\":{"
     "\"$ref\":\"#/components/schemas/Secret\"}}}},"
     "\"InstanceConfig\":{\"type\":\"object\",\"required\":[\"values\",\"set\",\"missing\","
-    "\"fields\"],\"properties\":{\"values\":{\"type\":\"object\"},\"set\":{\"type\":\"object\"},"
+    "\"connected\",\"fields\"],\"properties\":{\"connected\":{\"type\":\"array\",\"items\":{"
+    "\"type\":\"string\"}},\"values\":{\"type\":\"object\"},\"set\":{\"type\":\"object\"},"
     "\"missing\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
     "\"fields\":{\"type\":\"object\"}}},"
     "\"Rate\":{\"type\":[\"object\",\"null\"],\"required\":[\"perMinute\",\"burst\"],"
@@ -113,7 +117,8 @@ static const char schemas[] =
     "\"null\"]},\"bytesPerHour\":{\"type\":[\"integer\",\"null\"]},"
     "\"stripImageMetadata\":{\"type\":\"boolean\"}}},"
     "\"retention\":{\"type\":\"object\",\"properties\":{\"runDays\":{\"type\":[\"integer\","
-    "\"null\"]},\"uploadDays\":{\"type\":[\"integer\",\"null\"]}}}}}}";
+    "\"null\"]},\"uploadDays\":{\"type\":[\"integer\",\"null\"]}}},"
+    "\"connection\":{\"type\":[\"string\",\"null\"]}}}}";
 
 static enum fail on_describe_instance(struct db *db, const struct instance *i, json_t *object,
                                       struct fault *fault)

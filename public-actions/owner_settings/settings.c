@@ -1,6 +1,7 @@
 // An instance's settings: from the API's JSON to what the broker reads, and back.
 #include <stdio.h>
 #include <stdlib.h>
+#include "edge/base/jsonx.h"
 #include "edge/client/origin.h"
 #include "public-actions/owner_settings/internal.h"
 
@@ -236,6 +237,20 @@ static void read_retention(const json_t *settings, struct instance_settings *ret
         number_of(retention, "uploadDays", KEEP_UPLOAD_DAYS_MAX, "retention", wrong);
 }
 
+// --- connection ---
+
+static str read_connection(const json_t *settings, json_t *wrong)
+{
+    const json_t *name = json_object_get(settings, "connection");
+    if (name == NULL || json_is_null(name))
+        return (str){0};
+    if (json_is_string(name) && json_string_length(name) != 0 &&
+        json_string_length(name) <= OWNER_CONNECTION_MAX)
+        return str_of(json_string_value(name), json_string_length(name));
+    refuse(wrong, "connection", "This must be the name of a connection, or null for the newest.");
+    return (str){0};
+}
+
 // --- the whole ---
 
 static str take(char **to, str s)
@@ -255,6 +270,7 @@ static void take_strings(struct instance_settings *s, const struct origins *orig
         n += strlen(origins->list[i].text);
     for (size_t i = 0; i != s->action_count; ++i)
         n += s->actions[i].action.n;
+    n += s->connection.n;
     char *to = s->_arena = malloc(n);
     if (to == NULL)
         abort();
@@ -262,12 +278,13 @@ static void take_strings(struct instance_settings *s, const struct origins *orig
         s->origins[s->origin_count] = take(&to, str_from(origins->list[s->origin_count].text));
     for (size_t i = 0; i != s->action_count; ++i)
         s->actions[i].action = take(&to, s->actions[i].action);
+    s->connection = take(&to, s->connection);
 }
 
 void owner_settings_read(const json_t *settings, struct instance_settings *ret, json_t *wrong)
 {
-    static const char *const known[] = {"allowedOrigins", "rateLimits", "uploads", "retention",
-                                        NULL};
+    static const char *const known[] = {"allowedOrigins", "rateLimits", "uploads",
+                                        "retention",      "connection", NULL};
     struct origins origins;
     *ret = (struct instance_settings){0};
     refuse_strangers(settings, known, "", wrong);
@@ -275,6 +292,7 @@ void owner_settings_read(const json_t *settings, struct instance_settings *ret, 
     read_rates(settings, ret, wrong);
     read_uploads(settings, ret, wrong);
     read_retention(settings, ret, wrong);
+    ret->connection = read_connection(settings, wrong);
     take_strings(ret, &origins);
 }
 
@@ -307,12 +325,13 @@ json_t *owner_settings_json(const struct instance_settings *s)
         json_object_set_new(actions, name, rate_json(&s->actions[i].rate));
     }
     return json_pack(
-        "{s:o, s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:b}, s:{s:o, s:o}}", "allowedOrigins", origins,
-        "rateLimits", "visitorAction", rate_json(&s->visitor_action), "visitor",
+        "{s:o, s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:b}, s:{s:o, s:o}, s:o}", "allowedOrigins",
+        origins, "rateLimits", "visitorAction", rate_json(&s->visitor_action), "visitor",
         rate_json(&s->visitor), "instance", rate_json(&s->instance), "actions", actions, "uploads",
         "filesPerHour", number_json(s->uploads_per_hour), "bytesPerHour",
         number_json(s->upload_bytes_per_hour), "stripImageMetadata", s->strips_images, "retention",
-        "runDays", number_json(s->keep_run_days), "uploadDays", number_json(s->keep_upload_days));
+        "runDays", number_json(s->keep_run_days), "uploadDays", number_json(s->keep_upload_days),
+        "connection", s->connection.n != 0 ? jsonx_string(s->connection) : json_null());
 }
 
 void owner_merge(json_t *object, const json_t *change)

@@ -351,7 +351,7 @@ static void *serve_on_thread(void *arg)
         f = catalog_plugin_upsert(own, project, STR("racer"), STR("r"), STR("1.0.0"), STR("app"),
                                   &p, &created, &fault);
     if (f == FAIL_NONE)
-        f = catalog_serving_projects(own, project, n, &fault);
+        f = catalog_serving_projects(own, project, "", n, &fault);
     usleep(20000);
     if (f == FAIL_NONE)
         f = catalog_instance_create(own, project, &p, &i, &fault);
@@ -367,7 +367,7 @@ static void test_two_first_deploys_see_each_other(void **state)
     struct fault fault = {0};
     uint64_t before = 0, counts[3];
     pthread_t threads[3];
-    OK(catalog_serving_projects(db, "prj_none", &before, &fault));
+    OK(catalog_serving_projects(db, "prj_none", "", &before, &fault));
     assert_true(before >= 2); // mine and others
     for (int i = 0; i != 3; ++i)
         pthread_create(&threads[i], NULL, serve_on_thread, &counts[i]);

@@ -34,6 +34,16 @@ static void expect_effective(const char *set, const char *want)
     assert_true(json_equal(all, w));
 }
 
+static void a_connection_stands_between(void **state)
+{
+    json_auto_t *fields = parse(declared), *set = parse("{'max':7}"),
+                *given = parse("{'max':8,'name':'c','often':'never'}"),
+                *all = declared_effective(fields, set, given),
+                *want = parse("{'topics':['a','b'],'max':7,'digest':false,'often':'daily',"
+                              "'name':'c'}");
+    assert_true(json_equal(all, want));
+}
+
 // The names that are refused, in alphabetical order, joined.
 static void expect_wrong(const char *set, const char *want)
 {
@@ -135,6 +145,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_applied),
+        cmocka_unit_test(a_connection_stands_between),
         cmocka_unit_test(what_no_longer_fits_is_the_default),
         cmocka_unit_test(values_that_fit_are_taken),
         cmocka_unit_test(all_that_is_wrong_is_said_at_once),

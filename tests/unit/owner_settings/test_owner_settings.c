@@ -171,7 +171,7 @@ static void expect_secrets(const char *want)
 {
     struct fault fault = {0};
     json_auto_t *secrets = NULL, *w = json_loads(want, 0, NULL);
-    OK(owner_secrets_load(db, &instance, front, &secrets, &fault));
+    OK(owner_secrets_load(db, &instance, front, STR(""), &secrets, &fault));
     assert_true(json_equal(secrets, w));
 }
 
@@ -252,7 +252,7 @@ static void undeclared_secrets_reach_no_run(void **state)
     struct fault fault = {0};
     json_auto_t *secrets = NULL, *bare = json_loads("{\"manifest\":{}}", 0, NULL);
     set("setPluginSecret", plugin.id, "API_KEY", "x");
-    OK(owner_secrets_load(db, &instance, bare, &secrets, &fault));
+    OK(owner_secrets_load(db, &instance, bare, STR(""), &secrets, &fault));
     assert_int_equal(json_object_size(secrets), 0);
 }
 
@@ -269,7 +269,7 @@ static void values_have_a_length(void **state)
     set("setPluginSecret", plugin.id, "API_KEY", text);
     struct fault fault = {0};
     json_t *secrets = NULL;
-    OK(owner_secrets_load(db, &instance, front, &secrets, &fault));
+    OK(owner_secrets_load(db, &instance, front, STR(""), &secrets, &fault));
     assert_string_equal(json_string_value(json_object_get(secrets, "API_KEY")), text);
     owner_forget(secrets);
 }
@@ -326,7 +326,8 @@ static void expect_broken(const char *name, const char *expression, const char *
              " and b.plugin_id = a.plugin_id and a.name = '%s' and b.name <> a.name",
              expression, plugin.id, name);
     run(sql);
-    assert_int_equal(owner_secrets_load(db, &instance, front, &secrets, &fault), FAIL_INTERNAL);
+    assert_int_equal(owner_secrets_load(db, &instance, front, STR(""), &secrets, &fault),
+                     FAIL_INTERNAL);
     assert_string_equal(fault.code, code);
     assert_null(secrets);
     assert_null(strstr(fault.log_text, "the option"));
@@ -353,7 +354,8 @@ static void a_value_moved_to_another_holder_is_seen(void **state)
              "update instance_secrets set instance_id = '%s' where instance_id = '%s'", other.id,
              instance.id);
     run(sql);
-    assert_int_equal(owner_secrets_load(db, &other, front, &secrets, &fault), FAIL_INTERNAL);
+    assert_int_equal(owner_secrets_load(db, &other, front, STR(""), &secrets, &fault),
+                     FAIL_INTERNAL);
     assert_string_equal(fault.code, "seal_broken");
 }
 
@@ -363,7 +365,8 @@ static void another_master_key_opens_nothing(void **state)
     json_t *secrets = NULL;
     set("setPluginSecret", plugin.id, "API_KEY", "x");
     seal_init(&key_two, 1);
-    assert_int_equal(owner_secrets_load(db, &instance, front, &secrets, &fault), FAIL_INTERNAL);
+    assert_int_equal(owner_secrets_load(db, &instance, front, STR(""), &secrets, &fault),
+                     FAIL_INTERNAL);
     assert_string_equal(fault.code, "seal_key_missing");
 }
 
@@ -468,7 +471,7 @@ static void config_is_checked_kept_and_given_to_runs(void **state)
                        json_pack("{s:{s:n, s:s}}", "values", "limit", "title", "Party"));
     ok(good.fail, &good.fault);
     assert_int_equal(json_object_size(json_object_get(good.answer.json, "set")), 1);
-    OK(owner_config_load(db, instance.id, front, &config, &fault));
+    OK(owner_config_load(db, &instance, front, STR(""), &config, &fault));
     assert_int_equal(json_integer_value(json_object_get(config, "limit")), 5);
     assert_string_equal(json_string_value(json_object_get(config, "title")), "Party");
     json_decref(config);

@@ -50,7 +50,7 @@ static void nothing_set_is_the_defaults(void **state)
                               "'visitor':null,'instance':null,'actions':{}},"
                               "'uploads':{'filesPerHour':null,'bytesPerHour':null,"
                               "'stripImageMetadata':false},"
-                              "'retention':{'runDays':null,'uploadDays':null}}");
+                              "'retention':{'runDays':null,'uploadDays':null},'connection':null}");
     assert_true(json_equal(json, want));
     instance_settings_fini(&s);
 }
@@ -62,7 +62,8 @@ static void what_is_written_is_read_again(void **state)
         "'visitorAction':{'perMinute':5,'burst':2},'visitor':null,'instance':{'perMinute':600000,"
         "'burst':100000},'actions':{'send_rsvp':{'perMinute':1,'burst':1},'load':{'perMinute':90,"
         "'burst':45}}},'uploads':{'filesPerHour':5,'bytesPerHour':1073741824,"
-        "'stripImageMetadata':true},'retention':{'runDays':30,'uploadDays':7}}";
+        "'stripImageMetadata':true},'retention':{'runDays':30,'uploadDays':7},'connection':'sheets'"
+        "}";
     json_auto_t *wrong = json_object(), *want = parse(text);
     struct instance_settings s = read_all(text, wrong);
     assert_int_equal(json_object_size(wrong), 0);
