@@ -262,6 +262,7 @@ void features_init(const struct settings *s)
     router_add(uploads_links_service());
     router_add(domains_service());
     embed_sdk_init(s->console_origin);
+    router_add(embed_platforms_service());
     router_add(embed_page_service());
     router_add(embed_sdk_service());
     router_add(&auth);

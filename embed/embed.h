@@ -10,6 +10,9 @@
 extern const struct migration embed_migrations[];
 extern const size_t embed_migration_count;
 
+// Platforms, their projects and users, and the audit trail.
+struct service *embed_platforms_service(void);
+
 // The page that hosts frame, and the SDK that frames it (docs/embedding.md). The origin is kept; it
 // stands in what /sdk/embed/latest.json tells to paste.
 void embed_sdk_init(const char *console_origin);

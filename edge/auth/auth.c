@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "edge/auth/internal.h"
+#include "edge/auth/sessions.h"
 #include "edge/base/token.h"
 #include "edge/catalog/catalog.h"
 
@@ -18,30 +19,26 @@ static enum fail unauthorised(struct fault *fault)
                      "`stoa login` or `stoa token create` gives one.");
 }
 
-// RFC 6750 §2.1: the scheme in any case, one or more spaces, the token.
-static bool token_in(str authorization, str *ret)
+// RFC 6750 §2.1: the scheme in any case, one or more spaces, the token. Empty when it is none.
+static str bearer(str authorization)
 {
     str rest = authorization, scheme = str_cut(&rest, ' ');
-    uint8_t bytes[32];
-    size_t n = 0;
-    if (!str_caseeq(scheme, STR("Bearer")))
-        return false;
-    str token = str_trim(rest);
-    if (token.n != AUTH_TOKEN_ROOM - 1 || !str_starts(token, STR("stoa_")) ||
-        !base64url_decode(str_skip(token, 5), bytes, sizeof bytes, &n))
-        return false;
-    *ret = token;
-    return true;
+    return str_caseeq(scheme, STR("Bearer")) ? str_trim(rest) : STR("");
 }
 
-enum fail auth_principal(struct db *db, str authorization, struct principal *ret,
-                         struct fault *fault)
+static bool is_api_token(str token)
 {
-    str token;
+    uint8_t bytes[32];
+    size_t n = 0;
+    return token.n == AUTH_TOKEN_ROOM - 1 && str_starts(token, STR("stoa_")) &&
+           base64url_decode(str_skip(token, 5), bytes, sizeof bytes, &n);
+}
+
+static enum fail token_principal(struct db *db, str token, struct principal *ret,
+                                 struct fault *fault)
+{
     struct token_seen seen = {0};
     bool found = false;
-    if (!token_in(authorization, &token))
-        return unauthorised(fault);
     struct digest sha256 = digest_sha256(token);
     enum fail f = auth_query_token_by_hash(db, &sha256, &seen, &found, fault);
     if (f != FAIL_NONE)
@@ -55,9 +52,23 @@ enum fail auth_principal(struct db *db, str authorization, struct principal *ret
     return FAIL_NONE;
 }
 
+enum fail auth_principal(struct db *db, str authorization, struct principal *ret,
+                         struct fault *fault)
+{
+    str token = bearer(authorization);
+    if (is_api_token(token))
+        return token_principal(db, token, ret, fault);
+    return str_find(token, '.') != SIZE_MAX ? session_principal(db, token, ret, fault)
+                                            : unauthorised(fault);
+}
+
 enum fail auth_require(const struct principal *p, enum scope scope, struct fault *fault)
 {
-    if (p->scope >= scope)
+    if (scope == SCOPE_PLATFORM && p->scope == SCOPE_OPERATOR)
+        return fault_set(fault, FAIL_DENIED, "platform_token_needed",
+                         "This needs a platform's own token; the operator's belongs to no "
+                         "platform. `stoa platform create` gives one.");
+    if (p->scope >= scope && (scope != SCOPE_PLATFORM || p->platform_id[0] != '\0'))
         return FAIL_NONE;
     return fault_set(fault, FAIL_DENIED, "scope_too_low",
                      "This needs a token with the scope \"%s\"; this one has \"%s\".",
@@ -96,6 +107,8 @@ enum fail auth_authenticate(struct db *db, str authorization, const struct endpo
 enum fail auth_is_live(struct db *db, const char *project_id, const char *token_id, bool *ret,
                        struct fault *fault)
 {
+    if (str_starts(str_from(token_id), STR("ses_")))
+        return session_is_live(db, token_id, ret, fault);
     return auth_query_token_is_live(db, project_id, token_id, ret, fault);
 }
 

@@ -19,14 +19,17 @@ struct principal {
     enum scope scope;     // SCOPE_OPERATOR for the first start's token
     enum role role;       // what the session's user is in the project now
     char user_id[37];     // of the session; "" for API tokens
+    char chain_id[33];    // of the session's token, and which of its chain's it is
+    int64_t chain_turn;
 };
 
-// "Bearer …" of a request into a principal. FAIL_UNAUTHORISED with code "unauthorized" and one and
-// the same sentence for anything that is no live token. Records the last use (at most once a minute
-// a token).
+// "Bearer …" of a request into a principal: an API token, or a session's JWT (sessions.h says what may
+// be wrong with one). FAIL_UNAUTHORISED with code "unauthorized" and one and the same sentence for
+// anything that is no live token. Records the last use (at most once a minute a token).
 enum fail auth_principal(struct db *db, str authorization, struct principal *ret,
                          struct fault *fault) MUST_CHECK;
-// FAIL_DENIED "scope_too_low" naming the scope needed.
+// FAIL_DENIED "scope_too_low" naming the scope needed; SCOPE_PLATFORM is only a platform token's, so
+// an operator's token is "platform_token_needed".
 enum fail auth_require(const struct principal *p, enum scope scope, struct fault *fault) MUST_CHECK;
 // FAIL_DENIED "role_too_low" naming the role, for what a session's role may not do, and
 // "not_for_sessions" for what only API tokens may.
@@ -37,7 +40,8 @@ enum fail auth_permit(const struct principal *p, enum permission permission,
 enum fail auth_authenticate(struct db *db, str authorization, const struct endpoint *endpoint,
                             struct principal **ret, struct fault *fault) MUST_CHECK;
 
-// Whether the token a principal came by is still good: for what goes on long after it was asked for.
+// Whether the token or session a principal came by is still good: for what goes on long after it was
+// asked for.
 enum fail auth_is_live(struct db *db, const char *project_id, const char *token_id, bool *ret,
                        struct fault *fault) MUST_CHECK;
 

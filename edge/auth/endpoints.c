@@ -1,64 +1,18 @@
-// The management endpoints about tokens and projects.
+// The management endpoints about tokens.
 #include "edge/auth/auth.h"
 #include <stdio.h>
 #include "edge/auth/internal.h"
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
-#include "edge/catalog/catalog.h"
+#include "edge/http/call_fields.h"
 
-// --- fields, all that is wrong with them at once ---
-
-static json_t *wrong_of(struct answer *answer)
-{
-    if (answer->details == NULL)
-        answer->details = json_pack("{s{}}", "fields");
-    return json_object_get(answer->details, "fields");
-}
-
-static void refuse_field(struct answer *answer, const char *field, const char *why)
-{
-    json_object_set_new(wrong_of(answer), field, json_string(why));
-}
-
-static enum fail verdict(const struct answer *answer, struct fault *fault)
-{
-    if (answer->details == NULL)
-        return FAIL_NONE;
-    return fault_set(fault, FAIL_REFUSED, "invalid_request",
-                     "Some fields of the request cannot be accepted; details.fields says which and "
-                     "why.");
-}
-
-// 1 to TOKEN_NAME_MAX characters, not only spaces, no control characters (C0, DEL, C1). Valid
-// UTF-8, as all JSON.
-static bool is_name(str s)
-{
-    size_t characters = 0, spaces = 0;
-    for (size_t i = 0; i != s.n; ++i) {
-        unsigned char c = (unsigned char)s.p[i];
-        bool is_c1 = c == 0xc2 && i + 1 != s.n && (unsigned char)s.p[i + 1] < 0xa0;
-        if (c < 0x20 || c == 0x7f || is_c1)
-            return false;
-        characters += (c & 0xc0) != 0x80;
-        spaces += c == ' ';
-    }
-    return spaces != characters && characters <= TOKEN_NAME_MAX;
-}
-
-static str name_field(const struct call *call, struct answer *answer, const char *field)
-{
-    str name = jsonx_str(call->json, field);
-    if (!is_name(name))
-        refuse_field(answer, field,
-                     "This must have 1 to 100 characters, none of them control characters.");
-    return name;
-}
+// --- fields ---
 
 static enum scope scope_field(const struct call *call, struct answer *answer)
 {
     enum scope scope = auth_scope_of(jsonx_str(call->json, "scope"));
-    if (scope < SCOPE_READ || scope > SCOPE_ADMIN)
-        refuse_field(answer, "scope", "This must be read, deploy or admin.");
+    if (scope < SCOPE_READ || scope > SCOPE_PLATFORM)
+        call_refuse_field(answer, "scope", "This must be read, deploy, admin or platform.");
     return scope;
 }
 
@@ -69,10 +23,10 @@ static int64_t expiry_field(const struct call *call, struct answer *answer)
     if (text.p == NULL)
         return 0;
     if (!clock_from_rfc3339(text, &at))
-        refuse_field(answer, "expiresAt",
-                     "This must be an RFC 3339 time, such as 2030-01-31T12:00:00Z.");
+        call_refuse_field(answer, "expiresAt",
+                          "This must be an RFC 3339 time, such as 2030-01-31T12:00:00Z.");
     else if (at <= clock_real_ms())
-        refuse_field(answer, "expiresAt", "This must be in the future.");
+        call_refuse_field(answer, "expiresAt", "This must be in the future.");
     return at;
 }
 
@@ -122,12 +76,12 @@ static enum fail create_token(struct call *call, struct answer *answer, struct f
     struct token_row token;
     struct token_wish wish = {.maker = call->principal,
                               .project_id = call->principal->project_id,
-                              .name = name_field(call, answer, "name"),
+                              .name = call_name_field(call, answer, "name"),
                               .scope = scope_field(call, answer),
                               .expires_at = expiry_field(call, answer),
                               .request_id = call->request_id,
                               .address = call->peer};
-    enum fail f = verdict(answer, fault);
+    enum fail f = call_fields_verdict(answer, fault);
     if (f == FAIL_NONE)
         f = db_begin(call->db, fault);
     if (f == FAIL_NONE)
@@ -156,54 +110,6 @@ static enum fail revoke_token(struct call *call, struct answer *answer, struct f
     return f;
 }
 
-// --- projects ---
-
-struct new_project {
-    char id[CATALOG_ID_ROOM], owner[37], secret[AUTH_TOKEN_ROOM];
-    struct token_row token;
-};
-
-static enum fail make_project(struct call *call, str name, struct new_project *ret,
-                              struct fault *fault)
-{
-    const struct principal *maker = call->principal;
-    enum fail f = db_begin(call->db, fault);
-    if (f == FAIL_NONE)
-        f = auth_query_lock_tokens(call->db, fault); // before the trail's lock, as everywhere
-    if (f == FAIL_NONE)
-        f = catalog_project_create(call->db, name, ret->id, ret->owner, fault);
-    if (f == FAIL_NONE)
-        f = audit_append(call->db, ret->id, maker->token_id, "project.create", ret->id,
-                         call->request_id, call->peer, NULL, fault);
-    struct token_wish wish = {.maker = maker,
-                              .project_id = ret->id,
-                              .name = STR("first token"),
-                              .scope = SCOPE_ADMIN,
-                              .request_id = call->request_id,
-                              .address = call->peer};
-    if (f == FAIL_NONE)
-        f = token_make(call->db, &wish, ret->secret, &ret->token, fault);
-    return f == FAIL_NONE ? db_commit(call->db, fault) : f;
-}
-
-static enum fail create_project(struct call *call, struct answer *answer, struct fault *fault)
-{
-    struct new_project made;
-    char created_at[CLOCK_RFC3339_ROOM];
-    str name = name_field(call, answer, "displayName");
-    enum fail f = verdict(answer, fault);
-    if (f == FAIL_NONE)
-        f = make_project(call, name, &made, fault);
-    if (f != FAIL_NONE)
-        return f;
-    clock_rfc3339(made.token.created_at, created_at); // of the same transaction
-    answer->json = json_pack("{ss so ss ss ss ss}", "id", made.id, "displayName",
-                             jsonx_string(name), "ownerId", made.owner, "createdAt", created_at,
-                             "tokenId", made.token.id, "token", made.secret);
-    explicit_bzero(made.secret, sizeof made.secret);
-    return FAIL_NONE;
-}
-
 // --- the table ---
 
 static const struct endpoint_field page_fields[] = {
@@ -213,16 +119,11 @@ static const struct endpoint_field page_fields[] = {
 };
 static const struct endpoint_field token_fields[] = {
     {"name", "string", true, "What people call it, 1 to 100 characters."},
-    {"scope", "string", true, "read, deploy or admin."},
+    {"scope", "string", true, "read, deploy or admin; platform with a platform token."},
     {"expiresAt", "string", false,
      "RFC 3339; when left out it lives as long as the token that makes it."},
     {0},
 };
-static const struct endpoint_field project_fields[] = {
-    {"displayName", "string", true, "What people call it, 1 to 100 characters."},
-    {0},
-};
-
 const struct endpoint auth_endpoints[] = {
     {.method = "GET",
      .path = "/api/tokens",
@@ -244,7 +145,7 @@ const struct endpoint auth_endpoints[] = {
      .fields = token_fields,
      .answer = "NewToken",
      .success = 201,
-     .codes = "invalid_request expires_too_late",
+     .codes = "invalid_request expires_too_late platform_token_needed",
      .run = create_token},
     {.method = "DELETE",
      .path = "/api/tokens/:token",
@@ -255,18 +156,6 @@ const struct endpoint auth_endpoints[] = {
      .success = 200,
      .codes = "token_not_found",
      .run = revoke_token},
-    {.method = "POST",
-     .path = "/api/projects",
-     .id = "createProject",
-     .summary = "Makes a project, its owner and its first token, which is shown only here.",
-     .scope = SCOPE_OPERATOR,
-     .body = BODY_JSON,
-     .body_max = 16384,
-     .fields = project_fields,
-     .answer = "NewProject",
-     .success = 201,
-     .codes = "invalid_request",
-     .run = create_project},
 };
 const size_t auth_endpoint_count = sizeof auth_endpoints / sizeof auth_endpoints[0];
 
@@ -279,7 +168,7 @@ const char auth_schemas[] =
     "{\"Token\":{\"type\":\"object\",\"required\":[\"id\",\"name\",\"scope\",\"createdAt\","
     "\"expiresAt\",\"lastUsedAt\",\"createdBy\"],\"properties\":{"
     "\"id\":" TEXT_SCHEMA ",\"name\":" TEXT_SCHEMA ","
-    "\"scope\":{\"enum\":[\"read\",\"deploy\",\"admin\",\"operator\"]},"
+    "\"scope\":{\"enum\":[\"read\",\"deploy\",\"admin\",\"platform\",\"operator\"]},"
     "\"createdAt\":" TIME_SCHEMA ",\"expiresAt\":" TIME_OR_NULL ",\"lastUsedAt\":" TIME_OR_NULL ","
     "\"createdBy\":" TEXT_OR_NULL "}},"
     "\"NewToken\":{\"allOf\":[{\"$ref\":\"#/components/schemas/Token\"},"
@@ -287,8 +176,4 @@ const char auth_schemas[] =
     "\"TokenList\":{\"type\":\"object\",\"required\":[\"data\",\"next\",\"previous\"],"
     "\"properties\":{\"data\":{\"type\":\"array\","
     "\"items\":{\"$ref\":\"#/components/schemas/Token\"}},"
-    "\"next\":" TEXT_OR_NULL ",\"previous\":" TEXT_OR_NULL "}},"
-    "\"NewProject\":{\"type\":\"object\",\"required\":[\"id\",\"displayName\",\"ownerId\","
-    "\"createdAt\",\"tokenId\",\"token\"],\"properties\":{"
-    "\"id\":" TEXT_SCHEMA ",\"displayName\":" TEXT_SCHEMA ",\"ownerId\":" TEXT_SCHEMA ","
-    "\"createdAt\":" TIME_SCHEMA ",\"tokenId\":" TEXT_SCHEMA ",\"token\":" TEXT_SCHEMA "}}}";
+    "\"next\":" TEXT_OR_NULL ",\"previous\":" TEXT_OR_NULL "}}}";

@@ -40,7 +40,8 @@ enum fail auth_query_token_by_hash(struct db *db, const struct digest *sha256,
     DB_ROWS_AUTO rows = NULL;
     enum fail f = db_query(db, fault, &rows,
                            "select t.id, t.project_id, p.owner_user_id, t.scope, t.sha256,"
-                           " coalesce(t.last_used_at < now() - interval '1 minute', true)"
+                           " coalesce(t.last_used_at < now() - interval '1 minute', true),"
+                           " p.platform_id"
                            " from api_tokens t join projects p on p.id = t.project_id"
                            " where t.sha256 = $1 and t.revoked_at is null"
                            " and (t.expires_at is null or t.expires_at > now())",
@@ -55,6 +56,7 @@ enum fail auth_query_token_by_hash(struct db *db, const struct digest *sha256,
     copy(ret->principal.token_id, sizeof ret->principal.token_id, db_get(rows, 0, 0));
     copy(ret->principal.project_id, sizeof ret->principal.project_id, db_get(rows, 0, 1));
     copy(ret->principal.owner_id, sizeof ret->principal.owner_id, db_get(rows, 0, 2));
+    copy(ret->principal.platform_id, sizeof ret->principal.platform_id, db_get(rows, 0, 6));
     ret->principal.scope = auth_scope_of(db_get(rows, 0, 3));
     return FAIL_NONE;
 }

@@ -223,10 +223,12 @@ static void test_scopes_are_a_ladder(void **state)
 {
     struct fault fault = {0};
     for (int has = SCOPE_READ; has <= SCOPE_OPERATOR; ++has) {
-        struct principal p = {.scope = (enum scope)has};
-        for (int needs = SCOPE_READ; needs <= SCOPE_OPERATOR; ++needs)
+        struct principal p = {.scope = (enum scope)has, .platform_id = "plt_1"};
+        for (int needs = SCOPE_READ; needs <= SCOPE_OPERATOR; ++needs) {
+            bool is_others = needs == SCOPE_PLATFORM && has != SCOPE_PLATFORM;
             assert_int_equal(auth_require(&p, (enum scope)needs, &fault),
-                             has >= needs ? FAIL_NONE : FAIL_DENIED);
+                             has >= needs && !is_others ? FAIL_NONE : FAIL_DENIED);
+        }
     }
     struct principal p = {.scope = SCOPE_READ};
     assert_int_equal(auth_require(&p, SCOPE_DEPLOY, &fault), FAIL_DENIED);

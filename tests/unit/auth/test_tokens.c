@@ -1,5 +1,5 @@
-// The endpoints about tokens and projects, called as their runner calls them, with two projects
-// side by side.
+// The endpoints about tokens, called as their runner calls them, with two projects side by side, and
+// a platform.
 #include "edge/auth/auth.h" // before cmocka.h, whose macro `fail` takes no argument
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include "edge/auth/internal.h"
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
-#include "edge/catalog/catalog.h"
+#include "edge/catalog/platform.h"
 #include "edge/store/faults.h"
 #include "tests/harness/postgres.h"
 
@@ -141,30 +141,116 @@ static int64_t audited(const char *project, const char *action, const char *subj
     return db_get_int(rows, 0, 0);
 }
 
-// --- projects ---
+// --- projects, as what makes them makes their first token ---
 
-static void test_operator_makes_projects_with_a_first_token(void **state)
+static struct principal make_project(const char *name, const char *platform_id)
 {
-    RESULT a = call("createProject", &root, NULL, json_pack("{ss}", "displayName", "Mine"));
-    ok(a.fail, &a.fault);
-    RESULT b = call("createProject", &root, NULL, json_pack("{ss}", "displayName", "Theirs ü"));
-    ok(b.fail, &b.fault);
-    assert_string_equal(member(&b, "displayName"), "Theirs ü");
-    mine = principal_of(member(&a, "token"));
-    theirs = principal_of(member(&b, "token"));
+    struct fault fault = {0};
+    struct token_row row;
+    char id[CATALOG_ID_ROOM], owner[CATALOG_UUID_ROOM], secret[AUTH_TOKEN_ROOM];
+    OK(db_begin(db, &fault));
+    OK(token_lock(db, &fault));
+    OK(platform_id != NULL
+           ? platform_project_create(db, platform_id, (str){0}, str_from(name), id, owner, &fault)
+           : catalog_project_create(db, str_from(name), id, owner, &fault));
+    struct token_wish wish = {.maker = &root,
+                              .project_id = id,
+                              .name = STR("first"),
+                              .scope = SCOPE_ADMIN,
+                              .request_id = "0123",
+                              .address = STR("192.0.2.1")};
+    OK(token_make(db, &wish, secret, &row, &fault));
+    OK(db_commit(db, &fault));
+    struct principal p = principal_of(secret);
+    assert_string_equal(p.project_id, id);
+    assert_string_equal(p.owner_id, owner);
+    return p;
+}
+
+static void test_operators_token_makes_a_projects_first(void **state)
+{
+    mine = make_project("Mine", NULL);
+    theirs = make_project("Theirs ü", NULL);
     assert_int_equal(mine.scope, SCOPE_ADMIN);
-    assert_string_equal(mine.project_id, member(&a, "id"));
-    assert_string_equal(mine.owner_id, member(&a, "ownerId"));
-    assert_string_equal(mine.token_id, member(&a, "tokenId"));
+    assert_string_equal(mine.platform_id, "");
     assert_string_not_equal(mine.project_id, theirs.project_id);
-    assert_int_equal(audited(mine.project_id, "project.create", mine.project_id), 1);
     assert_int_equal(audited(mine.project_id, "token.create", mine.token_id), 1);
 }
 
-static void test_only_the_operator_makes_projects(void **state)
+// --- platforms ---
+
+// By `maker`, in the platform's owner project.
+static enum fail make_platform_token(const struct principal *maker, const char *project,
+                                     char secret[static AUTH_TOKEN_ROOM], struct fault *fault)
 {
-    RESULT r = call("createProject", &mine, NULL, json_pack("{ss}", "displayName", "More"));
+    struct token_row row;
+    struct token_wish wish = {.maker = maker,
+                              .project_id = project,
+                              .name = STR("platform"),
+                              .scope = SCOPE_PLATFORM,
+                              .request_id = "0123",
+                              .address = STR("192.0.2.1")};
+    enum fail f = db_begin(db, fault);
+    if (f == FAIL_NONE)
+        f = token_make(db, &wish, secret, &row, fault);
+    if (f == FAIL_NONE)
+        return db_commit(db, fault);
+    db_rollback(db);
+    return f;
+}
+
+static void test_platform_tokens_are_made_by_their_own_and_the_operators(void **state)
+{
+    struct fault fault = {0};
+    struct platform acme;
+    char secret[AUTH_TOKEN_ROOM];
+    OK(db_begin(db, &fault));
+    OK(platform_create(db, STR("acme"), STR("Acme"), &acme, &fault));
+    OK(db_commit(db, &fault));
+    OK(make_platform_token(&root, acme.owner_project_id, secret, &fault));
+    struct principal p = principal_of(secret);
+    assert_int_equal(p.scope, SCOPE_PLATFORM);
+    assert_string_equal(p.platform_id, acme.id);
+    OK(auth_require(&p, SCOPE_PLATFORM, &fault));
+    OK(auth_require(&p, SCOPE_ADMIN, &fault));
+    assert_int_equal(auth_require(&p, SCOPE_OPERATOR, &fault), FAIL_DENIED);
+    RESULT own = make(&p, "another", "platform");
+    ok(own.fail, &own.fault);
+    assert_string_equal(member(&own, "scope"), "platform");
+    struct made low = must_make(&p, "admin");
+    struct principal admin = principal_of(low.token);
+    assert_string_equal(admin.platform_id, acme.id);
+    RESULT more = make(&admin, "more", "platform");
+    assert_int_equal(more.fail, FAIL_DENIED);
+    assert_string_equal(more.fault.code, "scope_too_low");
+    RESULT gone = call("revokeToken", &admin, p.token_id, NULL);
+    assert_int_equal(gone.fail, FAIL_DENIED);
+    assert_int_equal(make_platform_token(&mine, acme.owner_project_id, secret, &fault),
+                     FAIL_DENIED);
+}
+
+static void test_projects_of_platforms_know_it_and_manage_it_not(void **state)
+{
+    struct fault fault = {0};
+    struct platform acme;
+    OK(platform_find(db, STR("acme"), &acme, &fault));
+    struct principal p = make_project("Customer", acme.id);
+    assert_string_equal(p.platform_id, acme.id);
+    assert_int_equal(auth_require(&p, SCOPE_PLATFORM, &fault), FAIL_DENIED);
+    RESULT more = make(&p, "more", "platform");
+    assert_string_equal(more.fault.code, "scope_too_low");
+}
+
+static void test_operator_has_no_platform(void **state)
+{
+    struct fault fault = {0};
+    RESULT r = make(&root, "mine", "platform");
     assert_int_equal(r.fail, FAIL_DENIED);
+    assert_string_equal(r.fault.code, "platform_token_needed");
+    assert_int_equal(auth_require(&root, SCOPE_PLATFORM, &fault), FAIL_DENIED);
+    assert_string_equal(fault.code, "platform_token_needed");
+    struct principal homeless = {.scope = SCOPE_PLATFORM};
+    assert_int_equal(auth_require(&homeless, SCOPE_PLATFORM, &fault), FAIL_DENIED);
 }
 
 // --- making ---
@@ -416,8 +502,7 @@ static void test_anothers_token_is_not_found(void **state)
 
 static void test_lists_have_pages(void **state)
 {
-    RESULT project = call("createProject", &root, NULL, json_pack("{ss}", "displayName", "Paged"));
-    struct principal p = principal_of(member(&project, "token"));
+    struct principal p = make_project("Paged", NULL);
     for (int i = 0; i != 4; ++i)
         must_make(&p, "read");
     RESULT first = call_on(db, "listTokens", &p, NULL, NULL, 2);
@@ -492,10 +577,15 @@ static void start(void)
 {
     struct fault fault = {0};
     char folder[64] = "/tmp/stoa-test-tokens-XXXXXX", file[96], token[AUTH_TOKEN_ROOM + 1] = "";
-    struct migration all[2] = {catalog_migrations[0], auth_migrations[0]};
+    struct migration all[32];
+    size_t n = 0;
+    for (size_t i = 0; i != catalog_migration_count; ++i)
+        all[n++] = catalog_migrations[i];
+    for (size_t i = 0; i != auth_migration_count; ++i)
+        all[n++] = auth_migrations[i];
     db_configure(postgres_start());
     db = db_of_thread();
-    if (migrate(db, all, 2, &fault) != FAIL_NONE || mkdtemp(folder) == NULL)
+    if (migrate(db, all, n, &fault) != FAIL_NONE || mkdtemp(folder) == NULL)
         exit(1);
     snprintf(file, sizeof file, "%s/token", folder);
     if (auth_first_start(db, file, &fault) != FAIL_NONE)
@@ -513,8 +603,10 @@ int main(void)
 {
     start();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_operator_makes_projects_with_a_first_token),
-        cmocka_unit_test(test_only_the_operator_makes_projects),
+        cmocka_unit_test(test_operators_token_makes_a_projects_first),
+        cmocka_unit_test(test_platform_tokens_are_made_by_their_own_and_the_operators),
+        cmocka_unit_test(test_projects_of_platforms_know_it_and_manage_it_not),
+        cmocka_unit_test(test_operator_has_no_platform),
         cmocka_unit_test(test_made_token_is_shown_once_and_works),
         cmocka_unit_test(test_tokens_are_managed_by_admins_only),
         cmocka_unit_test(test_no_token_makes_one_that_can_do_more),
