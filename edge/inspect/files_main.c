@@ -5,6 +5,7 @@
 #include "edge/cage/child.h"
 #include "edge/inspect/files_protocol.h"
 #include "edge/inspect/look.h"
+#include "edge/inspect/pages.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -20,7 +21,7 @@ enum {
     WORKING_MEMORY = 8 * 1024 * 1024, // beyond what is mapped when the door closes
 };
 
-static char *head;
+static char head[LOOK_WHOLE_MAX];
 
 // --- in the process of one file ---
 
@@ -101,7 +102,7 @@ static int next_file(void)
 // A file that gets no process is seen by its socket's end.
 static bool start_file(int fd)
 {
-    pid_t pid = fork();
+    pid_t pid = _Fork(); // one thread, no handlers: less is written, and a written page is a copy
     if (pid == 0) {
         cage_seal(fd, CPU_SECONDS, WALL_SECONDS);
         serve_file();
@@ -130,10 +131,10 @@ static void serve(void)
 
 int main(void)
 {
+    pages_settle();
     clearenv();
     setenv("TZ", "UTC0", 1);
-    head = mmap(NULL, LOOK_WHOLE_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (head == MAP_FAILED || !look_warm_up())
+    if (!look_warm_up())
         return CAGE_EXIT_NO_CAGE;
     cage_enter(&(struct cage_profile){.memory = WORKING_MEMORY, .is_template = true});
     serve();

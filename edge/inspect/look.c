@@ -9,10 +9,10 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "edge/inspect/active.h"
+#include "edge/inspect/pages.h"
 #include "edge/inspect/zip.h"
 
 enum {
@@ -23,7 +23,6 @@ enum {
     AS_OLD_OFFICE = AS_BINARY & ~MAGIC_NO_CHECK_CDF,
     AS_TEXT = NEVER | MAGIC_NO_CHECK_SOFT | MAGIC_NO_CHECK_CDF | MAGIC_NO_CHECK_JSON,
     AS_JSON = AS_TEXT & ~MAGIC_NO_CHECK_JSON,
-    HUGE_PAGE = 2 * 1024 * 1024,
     HEAP = 64 * 1024 * 1024, // for what libmagic makes of a file; untouched, it costs nothing
 };
 
@@ -33,29 +32,19 @@ static magic_t magic;
 
 #define DATABASE "/usr/share/misc/magic.mgc"
 
-// In huge pages where the machine has them: a forked process then inherits four entries of a page
-// table and not two thousand, or the faults in their place.
+// A forked process then inherits four entries of a page table and not two thousand, or the faults in
+// their place.
 static bool load_into_huge_pages(void)
 {
     struct stat st;
+    char *p = NULL;
     int fd = open(DATABASE, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0 || st.st_size <= 0 || st.st_size > 64 * 1024 * 1024) {
-        if (fd >= 0)
-            close(fd);
-        return false;
-    }
-    size_t size = (size_t)st.st_size, room = (size + 2 * HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1);
-    char *p =
-        mmap(NULL, room + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    bool ok = p != MAP_FAILED;
-    if (ok) {
-        p = (char *)(((uintptr_t)p + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1));
-        ok = madvise(p, room, MADV_HUGEPAGE) == 0 && read(fd, p, size) == st.st_size;
-    }
-    close(fd);
-    void *buffers[] = {p};
-    size_t sizes[] = {size};
-    return ok && magic_load_buffers(magic, buffers, sizes, 1) == 0;
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size <= 64 * 1024 * 1024)
+        p = pages_huge((size_t)st.st_size);
+    bool ok = p != NULL && read(fd, p, (size_t)st.st_size) == st.st_size;
+    if (fd >= 0)
+        close(fd);
+    return ok && magic_load_buffers(magic, (void *[]){p}, (size_t[]){(size_t)st.st_size}, 1) == 0;
 }
 
 static void limit_magic(void)

@@ -35,7 +35,7 @@ test('it holds the programs, the manual page, the configuration and the unit, ow
         assert.equal(files.get(name).owner, 'root/root', name);
     }
     const depends = run('dpkg-deb', ['-f', deb, 'Depends']);
-    for (const library of ['libh2o-evloop', 'libssl3', 'libpq5', 'libarchive13', 'libmagic1', 'libjpeg62-turbo', 'libwebpmux3', 'libseccomp2', 'postgresql-15']) assert.match(depends, new RegExp(`\\b${library}`));
+    for (const library of ['libh2o-evloop', 'libssl3', 'libpq5', 'libarchive13', 'libmagic-mgc', 'libjpeg62-turbo', 'libwebpmux3', 'libseccomp2', 'postgresql-15']) assert.match(depends, new RegExp(`\\b${library}`));
     assert.deepEqual(run('dpkg-deb', ['-I', deb, 'conffiles']).trim(), '/etc/stoa/stoa.yaml');
     for (const script of ['postinst', 'prerm', 'postrm']) assert.match(run('dpkg-deb', ['-I', deb, script]), /^#!\/bin\/sh/);
 });
