@@ -5,6 +5,7 @@
 #include "bundles/bundle.h"
 #include "domains/domain.h"
 #include "edge/auth/auth.h"
+#include "edge/auth/sessions.h"
 #include "edge/base/log.h"
 #include "edge/catalog/catalog.h"
 #include "edge/client/fetch.h"
@@ -233,6 +234,14 @@ static void init_domains(const struct settings *s)
     router_answer_challenges_by(challenges_answer);
 }
 
+static void init_sessions(const struct settings *s)
+{
+    bool is_rsa = str_eq(str_from(s->session_algorithm), STR("RS256"));
+    session_init(&(struct session_options){.console_origin = s->console_origin,
+                                           .seconds = (int64_t)s->session_seconds,
+                                           .kind = is_rsa ? JOSE_RS256 : JOSE_ES256});
+}
+
 void features_init(const struct settings *s)
 {
     static struct service auth = {.name = "auth"}, documents = {.name = "documents"};
@@ -249,6 +258,7 @@ void features_init(const struct settings *s)
     init_actions(s);
     init_uploads(s);
     init_domains(s);
+    init_sessions(s);
     router_add(bundles_api_service());
     router_add(bundles_pages_service());
     router_add(bundles_hosts_service());
@@ -265,6 +275,7 @@ void features_init(const struct settings *s)
     router_add(embed_platforms_service());
     router_add(embed_page_service());
     router_add(embed_sdk_service());
+    router_add(session_service());
     router_add(&auth);
     router_add(&documents);
 }
@@ -310,6 +321,7 @@ const struct notice_channel features_channels[] = {
 void features_start(void)
 {
     runs_start();
+    scheduler_add("look after session keys", 1000, SESSION_TEND_MS, session_tend);
     scheduler_add("collect blobs", 10 * 60 * 1000, HOUR_MS, bundles_collect);
     scheduler_add("seal again", 5 * 1000, HOUR_MS, owner_settings_tend);
     scheduler_add("drop plugins' data", 30 * 1000, 60 * 1000, managed_db_collect);

@@ -104,6 +104,8 @@ const struct setting settings_table[] = {
     SIZE(upload_bytes_per_hour, "100MiB", MIB, 1024 * GIB, 0, "Their bytes together"),
     SIZE(upload_quota_bytes, "250MiB", MIB, 1024 * GIB, 0, "Bytes of files kept for one plugin and owner (507)"),
     COUNT(upload_quota_files, "10000", 1, 10000000, 0, "Their number (507)"),
+    COUNT(session_seconds, "900", 2, 86400, 0, "How long a token of an embedded page lasts before it is renewed, in seconds"),
+    CHOICE(session_algorithm, "ES256", "ES256|RS256", 0, "How tokens of embedded sessions are signed"),
     COUNT(keep_upload_days, "0", 0, 36500, 0, "How many days visitors' uploads are kept; 0 is for ever"),
     SIZE(pie_bytes, "4MiB", 64 * KIB, 64 * MIB, 0, "Largest .pie file"),
     COUNT(archive_files, "5000", 1, 100000, 0, "Most files in an archive"),

@@ -75,6 +75,9 @@ struct settings {
     // uploads
     uint64_t uploads_per_hour, upload_bytes_per_hour, upload_quota_bytes, upload_quota_files,
         keep_upload_days;
+    // embedded sessions
+    uint64_t session_seconds;
+    char *session_algorithm; // ES256 | RS256
     uint64_t pie_bytes, archive_files, archive_file_bytes, archive_bytes;
     uint64_t shutdown_timeout;
     // telling
