@@ -30,6 +30,13 @@ static const char *scope_name(enum scope scope)
     return names[scope];
 }
 
+static const char *permission_name(enum permission permission)
+{
+    static const char *const names[PERMISSION_COUNT] = {"none",    "view",  "read_data", "run",
+                                                        "connect", "build", "configure", "manage"};
+    return names[permission];
+}
+
 // "/api/plugins/:plugin" as "/api/plugins/{plugin}", and its parameters.
 static void write_path(const char *pattern, struct buf *to, json_t *parameters)
 {
@@ -126,9 +133,10 @@ static void add_operation(json_t *paths, const struct endpoint *e)
                               json_pack("{s:s, s:s, s:b, s:s, s:{s:s}}", "name", f->name, "in",
                                         "query", "required", f->required, "description", f->doc,
                                         "schema", "type", f->type));
-    json_t *operation = json_pack("{s:s, s:s, s:s, s:o, s:o}", "operationId", e->id, "summary",
-                                  e->summary, "x-scope", scope_name(e->scope), "parameters",
-                                  parameters, "responses", responses_of(e));
+    json_t *operation =
+        json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "operationId", e->id, "summary", e->summary,
+                  "x-scope", scope_name(e->scope), "x-permission", permission_name(e->permission),
+                  "parameters", parameters, "responses", responses_of(e));
     if (e->body != BODY_NONE)
         json_object_set_new(operation, "requestBody", body_of(e));
     if (e->scope == SCOPE_NONE)
