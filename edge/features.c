@@ -9,6 +9,7 @@
 #include "edge/base/log.h"
 #include "edge/catalog/catalog.h"
 #include "edge/client/fetch.h"
+#include "edge/http/management.h"
 #include "edge/http/openapi.h"
 #include "edge/http/request.h"
 #include "edge/inspect/inspect.h"
@@ -273,6 +274,8 @@ void features_init(const struct settings *s)
     router_add(domains_service());
     embed_sdk_init(s->console_origin);
     router_add(embed_platforms_service());
+    router_add(embed_keys_service());
+    management_check_origins_by(embed_check_origin);
     router_add(embed_page_service());
     router_add(embed_sdk_service());
     router_add(session_service());
@@ -316,6 +319,7 @@ const struct notice_channel features_channels[] = {
     {"stoa_runs", runs_on_notice, runs_on_listener_back},
     {"stoa_domains", domains_on_notice, domains_on_listener_back},
     {"stoa_challenges", challenges_on_notice, challenges_on_listener_back},
+    {"stoa_embed", embed_keys_on_notice, embed_keys_on_listener_back},
     {0}};
 
 void features_start(void)
@@ -329,6 +333,7 @@ void features_start(void)
     scheduler_add("look at domains", 3 * 1000, 10 * 1000, domains_tend);
     scheduler_add("order certificates", 2 * 1000, 2 * 1000, certificates_tend);
     scheduler_add("seal certificates again", 7 * 1000, HOUR_MS, certificates_reseal);
+    scheduler_add("tend signing keys", 60 * 1000, 60 * 1000, embed_keys_tend);
     scheduler_add("collect runs", 5 * 60 * 1000, 10 * 60 * 1000, runs_collect);
 }
 
@@ -340,6 +345,7 @@ size_t features_running(void)
 void features_stop(void)
 {
     runs_stop();
+    embed_keys_stop();
 }
 
 // An inspection sees its worker's end by its socket; handlers' workers are looked after.

@@ -18,4 +18,14 @@ struct service *embed_platforms_service(void);
 void embed_sdk_init(const char *console_origin);
 struct service *embed_page_service(void);
 struct service *embed_sdk_service(void);
+
+// Signing keys, and the exchange of what they sign (docs/embedding.md, "Signing keys and tokens").
+struct service *embed_keys_service(void);
+// For management_check_origins_by.
+enum fail embed_check_origin(const struct principal *p, str origin, struct fault *fault) MUST_CHECK;
+// Channel "stoa_embed".
+void embed_keys_on_notice(str payload);
+void embed_keys_on_listener_back(void);
+void embed_keys_tend(void); // every minute: refused exchanges are written to the trail
+void embed_keys_stop(void); // what is still held of them
 #endif
