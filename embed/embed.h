@@ -28,4 +28,13 @@ void embed_keys_on_notice(str payload);
 void embed_keys_on_listener_back(void);
 void embed_keys_tend(void); // every minute: refused exchanges are written to the trail
 void embed_keys_stop(void); // what is still held of them
+
+// The catalogue, a project's apps and its connections. Strings are kept.
+struct embed_catalogue_options {
+    const char *apps_origin, *instance_domain;
+    const char *instance_scheme, *instance_port; // as bundles have them
+};
+void embed_catalogue_init(const struct embed_catalogue_options *o);
+struct service *embed_catalogue_service(void);
+void embed_connections_tend(void); // seals again what an older master key holds; hourly
 #endif
