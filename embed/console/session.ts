@@ -1,0 +1,157 @@
+// The session, in memory alone: opened by the host's token, renewed before it ends without anybody
+// noticing. Where it cannot be renewed the host is told in time, and its next token opens another.
+import { ApiError, Json, send } from './api';
+
+const LEAD = 0.25; // of its life is left when it is renewed
+const LEAD_MAX_MS = 60000;
+const RETRY_MS = 5000;
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
+export interface Identity {
+    projectId: string;
+    projectName?: string;
+    platformName?: string;
+    role: string;
+    firstName: string;
+    lastName: string;
+    email?: string;
+}
+
+export interface SessionEvents {
+    expiring: (expiresAt: string) => void;
+    expired: (expiresAt: string) => void;
+    back: () => void;
+}
+
+export class Session {
+    identity!: Identity;
+    private token = '';
+    private expiresAt = '';
+    private openedAt = 0;
+    private timer?: number;
+    private renewing?: Promise<boolean>;
+    private opening?: Promise<void>;
+    private told = ''; // the end that the host was told of
+    private isOver = false;
+    private isLast = false; // the server renews it no further
+
+    constructor(private readonly on: SessionEvents) {
+        document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && this.token && this.look());
+        addEventListener('online', () => this.token && this.look());
+    }
+
+    /** Of two tokens at once the later one counts. */
+    async open(jwtToken: string, parentOrigin: string): Promise<void> {
+        const before = this.opening;
+        const opening = (async () => {
+            await before?.catch(() => undefined);
+            const made = await send('POST', '/managed-authn/external-token', { externalAccessToken: jwtToken, parentOrigin });
+            this.identity = identityOf(made);
+            this.take(made);
+        })();
+        this.opening = opening;
+        await opening;
+    }
+
+    /** With the session; once more with a new one when it ended early. */
+    readonly call = async (method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Json> => {
+        const token = this.token;
+        try {
+            return await send(method, path, body, token, signal);
+        } catch (error) {
+            if (!(error instanceof ApiError) || error.status !== 401) throw error;
+            if (token === this.token && !(await this.renew())) throw error;
+            return send(method, path, body, this.token, signal);
+        }
+    };
+
+    get endsAt(): string {
+        return this.expiresAt;
+    }
+
+    private take(made: Json): void {
+        const isBack = this.isOver;
+        this.token = made.token;
+        this.expiresAt = made.expiresAt;
+        this.openedAt = Date.now();
+        this.isOver = false;
+        this.isLast = false;
+        this.schedule();
+        if (isBack) this.on.back();
+    }
+
+    private left(): number {
+        return Date.parse(this.expiresAt) - Date.now();
+    }
+
+    private schedule(): void {
+        const life = Date.parse(this.expiresAt) - this.openedAt;
+        const lead = Math.min(life * LEAD, LEAD_MAX_MS);
+        this.after(this.left() - lead);
+    }
+
+    private after(milliseconds: number): void {
+        clearTimeout(this.timer);
+        this.timer = setTimeout(() => this.look(), Math.min(Math.max(milliseconds, 0), TIMER_MAX_MS)) as unknown as number;
+    }
+
+    // At its time, and when the tab wakes.
+    private async look(): Promise<void> {
+        if (this.isOver) return;
+        const life = Date.parse(this.expiresAt) - this.openedAt;
+        if (this.left() > Math.min(life * LEAD, LEAD_MAX_MS) + 50) {
+            this.schedule();
+            return;
+        }
+        if (!this.isLast && (await this.renew())) return;
+        if (this.isOver || this.left() > Math.min(life * LEAD, LEAD_MAX_MS)) return; // another way worked
+        if (this.left() <= 0) this.end();
+        else {
+            this.warn();
+            this.after(this.isLast ? this.left() : Math.min(this.left(), RETRY_MS));
+        }
+    }
+
+    private warn(): void {
+        if (this.told === this.expiresAt) return;
+        this.told = this.expiresAt;
+        this.on.expiring(this.expiresAt);
+    }
+
+    private end(): void {
+        if (this.isOver) return;
+        this.isOver = true;
+        clearTimeout(this.timer);
+        this.on.expired(this.expiresAt);
+    }
+
+    // One at a time. True when there is a longer one now.
+    private renew(): Promise<boolean> {
+        return (this.renewing ??= this.refresh().finally(() => (this.renewing = undefined)));
+    }
+
+    private async refresh(): Promise<boolean> {
+        const before = this.expiresAt;
+        const token = this.token;
+        try {
+            const made = await send('POST', '/authentication/session/refresh', undefined, token);
+            if (this.token !== token) return true; // the host's token came first
+            const isLonger = Date.parse(made.expiresAt) - Date.parse(before) > 1000;
+            this.token = made.token; // the old one is spent either way
+            if (isLonger) this.take(made);
+            else this.isLast = true;
+            return isLonger;
+        } catch (error) {
+            if (this.token !== token) return true;
+            if (error instanceof ApiError && (error.status === 401 || error.status === 403)) this.end();
+            return false;
+        }
+    }
+}
+
+function identityOf(made: Json): Identity {
+    return {
+        projectId: made.projectId, projectName: made.projectName ?? made.projectDisplayName, platformName: made.platformName ?? made.platformDisplayName,
+        role: made.role ?? made.projectRole, firstName: made.firstName, lastName: made.lastName, email: made.email,
+    };
+}
