@@ -18,7 +18,7 @@ enum {
     PUBLISHED_S = DAY_S, // before it signs
     TURNED_OVER_S = 30 * DAY_S,
     VERIFIES_S = SESSION_LONGEST_S + DAY_S, // after another signs in its place
-    READ_EVERY_MS = 250,
+    ASK_EVERY_MS = 250,
     KEYS_MAX = 64,
     SEALED_MAX = 8 * 1024
 };
@@ -43,7 +43,9 @@ struct keys {
 static struct {
     pthread_mutex_t lock; // guards all here; held for a few lines, the loops' too
     struct keys keys;
-    uint64_t read_at; // monotonic ms; 0: never
+    uint64_t asked_at; // monotonic ms: when an unknown kid last made us read; 0: never
+    char made
+        [33]; // the key made here last, which its maker's transaction may have brought about since
 } held = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 // --- reading ---
@@ -53,19 +55,16 @@ static struct seal_context place_of(const char *id)
     return (struct seal_context){"session_keys", id, "private_key", ""};
 }
 
+// NULL where the master key that opens it is not here; session_keys_tend says so.
 static struct jose_key *private_of(const struct session_key_row *row)
 {
     struct buf pem;
-    struct fault fault = {0};
     struct jose_key *k = NULL;
     const struct seal_context place = place_of(row->id);
     buf_init(&pem, SEALED_MAX);
-    enum fail f = unseal(str_of(row->sealed, row->sealed_size), &place, &pem, &fault);
-    if (f == FAIL_NONE)
-        f = jose_key_private(buf_str(&pem), &k, &fault);
-    if (f != FAIL_NONE)
-        log_warn("a key that signs sessions cannot be opened", "key=%s reason=%s", row->id,
-                 LOG_STR(str_from(fault.log_text[0] ? fault.log_text : fault.public_text)));
+    enum fail f = unseal(str_of(row->sealed, row->sealed_size), &place, &pem, NULL);
+    if (f == FAIL_NONE && jose_key_private(buf_str(&pem), &k, NULL) != FAIL_NONE)
+        k = NULL;
     seal_forget(&pem);
     return k;
 }
@@ -121,7 +120,6 @@ static void publish(struct keys *keys)
     pthread_mutex_lock(&held.lock);
     struct keys before = held.keys;
     held.keys = *keys;
-    held.read_at = clock_monotonic_ms();
     pthread_mutex_unlock(&held.lock);
     keys_fini(&before);
 }
@@ -146,36 +144,46 @@ void session_keys_forget(void)
     pthread_mutex_lock(&held.lock);
     struct keys before = held.keys;
     held.keys = (struct keys){0};
-    held.read_at = 0;
+    held.asked_at = 0;
     pthread_mutex_unlock(&held.lock);
     keys_fini(&before);
 }
 
 // --- verifying ---
 
-// *ret_is_fresh: there is no use in reading them again now.
-static struct jose_key *known(const char *kid, bool *ret_is_fresh)
+static struct jose_key *known(const char *kid)
 {
     struct jose_key *found = NULL;
     pthread_mutex_lock(&held.lock);
     for (size_t i = 0; found == NULL && i != held.keys.count; ++i)
         if (strcmp(held.keys.list[i].id, kid) == 0)
             found = jose_key_ref(held.keys.list[i].verifies);
-    *ret_is_fresh = held.read_at != 0 && clock_monotonic_ms() - held.read_at < READ_EVERY_MS;
     pthread_mutex_unlock(&held.lock);
     return found;
+}
+
+// Strangers may send any kid: few of them are looked for.
+static bool may_ask(const char *kid)
+{
+    uint64_t now = clock_monotonic_ms();
+    pthread_mutex_lock(&held.lock);
+    bool may =
+        held.asked_at == 0 || now - held.asked_at >= ASK_EVERY_MS || strcmp(held.made, kid) == 0;
+    if (may)
+        held.asked_at = now;
+    pthread_mutex_unlock(&held.lock);
+    return may;
 }
 
 enum fail session_key_find(struct db *db, const char *kid, struct jose_key **ret,
                            struct fault *fault)
 {
-    bool is_fresh;
-    *ret = known(kid, &is_fresh);
-    if (*ret == NULL && !is_fresh) {
+    *ret = known(kid);
+    if (*ret == NULL && may_ask(kid)) {
         enum fail f = read_keys(db, fault);
         if (f != FAIL_NONE)
             return f;
-        *ret = known(kid, &is_fresh);
+        *ret = known(kid);
     }
     return *ret != NULL ? FAIL_NONE
                         : fault_set(fault, FAIL_UNAUTHORISED, "unauthorized",
@@ -242,6 +250,9 @@ static enum fail make(struct db *db, int64_t signs_in_s, char ret_kid[static JOS
         jose_key_destroy(k);
         return f;
     }
+    pthread_mutex_lock(&held.lock);
+    memcpy(held.made, id, sizeof id);
+    pthread_mutex_unlock(&held.lock);
     snprintf(ret_kid, JOSE_KID_MAX + 1, "%s", id);
     *ret = k;
     return FAIL_NONE;
@@ -298,19 +309,24 @@ static enum fail reseal_row(struct db *db, const struct session_key_row *row, st
     return f;
 }
 
+// One that does not open is passed over: others sign in its place, and its public half verifies.
 static enum fail reseal(struct db *db, struct fault *fault)
 {
     struct session_key_row *rows = NULL;
     size_t count = 0;
-    enum fail f = session_query_keys(db, &rows, &count, fault), worst = f;
-    for (size_t i = 0; i != count && f != FAIL_BUSY; ++i) {
+    enum fail f = session_query_keys(db, &rows, &count, fault);
+    for (size_t i = 0; i != count && f == FAIL_NONE; ++i) {
         if (seal_is_current(str_of(rows[i].sealed, rows[i].sealed_size)))
             continue;
         f = reseal_row(db, &rows[i], fault);
-        worst = f != FAIL_NONE ? f : worst;
+        if (f == FAIL_INTERNAL) {
+            log_warn("a key that signs sessions was not sealed again", "key=%s reason=%s",
+                     rows[i].id, LOG_STR(str_from(fault->log_text)));
+            f = FAIL_NONE;
+        }
     }
     session_key_rows_free(rows, count);
-    return worst;
+    return f;
 }
 
 enum fail session_keys_tend(struct db *db, struct fault *fault)
