@@ -17,6 +17,7 @@ enum {
     NAME_MAX_ENCODED = 3 * (FILE_NAME_ROOM - 1),
     EXPIRY_DIGITS = 12,
     SIGNED_MAX = 2048,
+    ID_LETTERS = 26,
 };
 
 // What the HMAC is over, but for the signature's own head.
@@ -210,6 +211,23 @@ static bool split_path(str path, str *ret_id, str *ret_name)
     *ret_id = str_cut(ret_name, '/');
     return ret_id->n != 0 && ret_id->n < FILES_ID_ROOM && ret_name->n != 0 &&
            str_find(*ret_name, '/') == SIZE_MAX;
+}
+
+// As token_id and token_ordered_id write them.
+static bool is_file_id(str id)
+{
+    if (!str_starts(id, STR("file_")) || id.n != sizeof "file_" - 1 + ID_LETTERS)
+        return false;
+    for (size_t i = sizeof "file_" - 1; i != id.n; ++i)
+        if (!((id.p[i] >= '0' && id.p[i] <= '9') || (id.p[i] >= 'a' && id.p[i] <= 'z')))
+            return false;
+    return true;
+}
+
+bool link_is_meant(const struct request *r)
+{
+    str id, name;
+    return split_path(r->path, &id, &name) && is_file_id(id);
 }
 
 enum link_state link_read(const struct request *r, int64_t now_ms, struct link *ret)

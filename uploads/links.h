@@ -24,6 +24,9 @@ struct link {
     int64_t expires_at;              // real s
     uint8_t bound[LINK_BOUND_BYTES]; // what the row must say
 };
+// Whether it looks like a link, good or not: "/files/{id}/{name}" with an id such as ours. What else
+// lies below "/files/" is the app's.
+bool link_is_meant(const struct request *r);
 // What a request's path and query say. *ret is filled in for LINK_GOOD only; whether the file exists,
 // and is the one the link was made for (link_is_of), is still to be seen.
 enum link_state link_read(const struct request *r, int64_t now_ms, struct link *ret);

@@ -533,6 +533,7 @@ struct service *uploads_links_service(void)
                                      .sites =
                                          1u << SITE_APPS | 1u << SITE_INSTANCE | 1u << SITE_FILES,
                                      .prefix = "/files/file_",
-                                     .on_request = on_request};
+                                     .on_request = on_request,
+                                     .takes = link_is_meant};
     return &service;
 }

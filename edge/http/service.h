@@ -28,6 +28,9 @@ struct service {
     unsigned sites;
     const char *prefix; // "/apps/", "/api/public-actions/", "/"
     void (*on_request)(struct request *r);
+    // Whether such a request is this service's at all; false: it goes to the next longest prefix. NULL:
+    // all are. On the loop.
+    bool (*takes)(const struct request *r);
     size_t body_max; // of requests below `prefix`; 0: a page's
     // The paths below `prefix` that have a bound of their own: true with it. Pure; any thread. May be
     // NULL.

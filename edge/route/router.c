@@ -125,7 +125,8 @@ void router_on_request(struct request *r)
         if (s->on_request == NULL || (s->sites >> r->site & 1) == 0)
             continue;
         str prefix = str_from(s->prefix);
-        if (prefix.n > best_length && str_starts(r->path, prefix)) {
+        if (prefix.n > best_length && str_starts(r->path, prefix) &&
+            (s->takes == NULL || s->takes(r))) {
             best = s;
             best_length = prefix.n;
         }
