@@ -23,6 +23,8 @@ void certificates_init(const struct domains_acme_options *o)
                                      .contact = o->contact,
                                      .ca_file = o->ca_file[0] != '\0' ? o->ca_file : NULL,
                                      .caa = o->caa,
+                                     .eab_kid = o->eab_kid,
+                                     .eab_key = o->eab_key,
                                      .is_on = o->directory[0] != '\0' && o->has_tls};
 }
 
@@ -39,8 +41,11 @@ static enum fail purge_sometimes(struct db *db, struct fault *fault)
 static struct acme *converse(void)
 {
     const struct certificate_options *o = &certificate_options;
-    return acme_open(&(struct acme_options){
-        .directory = o->directory, .ca_file = o->ca_file, .contact = o->contact});
+    return acme_open(&(struct acme_options){.directory = o->directory,
+                                            .ca_file = o->ca_file,
+                                            .contact = o->contact,
+                                            .eab_kid = o->eab_kid,
+                                            .eab_key = o->eab_key});
 }
 
 static enum fail try_what_is_due(struct db *db, struct fault *fault)

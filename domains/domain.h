@@ -28,6 +28,8 @@ struct domains_acme_options {
     const char *contact;   // "mailto:…", or ""
     const char *ca_file;   // PEM, for the authority's own server; "": the system's
     const char *caa;       // what CAA records may name it, with commas between; "": its own word
+    const char *eab_kid;   // the account that the operator has with it already; "": none
+    const char *eab_key;   // its key in base64url, checked
     bool has_tls;          // somebody would meet the certificate
 };
 void certificates_init(const struct domains_acme_options *o); // the strings are kept

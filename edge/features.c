@@ -17,6 +17,7 @@
 #include "edge/route/router.h"
 #include "edge/route/site.h"
 #include "edge/scheduler.h"
+#include "edge/tls_tickets.h"
 #include "embed/embed.h"
 #include "public-actions/action.h"
 #include "public-actions/managed_db/managed_db.h"
@@ -230,6 +231,8 @@ static void init_domains(const struct settings *s)
                                          .contact = s->acme_contact,
                                          .ca_file = s->acme_ca_file,
                                          .caa = s->acme_caa,
+                                         .eab_kid = s->acme_eab_kid,
+                                         .eab_key = s->acme_eab_key,
                                          .has_tls = s->listen_tls[0] != '\0'};
     certificates_init(&acme);
     router_answer_challenges_by(challenges_answer);
@@ -331,6 +334,7 @@ void features_start(void)
     scheduler_add("drop plugins' data", 30 * 1000, 60 * 1000, managed_db_collect);
     scheduler_add("collect uploads", 7 * 60 * 1000, HOUR_MS, uploads_collect);
     scheduler_add("look at domains", 3 * 1000, 10 * 1000, domains_tend);
+    scheduler_add("forget ticket keys", 60 * 1000, 60 * 1000, tls_tickets_tend);
     scheduler_add("order certificates", 2 * 1000, 2 * 1000, certificates_tend);
     scheduler_add("seal certificates again", 7 * 1000, HOUR_MS, certificates_reseal);
     scheduler_add("tend signing keys", 60 * 1000, 60 * 1000, embed_keys_tend);

@@ -231,7 +231,8 @@ static enum fail start_network(struct fault *fault)
     http_set_body_keeper(guard_keep_body, guard_release_body);
     enum fail fail = guard_selftest(fault);
     if (fail == FAIL_NONE && settings.certificate_count != 0)
-        fail = tls_init(settings.certificates, settings.certificate_count, console_host(), fault);
+        fail = tls_init(settings.certificates, settings.certificate_count, console_host(),
+                        settings.ticket_interval, fault);
     if (fail == FAIL_NONE)
         fail = access_log_open(settings.access_log, fault);
     if (fail != FAIL_NONE)

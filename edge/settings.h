@@ -36,7 +36,7 @@ struct settings {
     // custom domains
     char *domain_addresses, *reserved_names; // comma-separated
     char *dns_forwarders, *dns_root_hints, *dns_trust_anchor;
-    char *acme_directory, *acme_contact, *acme_ca_file, *acme_caa;
+    char *acme_directory, *acme_contact, *acme_ca_file, *acme_caa, *acme_eab_kid, *acme_eab_key;
     bool shared_origin;    // shared_origin: accepted
     bool insecure_origins; // insecure_origins: accepted
     // state
@@ -62,6 +62,7 @@ struct settings {
     // limits on what comes in
     uint64_t header_bytes, header_count, target_length;
     uint64_t body_memory_per_connection, body_memory_total, body_disk_total;
+    uint64_t ticket_interval;
     uint64_t handshake_timeout, header_timeout, body_timeout, write_timeout, idle_timeout;
     uint64_t minimum_rate; // bytes per second
     uint64_t connections, connections_per_address;

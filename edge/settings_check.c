@@ -8,6 +8,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "edge/base/digest.h"
 #include "edge/base/ip.h"
 #include "edge/base/log.h"
 #include "edge/http/forwarded.h"
@@ -124,6 +125,15 @@ static void check_domains(struct settings_load *l)
                               strerror(errno));
 }
 
+static bool is_base64url(str text)
+{
+    uint8_t key[128];
+    size_t n;
+    bool is = base64url_decode(text, key, sizeof key, &n) && n >= 16;
+    explicit_bzero(key, sizeof key);
+    return is;
+}
+
 static void check_acme(struct settings_load *l)
 {
     const struct settings *s = l->s;
@@ -135,6 +145,10 @@ static void check_acme(struct settings_load *l)
                           "Nobody would meet the certificates: set listen_tls, too.");
     if (contact.n != 0 && !str_starts(contact, STR("mailto:")))
         settings_complain(l, "acme_contact", "%s is no mailto: URL.", LOG_STR(contact));
+    if ((s->acme_eab_kid[0] != '\0') != (s->acme_eab_key[0] != '\0'))
+        settings_complain(l, "acme_eab_kid", "acme_eab_kid and acme_eab_key belong together.");
+    else if (s->acme_eab_key[0] != '\0' && !is_base64url(str_from(s->acme_eab_key)))
+        settings_complain(l, "acme_eab_key", "It is no base64url of 16 to 128 bytes.");
     if (s->acme_ca_file[0] != '\0' && access(s->acme_ca_file, R_OK) != 0)
         settings_complain(l, "acme_ca_file", "%s cannot be read: %s.",
                           LOG_STR(str_from(s->acme_ca_file)), strerror(errno));

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include "edge/base/log.h"
 #include "edge/tls_domains.h"
+#include "edge/tls_tickets.h"
 
 struct certificates {
     SSL_CTX *contexts[SETTINGS_CERTIFICATES_MAX];
@@ -35,9 +36,20 @@ static bool covers(X509 *certificate, str host)
     return yes;
 }
 
+// The name of the handshake. OpenSSL tells a TLS 1.2 session's in place of the client's; a domain's
+// sessions are bound to its name, so that it is the same.
+static bool is_name_of(SSL *ssl, str host)
+{
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    return name != NULL && str_caseeq(str_from(name), host);
+}
+
+// Only a domain's handshake stays with the front context.
 bool tls_covers(SSL *ssl, str host)
 {
     X509 *certificate = SSL_get_certificate(ssl);
+    if (SSL_get_SSL_CTX(ssl) == front && !is_name_of(ssl, host))
+        return false;
     return certificate != NULL && covers(certificate, host);
 }
 
@@ -202,7 +214,7 @@ enum fail tls_replace(const struct settings_certificate *list, size_t count, str
 }
 
 enum fail tls_init(const struct settings_certificate *list, size_t count, str fallback_host,
-                   struct fault *fault)
+                   uint64_t ticket_interval_ms, struct fault *fault)
 {
     enum fail fail = tls_replace(list, count, fallback_host, fault);
     if (fail != FAIL_NONE)
@@ -210,6 +222,7 @@ enum fail tls_init(const struct settings_certificate *list, size_t count, str fa
     front = new_context();
     SSL_CTX_set_client_hello_cb(front, on_client_hello, NULL);
     SSL_CTX_set_tlsext_servername_callback(front, on_servername);
+    tls_tickets_init(front, ticket_interval_ms);
     if (!use_chain(front, list[0].chain) ||
         !use_key(front, list[0].key)) // for TLS 1.3's choice of signature before the name is known
         return fault_set(fault, FAIL_BAD_INPUT, "bad_certificate",

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
+#include "edge/base/digest.h"
 #include "edge/base/log.h"
 #include "edge/base/seal.h"
 #include "edge/loop/loop.h"
@@ -23,7 +24,7 @@ struct parsed {
     X509 *leaf;
     EVP_PKEY *key;
     STACK_OF(X509) * chain;
-    unsigned char session_context[32]; // SHA-256 of the leaf: no session of another name resumes
+    struct digest session_context; // of leaf and name: no session of another one resumes
 };
 
 struct kept {
@@ -83,19 +84,27 @@ static STACK_OF(X509) * parse_chain(const struct certificate_chain *c)
     return chain;
 }
 
-static struct parsed *parse(const struct certificate *c)
+static struct digest session_context_of(const struct host *h)
 {
+    struct digest_stream *s = digest_begin();
+    digest_update(s, h->certificate->leaf);
+    digest_update(s, h->name);
+    return digest_end(s);
+}
+
+static struct parsed *parse(const struct host *h)
+{
+    const struct certificate *c = h->certificate;
     struct parsed *p = calloc(1, sizeof *p);
-    unsigned n;
     if (p == NULL)
         abort();
     p->number = c->number;
+    p->session_context = session_context_of(h);
     p->leaf = parse_leaf(c->leaf);
     p->key = open_key(c);
     p->chain = parse_chain(c->chain);
     if (p->leaf != NULL && p->key != NULL && p->chain != NULL &&
-        X509_check_private_key(p->leaf, p->key) == 1 &&
-        X509_digest(p->leaf, EVP_sha256(), p->session_context, &n) == 1)
+        X509_check_private_key(p->leaf, p->key) == 1)
         return p;
     ERR_clear_error();
     parsed_free(p);
@@ -134,18 +143,20 @@ static void forget_oldest(struct kept *k)
     --k->count;
 }
 
-static struct parsed *get(const struct certificate *c)
+// A certificate's number is one name's alone: it is a claim's.
+static struct parsed *get(const struct host *h)
 {
     struct kept *k = &kept_of[loop_index(loop_self())];
-    struct parsed **bucket = bucket_of(k, c->number), *p = *bucket;
-    while (p != NULL && p->number != c->number)
+    uint64_t number = h->certificate->number;
+    struct parsed **bucket = bucket_of(k, number), *p = *bucket;
+    while (p != NULL && p->number != number)
         p = p->next;
     if (p != NULL) {
         unlink_use(k, p);
         link_newest(k, p);
         return p;
     }
-    p = parse(c);
+    p = parse(h);
     if (p == NULL)
         return NULL;
     p->next = *bucket;
@@ -166,10 +177,10 @@ bool tls_domains_use(SSL *ssl, str name)
     const struct host *h = hosts_find(str_of(lower, name.n));
     if (h == NULL || h->certificate == NULL)
         return false;
-    struct parsed *p = get(h->certificate);
+    struct parsed *p = get(h);
     SSL_certs_clear(ssl); // the listener's own may be of another kind, and so stand beside it
     if (p != NULL && SSL_use_cert_and_key(ssl, p->leaf, p->key, p->chain, 1) == 1 &&
-        SSL_set_session_id_context(ssl, p->session_context, sizeof p->session_context) == 1)
+        SSL_set_session_id_context(ssl, p->session_context.b, sizeof p->session_context.b) == 1)
         return true;
     ERR_clear_error();
     log_error("a domain's certificate cannot be used", "domain=%s certificate=%s", LOG_STR(h->name),

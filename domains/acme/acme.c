@@ -286,6 +286,27 @@ void acme_identities(const struct acme *a, struct buf *to)
     }
 }
 
+static bool has_binding(const struct acme *a)
+{
+    return a->options.eab_kid != NULL && a->options.eab_kid[0] != '\0';
+}
+
+static bool asks_for_binding(const struct acme *a)
+{
+    return json_is_true(
+        json_object_get(json_object_get(a->directory, "meta"), "externalAccountRequired"));
+}
+
+static void add_binding(const struct acme *a, json_t *payload)
+{
+    struct buf jws;
+    buf_init(&jws, 8192);
+    acme_key_bind(a->key, a->options.eab_kid, str_from(a->options.eab_key),
+                  directory_url(a, "newAccount"), &jws);
+    json_object_set_new(payload, "externalAccountBinding", jsonx_parse(buf_str(&jws), NULL));
+    buf_fini(&jws);
+}
+
 enum fail acme_account(struct acme *a, EVP_PKEY *key, char ret_url[static ACME_URL_ROOM],
                        struct fault *fault)
 {
@@ -293,10 +314,17 @@ enum fail acme_account(struct acme *a, EVP_PKEY *key, char ret_url[static ACME_U
     enum fail f = read_directory(a, fault);
     if (f != FAIL_NONE)
         return f;
+    if (asks_for_binding(a) && !has_binding(a))
+        return fault_set(
+            fault, FAIL_REFUSED, "acme_account_needed",
+            "The certificate authority asks for an account made with it beforehand: the "
+            "operator sets acme_eab_kid and acme_eab_key.");
     take_key(a, key);
     json_t *payload = json_pack("{s:b}", "termsOfServiceAgreed", 1);
     if (a->options.contact[0] != '\0')
         json_object_set_new(payload, "contact", json_pack("[s]", a->options.contact));
+    if (has_binding(a))
+        add_binding(a, payload);
     f = post_json(a, directory_url(a, "newAccount"), false, payload, &r, fault);
     if (f != FAIL_NONE)
         return f;

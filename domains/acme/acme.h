@@ -18,7 +18,10 @@ struct acme_options {
     const char *directory; // "https://acme-v02.api.letsencrypt.org/directory"
     const char *ca_file;   // PEM, for the CA's own server; NULL: the system's
     const char *contact;   // "mailto:ops@example.com"; "": none
-    unsigned patience_ms;  // for one order's challenge or its certificate; 0: 60,000
+    // The account at the CA that the operator has by other means, which some CAs ask for (external
+    // account binding, §7.3.4): its id, and its HMAC key in base64url. NULL or "": none.
+    const char *eab_kid, *eab_key;
+    unsigned patience_ms; // for one order's challenge or its certificate; 0: 60,000
 };
 
 // One conversation: nonces and connections are its own. One thread at a time.

@@ -2,6 +2,7 @@
 #include "domains/acme/key.h"
 #include <assert.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -9,7 +10,7 @@
 #include "edge/base/digest.h"
 #include "edge/base/jsonx.h"
 
-enum { COORDINATE = 32, SIGNATURE_MAX = 80 };
+enum { COORDINATE = 32, SIGNATURE_MAX = 80, BINDING_KEY_MAX = 128 };
 
 EVP_PKEY *acme_key_make(void)
 {
@@ -146,6 +147,39 @@ void acme_key_sign(EVP_PKEY *key, const char *kid, const char *nonce, const char
     add_signature(to, key, all);
     buf_add(to, STR("\"}"));
     buf_fini(&header);
+    buf_fini(&signed_text);
+}
+
+void acme_key_bind(EVP_PKEY *key, const char *kid, str mac, const char *url, struct buf *to)
+{
+    struct buf header, jwk, signed_text;
+    uint8_t secret[BINDING_KEY_MAX];
+    size_t n = 0;
+    buf_init(&header, 4096);
+    buf_init(&jwk, 1024);
+    buf_init(&signed_text, 8192);
+    if (!base64url_decode(mac, secret, sizeof secret, &n))
+        abort();
+    buf_add(&header, STR("{\"alg\":\"HS256\",\"kid\":"));
+    jsonx_add_string(&header, str_from(kid));
+    buf_add(&header, STR(",\"url\":"));
+    jsonx_add_string(&header, str_from(url));
+    buf_addc(&header, '}');
+    acme_key_jwk(key, &jwk);
+    add_base64url(&signed_text, buf_str(&header));
+    size_t dot = signed_text.n;
+    buf_addc(&signed_text, '.');
+    add_base64url(&signed_text, buf_str(&jwk));
+    struct digest d = digest_hmac_sha256(str_of((char *)secret, n), buf_str(&signed_text));
+    OPENSSL_cleanse(secret, sizeof secret);
+    str all = buf_str(&signed_text);
+    buf_addf(to, "{\"protected\":\"%.*s\",\"payload\":\"", (int)dot, all.p);
+    buf_add(to, str_skip(all, dot + 1));
+    buf_add(to, STR("\",\"signature\":\""));
+    add_base64url(to, str_of((char *)d.b, sizeof d.b));
+    buf_add(to, STR("\"}"));
+    buf_fini(&header);
+    buf_fini(&jwk);
     buf_fini(&signed_text);
 }
 

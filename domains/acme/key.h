@@ -20,6 +20,9 @@ void acme_key_thumbprint(EVP_PKEY *key, char to[static ACME_THUMBPRINT_ROOM]);
 // the JWK itself; `payload` is JSON, or p == NULL for POST-as-GET.
 void acme_key_sign(EVP_PKEY *key, const char *kid, const char *nonce, const char *url, str payload,
                    struct buf *to);
+// A flattened JWS that binds the key to an account made elsewhere (RFC 8555 §7.3.4): HS256 under
+// `mac`, base64url that has been checked (at most 128 bytes), over the key's JWK.
+void acme_key_bind(EVP_PKEY *key, const char *kid, str mac, const char *url, struct buf *to);
 // A request (PKCS #10, DER) for a certificate of that one name. FAIL_INTERNAL.
 enum fail acme_key_request(EVP_PKEY *key, const char *name, struct buf *to,
                            struct fault *fault) MUST_CHECK;

@@ -24,13 +24,17 @@ class Pebble {
         this.directory = `https://${this.address}:${PORT}/dir`;
     }
 
-    /** Also after stop(): another authority then, that knows no account. `blocked`: names it refuses; `env`: Pebble's own switches. */
-    async start({ httpPort, dnsServer, blocked = [], env = {} }) {
+    /**
+     * Also after stop(): another authority then, that knows no account. `blocked`: names it refuses; `accounts`: {kid: key} of those it
+     * has, when it takes no others (RFC 8555 §7.3.4); `env`: Pebble's own switches.
+     */
+    async start({ httpPort, dnsServer, blocked = [], accounts, env = {} }) {
         const configuration = path.join(this.home, 'pebble.json');
         fs.writeFileSync(configuration, JSON.stringify({
             pebble: {
                 listenAddress: `${this.address}:${PORT}`, managementListenAddress: `${this.address}:${MANAGEMENT_PORT}`,
-                certificate: this.caFile, privateKey: this.key, httpPort, tlsPort: 1, ocspResponderURL: '', externalAccountBindingRequired: false,
+                certificate: this.caFile, privateKey: this.key, httpPort, tlsPort: 1, ocspResponderURL: '', externalAccountBindingRequired: accounts !== undefined,
+                externalAccountMACKeys: accounts,
                 domainBlocklist: blocked,
             },
         }));

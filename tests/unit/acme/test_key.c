@@ -139,6 +139,37 @@ static void a_request_with_an_account(void **state)
     }
 }
 
+// RFC 8555 §7.3.4
+static void a_binding_to_an_account_elsewhere(void **state)
+{
+    uint8_t mac[32];
+    size_t n;
+    struct buf what, jwk;
+    acme_key_bind(key, "kid-\"1", STR("zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG4"),
+                  "https://ca/new", &text);
+    json_auto_t *jws = jsonx_parse(buf_str(&text), NULL);
+    json_auto_t *head = decoded(jws, "protected"), *payload = decoded(jws, "payload");
+    assert_string_equal(jsonx_str(head, "alg").p, "HS256");
+    assert_string_equal(jsonx_str(head, "kid").p, "kid-\"1");
+    assert_string_equal(jsonx_str(head, "url").p, "https://ca/new");
+    assert_null(json_object_get(head, "nonce"));
+    buf_init(&jwk, 4096);
+    acme_key_jwk(key, &jwk);
+    json_auto_t *expected = jsonx_parse(buf_str(&jwk), NULL);
+    assert_true(json_equal(payload, expected));
+    buf_init(&what, 1 << 16);
+    buf_addf(&what, "%s.%s", jsonx_str(jws, "protected").p, jsonx_str(jws, "payload").p);
+    uint8_t secret[64];
+    assert_true(base64url_decode(STR("zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG4"), secret,
+                                 sizeof secret, &n));
+    struct digest d = digest_hmac_sha256(str_of((char *)secret, n), buf_str(&what));
+    assert_true(base64url_decode(jsonx_str(jws, "signature"), mac, sizeof mac, &n));
+    assert_int_equal(n, sizeof mac);
+    assert_memory_equal(mac, d.b, sizeof mac);
+    buf_fini(&what);
+    buf_fini(&jwk);
+}
+
 static void a_certificate_request(void **state)
 {
     struct fault fault = {0};
@@ -165,6 +196,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(thumbprint_of_a_published_key, begin, end),
         cmocka_unit_test_setup_teardown(a_request_with_its_key, begin, end),
         cmocka_unit_test_setup_teardown(a_request_with_an_account, begin, end),
+        cmocka_unit_test_setup_teardown(a_binding_to_an_account_elsewhere, begin, end),
         cmocka_unit_test_setup_teardown(a_certificate_request, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
