@@ -143,6 +143,25 @@ const struct command commands[] = {
     {"project create", "NAME", "make a project and its first token (operator)",
      "A project holds apps and has one owner. The token is shown once.\n", OPTS_SERVER, 1, 1,
      command_project_create},
+    {"platform create", "SLUG", "make a platform that embeds, and its first token (operator)",
+     "SLUG stands in links to what the platform embeds. The platform has a project of its own,\n"
+     "whose apps are its catalogue. The token manages the platform; it is shown once.\n",
+     OPTS_SERVER | OPT_BIT(OPT_NAME), 1, 1, command_platform_create},
+    {"platform list", "", "list the platforms (operator)", TARGET_TEXT, OPTS_SERVER, 0, 0,
+     command_platform_list},
+    {"platform token", "PLATFORM", "make another token of a platform (operator)",
+     "For one that has lost its own. PLATFORM is its slug or id.\n",
+     OPTS_SERVER | OPT_BIT(OPT_NAME), 1, 1, command_platform_token},
+    {"platform projects", "", "list the platform's projects",
+     "Takes a platform's token, as `stoa platform users` and `audit` do.\n", OPTS_SERVER, 0, 0,
+     command_platform_projects},
+    {"platform users", "", "list the platform's users, or switch one off or on",
+     "Who is off is refused at once, whatever token they bring.\n",
+     OPTS_SERVER | OPT_BIT(OPT_ON) | OPT_BIT(OPT_OFF), 0, 0, command_platform_users},
+    {"platform audit", "", "print what was changed, by whom and from where",
+     "The newest 100 events of all the platform's projects; with an admin's token, those of its\n"
+     "own project.\n",
+     OPTS_SERVER | OPT_BIT(OPT_PROJECT), 0, 0, command_platform_audit},
     {"login", "URL", "keep a server's address and your token for it",
      "URL is the server's console origin. The token is asked for on the terminal, or read from\n"
      "--token-file, or from stdin when that is no terminal. It is checked, kept in a file that\n"

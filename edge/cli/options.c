@@ -25,7 +25,7 @@ const struct option_row option_rows[OPT_COUNT] = {
     [OPT_SOURCE] = {"source", 0, NULL, "the .pie file as it was deployed"},
     [OPT_NEW] = {"new", 0, NULL, "make another instance"},
     [OPT_RM] = {"rm", 0, "ID", "delete the instance, or the file, ID"},
-    [OPT_SCOPE] = {"scope", 0, "SCOPE", "read, deploy or admin (default: deploy)"},
+    [OPT_SCOPE] = {"scope", 0, "SCOPE", "read, deploy, admin or platform (default: deploy)"},
     [OPT_EXPIRES] = {"expires", 0, "WHEN", "a span (12h, 30d) or an RFC 3339 time"},
     [OPT_FOLLOW] = {"follow", 0, NULL, "go on, and print what comes as it comes"},
     [OPT_ACTION] = {"action", 0, "ACTION", "only runs of this action"},
@@ -42,6 +42,10 @@ const struct option_row option_rows[OPT_COUNT] = {
     [OPT_CHAIN] = {"chain", 0, "FILE", "the certificate, then its issuers (PEM)"},
     [OPT_KEY] = {"key", 0, "FILE", "its private key (PEM, without a password)"},
     [OPT_REMOVE] = {"remove", 0, NULL, "give up what was given"},
+    [OPT_NAME] = {"name", 0, "NAME", "what people call it"},
+    [OPT_PROJECT] = {"project", 0, "ID", "only what happened in the project ID"},
+    [OPT_ON] = {"on", 0, "ID", "switch the user ID on again"},
+    [OPT_OFF] = {"off", 0, "ID", "switch the user ID off: their sessions end"},
 };
 
 size_t options_distance(str a, str b)

@@ -46,6 +46,10 @@ enum option {
     OPT_CHAIN,
     OPT_KEY,
     OPT_REMOVE,
+    OPT_NAME,
+    OPT_PROJECT,
+    OPT_ON,
+    OPT_OFF,
     OPT_COUNT
 };
 #define OPT_BIT(option) (UINT64_C(1) << (option))

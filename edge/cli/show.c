@@ -141,3 +141,11 @@ void show_deployed(struct cli *cli, const json_t *answer, bool is_dry_run)
         cli_note(cli, "It has no public files, so it has no link.");
     fflush(stdout);
 }
+
+void show_secret(const struct cli *cli, const json_t *answer)
+{
+    escape_print(stdout, show_member(answer, "token"));
+    fputc('\n', stdout);
+    fflush(stdout);
+    cli_note(cli, "Keep it: it is not shown again.");
+}

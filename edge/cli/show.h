@@ -16,6 +16,8 @@ void show_deployed(struct cli *cli, const json_t *answer, bool is_dry_run);
 void show_warnings(struct cli *cli, const json_t *answer);
 // "limit: why", a line of stderr, unless --json.
 void show_field_problem(const struct cli *cli, const char *field, const char *why);
+// The token of an answer alone on its line of stdout; what is said about it goes to stderr.
+void show_secret(const struct cli *cli, const json_t *answer);
 // A link on a line of its own on stdout.
 void show_link(const struct cli *cli, str link);
 #endif

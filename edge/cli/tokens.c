@@ -16,16 +16,6 @@ static bool expiry(const char *text, char to[static CLOCK_RFC3339_ROOM])
     return true;
 }
 
-// A secret goes to stdout alone on its line; what is said about it goes to stderr.
-static void print_secret(const struct cli *cli, const json_t *answer)
-{
-    str token = show_member(answer, "token");
-    escape_print(stdout, token);
-    fputc('\n', stdout);
-    fflush(stdout);
-    cli_note(cli, "Keep it: it is not shown again.");
-}
-
 enum cli_exit command_token_create(struct cli *cli)
 {
     const struct options *o = &cli->options;
@@ -48,7 +38,7 @@ enum cli_exit command_token_create(struct cli *cli)
         return exit;
     if (cli->output.json)
         return cli_json(cli, json_incref(answer));
-    print_secret(cli, answer);
+    show_secret(cli, answer);
     return EXIT_DONE;
 }
 
@@ -111,6 +101,6 @@ enum cli_exit command_project_create(struct cli *cli)
     if (cli->output.json)
         return cli_json(cli, json_incref(answer));
     cli_note(cli, "Made the project \"%s\". Its first token:", cli->options.args[0]);
-    print_secret(cli, answer);
+    show_secret(cli, answer);
     return EXIT_DONE;
 }
