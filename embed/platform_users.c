@@ -1,5 +1,6 @@
 // A platform's users: made by exchanges alone, switched off and on here.
 #include <stdio.h>
+#include "edge/auth/sessions.h"
 #include "edge/base/jsonx.h"
 #include "edge/http/call_fields.h"
 #include "embed/platforms.h"
@@ -67,29 +68,39 @@ enum fail platform_api_get_user(struct call *call, struct answer *answer, struct
 }
 
 // A user is of no project: the trail of the platform's own tells it.
-static enum fail audit_switched(const struct call *call, bool is_active, struct fault *fault)
+static enum fail audit_switched(const struct call *call, const char *user, bool is_active,
+                                size_t ended, struct fault *fault)
 {
-    char owner[CATALOG_ID_ROOM], user[CATALOG_UUID_ROOM];
-    snprintf(user, sizeof user, "%.*s", STR_FMT(call->params[0]));
+    char owner[CATALOG_ID_ROOM];
+    json_auto_t *facts = is_active ? NULL : json_pack("{sI}", "sessionsEnded", (json_int_t)ended);
     enum fail f =
         platform_query_owner_project(call->db, call->principal->platform_id, owner, fault);
     return f == FAIL_NONE ? audit_append(call->db, owner, call->principal->token_id,
                                          is_active ? "user.activate" : "user.deactivate", user,
-                                         call->request_id, call->peer, NULL, fault)
+                                         call->request_id, call->peer, facts, fault)
                           : f;
 }
 
+// Off: every request of theirs is refused from now on, and so are the sessions when on again.
 static enum fail switch_user(const struct call *call, bool is_active, struct fault *fault)
 {
     bool found = false, changed = false;
+    size_t ended = 0;
+    char user[CATALOG_UUID_ROOM];
+    const char *platform = call->principal->platform_id;
     if (!is_uuid(call->params[0]))
         return no_user(fault);
+    snprintf(user, sizeof user, "%.*s", STR_FMT(call->params[0]));
     enum fail f =
-        platform_query_set_status(call->db, call->principal->platform_id, call->params[0],
+        platform_query_set_status(call->db, platform, call->params[0],
                                   is_active ? "ACTIVE" : "INACTIVE", &found, &changed, fault);
     if (f == FAIL_NONE && !found)
         return no_user(fault);
-    return f == FAIL_NONE && changed ? audit_switched(call, is_active, fault) : f;
+    if (f != FAIL_NONE || !changed)
+        return f;
+    if (!is_active)
+        f = session_end_of_user(call->db, platform, user, &ended, fault);
+    return f == FAIL_NONE ? audit_switched(call, user, is_active, ended, fault) : f;
 }
 
 enum fail platform_api_change_user(struct call *call, struct answer *answer, struct fault *fault)

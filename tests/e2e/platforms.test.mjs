@@ -1,5 +1,6 @@
 // Platforms (contract §7): who makes them, what their own tokens may do, that none sees another's, and the trail they read.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import { pie } from '../harness/pie.mjs';
 import { startServer } from '../harness/server.mjs';
@@ -217,4 +218,48 @@ test('the trail: who, what, whence, newest first, a project\'s own or the platfo
     const plan = sql(`set enable_seqscan = off; explain select 1 from audit_events where platform_id = '${acme.id}' order by at desc, project_id desc, seq desc limit 51`);
     assert.match(plan, /audit_events_platform/);
     assert.ok(!/Sort/.test(plan), plan);
+});
+
+/** Runs `stoa` with a token; gives {code, out, err}. */
+function stoa(token, ...args) {
+    const child = spawn(server.stoaBin, args, { env: { PATH: process.env.PATH, HOME: server.home, STOA_URL: server.console, STOA_TOKEN: token } });
+    const text = { out: '', err: '' };
+    child.stdout.setEncoding('utf8').on('data', (part) => { text.out += part; });
+    child.stderr.setEncoding('utf8').on('data', (part) => { text.err += part; });
+    child.stdin.end();
+    return new Promise((resolve) => child.on('close', (code, signal) => resolve({ code: code ?? signal, ...text })));
+}
+
+test('the command line: an operator\'s part and a platform\'s', async () => {
+    const made = await stoa(server.token, 'platform', 'create', 'shell', '--name', 'Shell & Co');
+    assert.equal(made.code, 0, made.err);
+    const token = made.out.trim();
+    assert.match(token, /^stoa_[A-Za-z0-9_-]{43}$/);
+    assert.match(made.err, /not shown again/);
+    const wrong = await stoa(server.token, 'platform', 'create', 'No Slug');
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.err, /slug: This must have 3 to 40/);
+    const again = JSON.parse((await stoa(server.token, 'platform', 'create', 'shell', '--json')).out);
+    assert.equal(again.code, 'platform_slug_taken');
+    const listed = await stoa(server.token, 'platform', 'list');
+    assert.match(listed.out, /plt_\S+ +shell +Shell & Co +\S.* +prj_/);
+    const second = (await stoa(server.token, 'platform', 'token', 'shell')).out.trim();
+    const { id } = done(await by({ token })('POST', '/api/v1/projects', { displayName: 'W', externalId: 'ws\u202e1' }), 201);
+    const projects = await stoa(second, 'platform', 'projects');
+    assert.match(projects.out, /ws\\u\{202e\}1/, 'what a stranger wrote is escaped');
+    assert.match(projects.out, /\(owner project\)/);
+    const platform = JSON.parse((await stoa(server.token, 'platform', 'list', '--json')).out).data.find((p) => p.slug === 'shell');
+    const mine = user(platform, 'cli-user', id, 'Viewer');
+    assert.match((await stoa(token, 'platform', 'users')).out, /cli-user +Ada Lovelace +active .*Viewer in ws/);
+    assert.match((await stoa(token, 'platform', 'users', '--off', mine)).out, /^Off/);
+    assert.match((await stoa(token, 'platform', 'users')).out, / off /);
+    assert.match((await stoa(token, 'platform', 'users', '--on', mine)).out, /^On/);
+    assert.equal((await stoa(token, 'platform', 'users', '--on', mine, '--off', mine)).code, 2);
+    assert.equal((await stoa(token, 'platform', 'users', '--off', 'nobody')).code, 3);
+    const audit = await stoa(token, 'platform', 'audit');
+    assert.match(audit.out, /user\.deactivate +\S+ +tok_\S+ +(127\.0\.0\.1|::1) +prj_/);
+    assert.equal((await stoa(token, 'platform', 'audit', '--project', id, '--quiet')).out.trim().split('\n').length, 2);
+    const more = await stoa(token, 'token', 'create', 'ci', '--scope', 'platform');
+    assert.match(more.out, /^stoa_/);
+    assert.match((await stoa(server.token, 'platform', 'users')).err, /platform's own token/);
 });
