@@ -246,6 +246,14 @@ static void init_sessions(const struct settings *s)
                                            .kind = is_rsa ? JOSE_RS256 : JOSE_ES256});
 }
 
+static void init_catalogue(const struct settings *s)
+{
+    embed_catalogue_init(&(struct embed_catalogue_options){.apps_origin = s->apps_origin,
+                                                           .instance_domain = s->instance_domain,
+                                                           .instance_scheme = instance_scheme,
+                                                           .instance_port = instance_port});
+}
+
 void features_init(const struct settings *s)
 {
     static struct service auth = {.name = "auth"}, documents = {.name = "documents"};
@@ -275,6 +283,8 @@ void features_init(const struct settings *s)
     router_add(uploads_owners_service());
     router_add(uploads_links_service());
     router_add(domains_service());
+    init_catalogue(s);
+    router_add(embed_catalogue_service());
     embed_sdk_init(s->console_origin);
     router_add(embed_platforms_service());
     router_add(embed_keys_service());
@@ -331,6 +341,7 @@ void features_start(void)
     scheduler_add("look after session keys", 1000, SESSION_TEND_MS, session_tend);
     scheduler_add("collect blobs", 10 * 60 * 1000, HOUR_MS, bundles_collect);
     scheduler_add("seal again", 5 * 1000, HOUR_MS, owner_settings_tend);
+    scheduler_add("seal connections again", 9 * 1000, HOUR_MS, embed_connections_tend);
     scheduler_add("drop plugins' data", 30 * 1000, 60 * 1000, managed_db_collect);
     scheduler_add("collect uploads", 7 * 60 * 1000, HOUR_MS, uploads_collect);
     scheduler_add("look at domains", 3 * 1000, 10 * 1000, domains_tend);

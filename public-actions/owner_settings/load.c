@@ -29,7 +29,7 @@ enum fail owner_config_load(struct db *db, const struct instance *i, const json_
     if (fail == FAIL_NONE)
         *ret = declared_effective(fields, set, given);
     json_decref(set);
-    owner_forget(given);
+    json_decref(given);
     return fail;
 }
 
