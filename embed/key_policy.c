@@ -39,7 +39,7 @@ bool key_origin_is_exact(str text)
     memcpy(z, text.p, text.n);
     z[text.n] = '\0';
     return origin_parse(z, &o, NULL) == FAIL_NONE && strcmp(z, o.text) == 0 &&
-           (o.is_https || o.is_loopback);
+           !str_ends(text, STR(":0")) && (o.is_https || o.is_loopback);
 }
 
 // --- fields ---
