@@ -262,6 +262,7 @@ static json_t *answer_of(const struct exchange *x)
                           "platformId", x->key->platform_id, "platformRole", "MEMBER", "status",
                           "ACTIVE", "verified", 1, "trackEvents", 0, "newsLetter", 0, "role",
                           x->user.role, "expiresAt", expires);
+    json_object_set_new(o, "platformName", json_string(x->key->platform_name));
     json_object_set_new(o, "externalId", jsonx_string(c->external_user_id));
     json_object_set_new(o, "firstName", jsonx_string(c->first_name));
     json_object_set_new(o, "lastName", jsonx_string(c->last_name));

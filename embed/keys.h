@@ -43,6 +43,7 @@ bool key_origin_is_exact(str origin);
 struct signing_key {
     struct shared shared;
     char id[CATALOG_ID_ROOM], platform_id[CATALOG_ID_ROOM], owner_project_id[CATALOG_ID_ROOM];
+    char platform_name[CATALOG_NAME_ROOM];
     struct jose_key *public_key;
     struct key_policy policy;
 };

@@ -117,7 +117,7 @@ static const char schemas[] =
     "\"externalId\",\"firstName\",\"lastName\",\"platformId\",\"platformRole\",\"status\","
     "\"email\",\"verified\",\"trackEvents\",\"newsLetter\",\"role\",\"expiresAt\"],"
     "\"properties\":{\"token\":" TEXT ",\"projectId\":" TEXT ",\"id\":" TEXT ",\"externalId\":" TEXT
-    ",\"firstName\":" TEXT ",\"lastName\":" TEXT ",\"platformId\":" TEXT
+    ",\"firstName\":" TEXT ",\"lastName\":" TEXT ",\"platformId\":" TEXT ",\"platformName\":" TEXT
     ",\"platformRole\":{\"enum\":[\"MEMBER\"]},\"status\":{\"enum\":[\"ACTIVE\"]},\"email\":" TEXT
     ",\"verified\":" BOOL ",\"trackEvents\":" BOOL ",\"newsLetter\":" BOOL
     ",\"role\":{\"enum\":[\"Admin\",\"Editor\",\"Viewer\",\"Operator\"]},\"expiresAt\":" TIME "}}}";

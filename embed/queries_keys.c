@@ -136,7 +136,8 @@ enum fail key_query_delete(struct db *db, const char *platform_id, const char *i
 enum fail key_query_active(struct db *db, str kid, struct db_rows **ret, struct fault *fault)
 {
     return db_query(db, fault, ret,
-                    "select " COLUMNS ", p.id, p.owner_project_id from signing_keys k"
+                    "select " COLUMNS
+                    ", p.id, p.owner_project_id, p.display_name from signing_keys k"
                     " join platforms p on p.id = k.platform_id"
                     " where k.id = $1 and k.status = 'ACTIVE' and k.deleted_at is null",
                     db_str(kid));
