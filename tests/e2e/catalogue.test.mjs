@@ -2,9 +2,13 @@
 // runs of its own, and connections from the request to the handler.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { pie } from '../harness/pie.mjs';
-import { request, slowness, startServer, until } from '../harness/server.mjs';
+import { freshDatabase } from '../harness/postgres.mjs';
+import { request, slowness, startServer, temporaryRoot, until } from '../harness/server.mjs';
+import { makePlatform } from '../harness/tokens.mjs';
 
 const MARKER = 'marker-c0nNect-of-the-e2e';
 const MANIFEST = (columns = '') => `description: Keeps notes
@@ -440,4 +444,85 @@ test('without a domain for apps, a second project\'s pages are not put on the sh
     } finally {
         await closed.stop();
     }
+});
+
+// --- by sessions, as an exchange makes them ---
+
+test('what a session may make follows from its token, and from its role', async () => {
+    const PAGE = 'https://app.example.com';
+    const acme = await makePlatform(server, 'by-sessions');
+    const key = await acme.makeKey({ allowedOrigins: [PAGE] });
+    for (const name of ['basic', 'premium', 'inner']) done(await acme.api('POST', '/api/plugins/import', pie(name, { 'index.html': name }, { front: MANIFEST(), code: CODE('1') })), 201);
+    done(await acme.api('PATCH', '/api/v1/pieces', { ids: ['basic', 'premium'], offered: true }));
+    done(await acme.api('PATCH', '/api/v1/pieces', { ids: ['basic'], addTags: ['free'] }));
+    const session = async (role, more = {}) => {
+        const { token } = done(await acme.exchange(key.sign({ externalUserId: role, role, ...more }), { origin: PAGE }));
+        return (method, where, body) => server.api(method, where, body, { token, headers: { origin: PAGE } });
+    };
+    const pieces = async (who) => slugs(done(await who('GET', '/api/v1/pieces')));
+
+    const editor = await session('Editor');
+    assert.deepEqual(await pieces(editor), ['basic', 'premium']);
+    const app = done(await editor('POST', '/api/plugins/premium/instances'), 201);
+    assert.equal((await request(app.url)).text, 'premium');
+    refused(await editor('POST', '/api/plugins/inner/instances'), 404, 'plugin_not_found');
+    refused(await editor('PATCH', '/api/v1/pieces', { ids: ['inner'], offered: true }), 403, 'not_for_sessions');
+
+    const viewer = await session('Viewer', { piecesFilterType: 'ALLOWED', piecesTags: ['free', 'other'] });
+    assert.deepEqual(await pieces(viewer), ['basic'], 'as the last exchange left it');
+    assert.deepEqual(await pieces(editor), ['basic'], 'for all of the project');
+    refused(await editor('POST', '/api/plugins/premium/instances'), 404, 'plugin_not_found');
+    assert.equal((await request(app.url)).text, 'premium', 'what was made goes on');
+    assert.deepEqual(done(await viewer('GET', '/api/v1/flows')).data.map((f) => f.publicAppUrl), [app.url]);
+    refused(await viewer('POST', '/api/plugins/basic/instances'), 403, 'role_too_low');
+    refused(await viewer('POST', '/api/v1/connections', { pieceName: 'basic' }), 403, 'role_too_low');
+    refused(await viewer('DELETE', '/api/v1/connections/none'), 403, 'role_too_low');
+
+    const operator = await session('Operator');
+    assert.deepEqual(await pieces(operator), ['basic', 'premium'], 'NONE is the whole catalogue again');
+    const wanted = { pieceName: 'premium', externalId: 'by session', secrets: { TOKEN: 't' }, fields: { sheet: 's' } };
+    const made = done(await operator('POST', '/api/v1/connections', wanted), 201);
+    assert.deepEqual(done(await viewer('GET', '/api/v1/connections')).data, [made]);
+    assert.equal((await call(app, 'look')).secrets.TOKEN, 't');
+    refused(await operator('POST', '/api/plugins/basic/instances'), 403, 'role_too_low');
+    done(await operator('DELETE', `/api/v1/connections/${made.id}`));
+
+    const elsewhere = await session('Admin', { externalProjectId: 'workspace-2' });
+    assert.deepEqual(done(await elsewhere('GET', '/api/v1/flows')).data, []);
+    refused(await elsewhere('GET', `/api/v1/flows/${app.id}`), 404, 'instance_not_found');
+    refused(await elsewhere('DELETE', `/api/plugins/premium/instances/${app.id}`), 404, 'plugin_not_found');
+    const sessionId = sql(`select actor from audit_events where subject = '${app.id}' and action = 'instance.create'`);
+    assert.match(sessionId, /^ses_/);
+});
+
+test('each app has a host of its own, and a newer master key seals connections again', async () => {
+    const database = await freshDatabase(temporaryRoot());
+    const settings = { instance_domain: 'apps.localhost' };
+    const one = await startServer({ database: database.url, settings });
+    const acme = await makePlatform(one, 'acme');
+    const customer = done(await acme.api('POST', '/api/v1/projects', { displayName: 'c', externalId: 'c' }), 201);
+    done(await acme.api('POST', '/api/plugins/import', pie('notes', { 'index.html': 'hello' }, { front: MANIFEST(), code: CODE('1') })), 201);
+    done(await acme.api('PATCH', '/api/v1/pieces', { ids: ['notes'], offered: true }));
+    const app = done(await one.api('POST', '/api/plugins/notes/instances', undefined, { token: customer.token }), 201);
+    const wanted = { pieceName: 'notes', externalId: 'kept', secrets: { TOKEN: 'kept', OTHER: 'too' }, fields: { sheet: 's', topics: ['a', 'b'] } };
+    done(await one.api('POST', '/api/v1/connections', wanted, { token: customer.token }), 201);
+    const look = async (server) => {
+        const host = new URL(app.url).host.replace(/:.*/, '');
+        assert.equal((await request(`${server.apps}/`, { headers: { host: `${host}:${new URL(server.apps).port}` } })).text, 'hello');
+        const answer = await request(`${server.apps}/api/public-actions//look`, { method: 'POST', headers: { host: `${host}:${new URL(server.apps).port}` } });
+        assert.equal(answer.status, 200, answer.text);
+        assert.deepEqual(answer.json.data.secrets, { TOKEN: 'kept', OTHER: 'too' });
+        assert.deepEqual(answer.json.data.config, { sheet: 's', topics: ['a', 'b'], limit: 5 });
+    };
+    await look(one);
+    assert.equal(done(await one.api('GET', '/api/v1/flows', undefined, { token: customer.token })).data[0].publicAppUrl, app.url);
+    await one.stop();
+    const hex = fs.readFileSync(path.join(one.dataDir, 'keys/master.key'), 'utf8').trim().split('\n').at(-1);
+    const newer = 'e'.repeat(64);
+    const rotated = await startServer({ database: database.url, dataDir: one.dataDir, settings, env: { STOA_MASTER_KEY: `${newer},${hex}` } });
+    await rotated.logged(/connections were sealed under the newest master key values=4/);
+    await rotated.stop();
+    const after = await startServer({ database: database.url, dataDir: one.dataDir, settings, env: { STOA_MASTER_KEY: newer } });
+    await look(after);
+    await after.stop();
 });
