@@ -80,7 +80,8 @@ test('the OpenAPI document has every operation, and every operation it has is se
             const answer = await server.api(method.toUpperCase(), concrete, undefined, { token: null });
             assert.notEqual(answer.json?.code, 'not_found', `${method} ${path} is documented but not served`);
             assert.notEqual(answer.status, 405, `${method} ${path}`);
-            assert.equal(answer.status, operation.security?.length === 0 ? 200 : 401, `${method} ${path} ${answer.text}`);
+            const isFine = operation.security?.length === 0 ? [200, 422].includes(answer.status) : answer.status === 401; // 422: it wants a body
+            assert.ok(isFine, `${method} ${path} ${answer.status} ${answer.text}`);
         }
     }
     assert.ok(operations >= 18, `${operations} operations`);

@@ -18,7 +18,7 @@ const BOUNDARY = 'trail';
 // Runs are told by the log of runs; a proof that finds nothing changes nothing, and one that does is told as what becomes of the name.
 const NO_CHANGE = ['runWidgetAction', 'runTool', 'verifyDomain'];
 // Asked for in the tests of their own.
-const ELSEWHERE = {};
+const ELSEWHERE = { exchangeToken: 'exchange.test.mjs' };
 
 let server, tokenId, operations;
 before(async () => {
@@ -116,6 +116,14 @@ test('tokens, projects, platforms and users', async () => {
     const user = sql(`insert into users (id, platform_id, external_id, display_name, first_name, last_name) values (gen_random_uuid(),
         '${platform.id}', 'u', 'A B', 'A', 'B') returning id`).split('\n')[0];
     await told('changeUser', 'user.deactivate', { user }, { status: 'INACTIVE' }, as);
+});
+
+test('signing keys', async () => {
+    const platform = (await server.api('POST', '/api/platforms', { displayName: 'Keys', slug: 'keys' })).json;
+    const as = { token: platform.token, actor: platform.tokenId };
+    const { id: key } = await told('createSigningKey', 'signing_key.create', {}, { displayName: 'k' }, as);
+    await told('changeSigningKey', 'signing_key.change', { key }, { allowedOrigins: ['https://app.example.com'] }, as);
+    await told('deleteSigningKey', 'signing_key.delete', { key }, undefined, as);
 });
 
 test('no endpoint that changes something is left out', () => {
