@@ -114,6 +114,7 @@ static void take_answer(const struct cli *cli, const struct api_request *request
 {
     reply->status = response->status;
     reply->bytes = response->body_length;
+    reply->retry_after_s = response->retry_after_s;
     bool ok = response->status / 100 == 2;
     if (ok && (request->response_fd >= 0 || request->on_body != NULL)) {
         reply->exit = EXIT_DONE;

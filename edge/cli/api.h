@@ -28,6 +28,7 @@ struct api_reply {
     unsigned status;    // 0 = no answer came
     json_t *body;       // the answer, or the error object; NULL when it went to response_fd
     uint64_t bytes;
+    unsigned retry_after_s; // of Retry-After; 0 = none said
 };
 
 // Finds the server at the first call (target.h), sends, waits. Prints nothing but progress.

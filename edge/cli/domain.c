@@ -6,7 +6,7 @@
 #include "edge/cli/domain_show.h"
 #include "edge/cli/show.h"
 
-enum { WAIT_FIRST_S = 5, WAIT_LONGEST_S = 30 };
+enum { WAIT_FIRST_S = 5, WAIT_LONGEST_S = 30, WAIT_MOST_S = 60 * 60 };
 
 static char *path_of(const struct cli *cli)
 {
@@ -242,8 +242,10 @@ enum cli_exit command_domain_set(struct cli *cli)
 static bool may_come_true(const struct api_reply *reply)
 {
     static const char *const codes[] = {"txt_not_found", "txt_mismatch", "dns_error",
-                                        "dnssec_bogus",  "domain_held",  "rate_limited"};
+                                        "dnssec_bogus", "domain_held"};
     str code = show_member(reply->body, "code");
+    if (reply->status == 429 || reply->status == 503)
+        return true;
     for (size_t i = 0; i != sizeof codes / sizeof codes[0]; ++i)
         if (str_eq(code, str_from(codes[i])))
             return true;
@@ -263,14 +265,22 @@ static enum cli_exit verify_once(struct cli *cli, const char *path, struct api_r
     return reply->exit;
 }
 
+// As long as the server asked for, but not as long as somebody else in its place might.
+static void rest_for(unsigned seconds)
+{
+    time_t s = seconds < WAIT_MOST_S ? seconds : WAIT_MOST_S;
+    nanosleep(&(struct timespec){.tv_sec = s}, NULL);
+}
+
 // Says why it is not there yet whenever that changes. Ctrl-C ends it; the server goes on by itself.
 static void wait_for_it(struct cli *cli, const char *path, struct api_reply *reply)
 {
     AUTOFREE char *said = NULL;
-    time_t pause = WAIT_FIRST_S;
+    unsigned pause = WAIT_FIRST_S;
     while (verify_once(cli, path, reply) != EXIT_DONE && may_come_true(reply)) {
         str message = show_member(reply->body, "message");
-        bool is_limit = str_eq(show_member(reply->body, "code"), STR("rate_limited"));
+        unsigned asked = reply->retry_after_s;
+        bool is_limit = reply->status == 429;
         if (!is_limit && (said == NULL || !str_eq(str_from(said), message))) {
             free(said);
             said = str_dup(message);
@@ -278,7 +288,7 @@ static void wait_for_it(struct cli *cli, const char *path, struct api_reply *rep
             report_seen(cli, reply);
         }
         api_reply_fini(reply);
-        nanosleep(&(struct timespec){.tv_sec = is_limit ? WAIT_LONGEST_S : pause}, NULL);
+        rest_for(asked > pause ? asked : pause);
         pause = pause + 5 < WAIT_LONGEST_S ? pause + 5 : WAIT_LONGEST_S;
     }
 }

@@ -11,20 +11,16 @@ import { promisify } from 'node:util';
 import { portOf, preparePebble } from '../harness/acme.mjs';
 import { openBrowser } from '../harness/browser.mjs';
 import { startDns } from '../harness/dns.mjs';
+import { DOMAINS, domainSettings, makeChain } from '../harness/domains.mjs';
 import { lookup, openTls } from '../harness/names.mjs';
 import { pie } from '../harness/pie.mjs';
 import { repository, request, startServer, temporaryDirectory, until } from '../harness/server.mjs';
 
-const DOMAINS = '/api/public-apps/domains';
 const ZONE = 'customer-one.com';
 const records = new Map();
 let dns, ca, server, other, instance, dnsServer, tlsPort;
 
-const settingsOf = () => ({
-    apps_origin: 'http://apps.stoa-host.com', console_origin: 'http://127.0.0.1:0', insecure_origins: 'accepted',
-    instance_domain: 'i.stoa-host.com', domain_addresses: '127.0.0.1',
-    dns_root_hints: dns.rootHints, dns_trust_anchor: dns.trustAnchor,
-});
+const settingsOf = () => domainSettings(dns);
 
 before(async () => {
     dns = await startDns();
@@ -342,22 +338,6 @@ test('a browser opens the app at its name and hands in its form', async () => {
     }
 });
 
-// A chain of our own: a root, an issuer and a leaf for `names`.
-function makeChain(names, { days = 30, key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'], notBefore } = {}) {
-    const folder = temporaryDirectory('chain');
-    const at = (file) => path.join(folder, file);
-    const run = (...args) => execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'ignore'], cwd: folder });
-    const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
-    run('req', '-x509', ...ec, '-nodes', '-keyout', at('root.key'), '-out', at('root.pem'), '-days', '3650', '-subj', '/CN=Test Root');
-    run('req', ...ec, '-nodes', '-keyout', at('mid.key'), '-out', at('mid.csr'), '-subj', '/CN=Test Issuer');
-    fs.writeFileSync(at('mid.ext'), 'basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=keyCertSign');
-    run('x509', '-req', '-in', at('mid.csr'), '-CA', at('root.pem'), '-CAkey', at('root.key'), '-CAcreateserial', '-out', at('mid.pem'), '-days', '365', '-extfile', at('mid.ext'));
-    run('req', ...key, '-nodes', '-keyout', at('leaf.key'), '-out', at('leaf.csr'), '-subj', '/CN=leaf');
-    fs.writeFileSync(at('leaf.ext'), `subjectAltName=${names.map((n) => `DNS:${n}`).join(',')}\nextendedKeyUsage=serverAuth`);
-    run('x509', '-req', '-in', at('leaf.csr'), '-CA', at('mid.pem'), '-CAkey', at('mid.key'), '-CAcreateserial', '-out', at('leaf.pem'), '-days', String(days), '-extfile', at('leaf.ext'));
-    const read = (file) => fs.readFileSync(at(file), 'utf8');
-    return { folder, root: read('root.pem'), issuer: read('mid.pem'), leaf: read('leaf.pem'), key: read('leaf.key'), chain: read('leaf.pem') + read('mid.pem') };
-}
 const put = (domain, chainPem, keyPem) => server.api('PUT', `${DOMAINS}/${domain.id}/certificate`, { chainPem, keyPem });
 
 test('an owner\'s own certificate is looked at closely, served, and given up', async () => {
@@ -437,12 +417,18 @@ test('no key stands anywhere in plain text', async () => {
     const domain = await domainOf(name);
     const own = makeChain([name]);
     assert.equal((await put(domain, own.chain, own.key)).status, 200);
-    const der = execFileSync('openssl', ['pkey', '-outform', 'DER'], { input: own.key });
-    const scalar = der.subarray(7, 39).toString('hex');
+    const scalar = execFileSync('openssl', ['ec', '-outform', 'DER'], { input: own.key, stdio: ['pipe', 'pipe', 'ignore'] }).subarray(7, 39);
     const rows = String(sql("select encode(key, 'hex') from domain_certificates union all select encode(key, 'hex') from acme_accounts"));
-    const everything = rows + String(sql('select t::text from audit_events t')) + server.log();
     assert.ok(rows.length > 300);
-    assert.ok(!everything.includes(scalar) && !everything.includes(own.key.split('\n')[1]));
+    const dump = execFileSync('pg_dump', [server.databaseUrl], { encoding: 'latin1', maxBuffer: 1 << 28, env: { PATH: `${process.env.PATH}:/usr/lib/postgresql/15/bin` } });
+    assert.ok(dump.includes(rows.split('\n').find((line) => line.length > 100).trim()), 'the dump has the sealed keys');
+    const base64 = own.key.split('\n').slice(1, -2).join('');
+    for (const [where, text] of [['the dump', dump], ['the log', server.log()]]) {
+        assert.ok(!text.includes('PRIVATE KEY'), where);
+        for (const form of [scalar.toString('hex'), scalar.toString('latin1'), base64.slice(0, 40), base64.slice(60, 100)]) assert.ok(!text.toLowerCase().includes(form.toLowerCase()), where);
+        // any key on P-256, this one or one that was ordered for: PKCS #8 (RFC 5208 §5) and an ECPrivateKey (RFC 5915 §3)
+        for (const form of ['020100301306072a8648ce3d0201', '307702010104']) assert.ok(!text.includes(form), where);
+    }
     // what a name takes: its own row, without the chain that all share
     const bytes = Number(sql("select max(pg_column_size(c.*)) from domain_certificates c where source = 'acme' and leaf is not null"));
     assert.ok(bytes < 1600, `${bytes} bytes`);
@@ -461,4 +447,35 @@ test('keys follow the master key', async () => {
     } finally {
         await rotated.stop();
     }
+});
+
+test('an authority that asks for an account made beforehand gets it bound', async () => {
+    const [kid, key] = ['kid-1', 'zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W'];
+    const strict = preparePebble();
+    const settings = { ...settingsOf(), acme_directory: strict.directory, acme_ca_file: strict.caFile };
+    const certificateOf = async (more, name) => {
+        const bound = await startServer({ tls: ['*.i.stoa-host.com'], settings: { ...settings, ...more } });
+        try {
+            await strict.start({ httpPort: portOf(bound.apps), dnsServer, accounts: { [kid]: key } });
+            const app = (await bound.api('POST', '/api/plugins/import', pie('bound-app', { 'index.html': 'hello' }))).json.instance;
+            const { json } = await bound.api('POST', DOMAINS, { hostname: `${name}.${ZONE}`, instanceId: app.id });
+            await setRecord(ZONE, name, [`_stoa-challenge.${name} TXT "${json.verification.value}"`, `${name} A 127.0.0.1`]);
+            assert.equal((await bound.api('POST', `${DOMAINS}/${json.id}/verify`)).status, 200);
+            const { certificate } = await until(async () => {
+                const shown = (await bound.api('GET', `${DOMAINS}/${json.id}`)).json;
+                return ['active', 'failed'].includes(shown.certificate.status) && shown;
+            }, 'an end of the order');
+            assert.ok(!bound.log().includes(key));
+            return certificate;
+        } finally {
+            await strict.stop();
+            await bound.stop();
+        }
+    };
+    assert.equal((await certificateOf({ acme_eab_kid: kid, acme_eab_key: key }, 'bound')).status, 'active');
+    const without = await certificateOf({}, 'unbound');
+    assert.deepEqual([without.status, without.errorCode], ['failed', 'acme_account_needed']);
+    assert.match(without.error, /acme_eab_kid/);
+    const wrong = await certificateOf({ acme_eab_kid: kid, acme_eab_key: 'QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo' }, 'wrongly');
+    assert.deepEqual([wrong.status, wrong.errorCode], ['failed', 'acme_refused']);
 });

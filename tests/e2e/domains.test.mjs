@@ -263,15 +263,6 @@ test('a redirect, a move and HSTS take effect at once', async () => {
     assert.equal(refused.status, 404);
 });
 
-test('a dangling CNAME gives a stranger nothing', async () => {
-    const zone = 'dangling-shop.com';
-    await dns.addZone(zone, 'unsigned');
-    await dns.setRecords(zone, [`old CNAME ${mine.instance.slug}.i.stoa-host.com.`]);
-    const domain = await claim(theirs, `old.${zone}`);
-    assert.equal((await verify(theirs, domain)).json.code, 'txt_not_found');
-    assert.equal((await visit(`old.${zone}`)).status, 404);
-});
-
 test('two servers on one database: one name is verified once, and served by both within a second', async () => {
     const other = await startServer({ settings, database: server.databaseUrl, env: { STOA_MASTER_KEY: KEY } });
     try {
@@ -342,4 +333,25 @@ test('stoa domain: from the name to what happens next', async () => {
     const removed = await stoa('rm', `app.${zone}`, '--yes');
     assert.equal(removed.code, 0, removed.out);
     assert.equal((await stoa('show', `app.${zone}`)).code, 3);
+});
+
+test('stoa domain verify --wait waits as long as it is asked to', async () => {
+    const asked = [];
+    const played = http.createServer((request, answer) => {
+        asked.push(Date.now());
+        const [status, code, wait] = [[503, 'unavailable', 7], [429, 'rate_limited', 6], [404, 'domain_not_found', 0]][asked.length - 1];
+        answer.writeHead(status, { 'content-type': 'application/json', ...(wait ? { 'retry-after': String(wait) } : {}) });
+        answer.end(JSON.stringify({ error: true, code, message: 'Not now.', requestId: 'x' }));
+    });
+    await new Promise((done) => { played.listen(0, '127.0.0.1', done); });
+    try {
+        const child = spawn(server.stoaBin, ['domain', 'verify', 'app.typed-shop.com', '--wait', '--url', `http://127.0.0.1:${played.address().port}`, '--token', server.token],
+            { env: { PATH: process.env.PATH, ASAN_OPTIONS: 'exitcode=99', HOME: server.home }, stdio: 'ignore' });
+        assert.equal(await new Promise((resolve) => { child.on('close', resolve); }), 3);
+        assert.equal(asked.length, 3);
+        const waited = [asked[1] - asked[0], asked[2] - asked[1]];
+        assert.ok(waited[0] >= 6990 && waited[0] < 9000 && waited[1] >= 9990 && waited[1] < 12500, `${waited}`); // its own pause was 5 s, then 10 s
+    } finally {
+        played.close();
+    }
 });
