@@ -81,25 +81,25 @@ static enum fail audit_switched(const struct call *call, const char *user, bool 
                           : f;
 }
 
-// Off: every request of theirs is refused from now on, and so are the sessions when on again.
+// Off: every request of theirs is refused from now on, and so are the sessions when on again. The
+// user's row is locked before their sessions' rows, as an exchange does it; and they end first, since
+// of somebody who is off none would be counted.
 static enum fail switch_user(const struct call *call, bool is_active, struct fault *fault)
 {
-    bool found = false, changed = false;
+    bool was_active = false;
     size_t ended = 0;
     char user[CATALOG_UUID_ROOM];
     const char *platform = call->principal->platform_id;
     if (!is_uuid(call->params[0]))
         return no_user(fault);
     snprintf(user, sizeof user, "%.*s", STR_FMT(call->params[0]));
-    enum fail f =
-        platform_query_set_status(call->db, platform, call->params[0],
-                                  is_active ? "ACTIVE" : "INACTIVE", &found, &changed, fault);
-    if (f == FAIL_NONE && !found)
-        return no_user(fault);
-    if (f != FAIL_NONE || !changed)
+    enum fail f = platform_query_lock_user(call->db, platform, user, &was_active, fault);
+    if (f != FAIL_NONE || was_active == is_active)
         return f;
     if (!is_active)
         f = session_end_of_user(call->db, platform, user, &ended, fault);
+    if (f == FAIL_NONE)
+        f = platform_query_set_status(call->db, platform, user, is_active, fault);
     return f == FAIL_NONE ? audit_switched(call, user, is_active, ended, fault) : f;
 }
 

@@ -74,10 +74,11 @@ enum fail platform_query_users(struct db *db, const char *platform_id, str exter
                                struct fault *fault) MUST_CHECK;
 enum fail platform_query_user(struct db *db, const char *platform_id, str id, struct db_rows **ret,
                               struct fault *fault) MUST_CHECK;
-// Locks its row; *ret_changed is false when it has that status already.
-enum fail platform_query_set_status(struct db *db, const char *platform_id, str id,
-                                    const char *status, bool *ret_found, bool *ret_changed,
-                                    struct fault *fault) MUST_CHECK;
+// Locks the user's row until the transaction ends. FAIL_NOT_FOUND "user_not_found".
+enum fail platform_query_lock_user(struct db *db, const char *platform_id, const char *id,
+                                   bool *ret_is_active, struct fault *fault) MUST_CHECK;
+enum fail platform_query_set_status(struct db *db, const char *platform_id, const char *id,
+                                    bool is_active, struct fault *fault) MUST_CHECK;
 enum fail platform_query_owner_project(struct db *db, const char *platform_id,
                                        char ret[static CATALOG_ID_ROOM],
                                        struct fault *fault) MUST_CHECK;

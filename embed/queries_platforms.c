@@ -119,20 +119,28 @@ enum fail platform_query_user(struct db *db, const char *platform_id, str id, st
                     db_text(platform_id), db_str(id));
 }
 
-enum fail platform_query_set_status(struct db *db, const char *platform_id, str id,
-                                    const char *status, bool *ret_found, bool *ret_changed,
-                                    struct fault *fault)
+enum fail platform_query_lock_user(struct db *db, const char *platform_id, const char *id,
+                                   bool *ret_is_active, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
     enum fail f = db_query(db, fault, &rows,
-                           "with old as (select id, status from users where platform_id = $1"
-                           " and id = $2::uuid for no key update)"
-                           " update users set status = $3 from old where users.id = old.id"
-                           " returning old.status <> $3",
-                           db_text(platform_id), db_str(id), db_text(status));
-    *ret_found = f == FAIL_NONE && db_count(rows) != 0;
-    *ret_changed = *ret_found && db_get_bool(rows, 0, 0);
-    return f;
+                           "select status = 'ACTIVE' from users"
+                           " where platform_id = $1 and id = $2::uuid for no key update",
+                           db_text(platform_id), db_text(id));
+    if (f != FAIL_NONE)
+        return f;
+    if (db_count(rows) == 0)
+        return fault_set(fault, FAIL_NOT_FOUND, "user_not_found", "There is no such user.");
+    *ret_is_active = db_get_bool(rows, 0, 0);
+    return FAIL_NONE;
+}
+
+enum fail platform_query_set_status(struct db *db, const char *platform_id, const char *id,
+                                    bool is_active, struct fault *fault)
+{
+    return db_query(db, fault, NULL,
+                    "update users set status = $3 where platform_id = $1 and id = $2::uuid",
+                    db_text(platform_id), db_text(id), db_text(is_active ? "ACTIVE" : "INACTIVE"));
 }
 
 enum fail platform_query_owner_project(struct db *db, const char *platform_id,
