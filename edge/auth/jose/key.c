@@ -167,7 +167,7 @@ static enum fail key_of(const struct pem *p, bool is_private, struct jose_key **
                         struct fault *fault)
 {
     const char *wanted = is_private ? PEM_STRING_PKCS8INF : PEM_STRING_PUBLIC;
-    enum jose_kind kind;
+    enum jose_kind kind = JOSE_RS256;
     if (strcmp(p->label, wanted) != 0)
         return wrong_label(p->label, wanted, fault);
     EVP_PKEY *pkey = pkey_of(p, is_private);

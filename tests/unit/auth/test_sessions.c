@@ -315,6 +315,10 @@ static void test_role_is_the_present_one(void **state)
     run_sql("delete from project_members m using users u"
             " where u.id = m.user_id and u.external_id = 'bob'");
     refused_with("session_ended", g.token);
+    struct fault fault = {0};
+    bool is_live = true;
+    OK(session_is_live(db, g.session_id, &is_live, &fault));
+    assert_false(is_live);
 }
 
 static void test_inactive_user_is_refused_at_once(void **state)
