@@ -151,7 +151,7 @@ static enum fail answer_upload(const struct asked *a, const json_t *args, json_t
     if (fail == FAIL_NONE)
         fail = put(a, filename, declared, str_of(bytes, n), &f, fault);
     if (fail == FAIL_NONE)
-        fail = file_keep(db_of_thread(), &f, "", "", fault);
+        fail = file_keep(&f, fault);
     upload_count(FILE_OF_HANDLER, fail, f.size);
     if (fail == FAIL_NONE)
         *ret = describe(&f);

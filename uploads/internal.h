@@ -28,7 +28,8 @@ extern const struct uploads_options *uploads_options;
 
 // --- queries.c: every one within a project. Pool threads. ---
 // Takes it against the quota of (project, plugin), whose row it locks: FAIL_QUOTA "quota_exceeded",
-// whose sentence holds the word quota. The blob is synced already. Fills in id and created_at.
+// whose sentence holds the word quota; FAIL_BUSY "database_busy" when another holds it for two
+// seconds. The blob is synced already. Fills in id and created_at.
 enum fail file_insert(struct db *db, struct file *f, const char *visitor, const char *request_id,
                       struct fault *fault) MUST_CHECK;
 // Whether it would be taken just now; fails as file_insert does, and changes nothing.
@@ -86,10 +87,21 @@ enum fail file_put(struct db *db, struct file *f, str bytes, struct fault *fault
 // What is deleted lies on the disk until it is collected, so the quota alone bounds nothing where
 // files go as fast as they come.
 bool file_may_write(const struct files_owner *o, uint64_t bytes);
+// A file on its way from the store to its row. All but `_next` is the asker's, and is its own again
+// when on_kept is called.
+struct keeping {
+    struct file *file;
+    const char *visitor, *request_id; // "" for a handler's
+    struct fault *fault;
+    enum fail fail;                     // when it is over: whether the file is kept
+    void (*on_kept)(struct keeping *k); // on the keeping thread: others wait meanwhile
+    struct keeping *_next;
+};
 // file_insert once the bytes are durable. Files that come at the same time share one sync and one
-// transaction. When it returns, the file is kept, or it is not.
-enum fail file_keep(struct db *db, struct file *f, const char *visitor, const char *request_id,
-                    struct fault *fault) MUST_CHECK;
+// transaction. Comes back at once. FAIL_BUSY "busy": too many wait, and on_kept will not be called.
+enum fail file_keep_start(struct keeping *k, struct fault *fault) MUST_CHECK;
+// The same for a handler's file, waiting for it: when it returns, the file is kept, or it is not.
+enum fail file_keep(struct file *f, struct fault *fault) MUST_CHECK;
 
 // --- receive.c, ask.c, discard.c: what files.h asks, in struct files_keeper ---
 void upload_receive(struct files_upload *u);

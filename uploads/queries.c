@@ -106,10 +106,14 @@ enum fail file_fits(struct db *db, const struct file *f, struct fault *fault)
     return fits ? FAIL_NONE : no_room(&q, f, fault);
 }
 
+// Whoever deletes a plugin holds its quota's row until all of it is gone. Nobody waits that long.
+#define SOON " set_config('lock_timeout', '2s', true) is not null "
+
 // One statement: a quota without room, or closed, writes nothing.
 static const char sql_insert[] =
     "with quota as (insert into file_quotas as q (project_id, plugin_id, bytes, count)"
-    " select $2, $3, $12::bigint, 1 where $12::bigint <= $15::bigint and 1 <= $16::bigint"
+    " select $2, $3, $12::bigint, 1 where" SOON
+    " and $12::bigint <= $15::bigint and 1 <= $16::bigint"
     " on conflict (project_id, plugin_id) do update"
     " set bytes = q.bytes + excluded.bytes, count = q.count + 1"
     " where not q.is_closed and q.bytes + excluded.bytes <= $15::bigint"
@@ -198,8 +202,9 @@ enum fail file_insert_together(struct db *db, const struct file_arrival *list, s
     enum fail fail =
         db_query(db, fault, &rows,
                  "insert into file_quotas as q (project_id, plugin_id, bytes, count)"
-                 " select $1, $2, $3::bigint, $4::bigint where $3::bigint <= $5::bigint"
-                 " and $4::bigint <= $6::bigint on conflict (project_id, plugin_id) do update"
+                 " select $1, $2, $3::bigint, $4::bigint where" SOON
+                 " and $3::bigint <= $5::bigint and $4::bigint <= $6::bigint on conflict "
+                 "(project_id, plugin_id) do update"
                  " set bytes = q.bytes + excluded.bytes, count = q.count + excluded.count"
                  " where not q.is_closed and q.bytes + excluded.bytes <= $5::bigint"
                  " and q.count + excluded.count <= $6::bigint returning 1",

@@ -1,6 +1,7 @@
 // A visitor's upload from the body to the kept file: read the form → look at the file → decide its
-// type → clean it → put its bytes → keep it → answer. One function of a pool thread; the file is a
-// view of the body throughout, and only a cleaned image is a second copy of it.
+// type → clean it → put its bytes, on a thread of the lane; then keep it, which is one thread's for
+// all (keep.c), and answer. The file is a view of the body throughout, and only a cleaned image is a
+// second copy of it.
 #include "uploads/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,8 +167,7 @@ static enum fail store(struct files_upload *u, struct file *ret, struct fault *f
     body_destroy(
         u->body); // its bytes are in the store, or of no use: not kept while others are waited for
     u->body = NULL;
-    return fail == FAIL_NONE ? file_keep(db_of_thread(), ret, u->visitor, u->request_id, fault)
-                             : fail;
+    return fail;
 }
 
 // --- the answer ---
@@ -188,7 +188,8 @@ static json_t *answer_of(const struct file *f)
 
 static void log_failure(const struct files_upload *u)
 {
-    if (u->fail == FAIL_INTERNAL || u->fail == FAIL_BUSY)
+    bool is_crowded = u->fail == FAIL_BUSY && strcmp(u->fault.code, "busy") == 0;
+    if (u->fail == FAIL_INTERNAL || (u->fail == FAIL_BUSY && !is_crowded))
         log_write(u->fail == FAIL_INTERNAL ? LOG_ERROR : LOG_WARN, "an upload was not kept",
                   "request=%s instance=%s code=%s reason=%s", u->request_id, u->owner.instance_id,
                   u->fault.code, LOG_STR(str_from(u->fault.log_text)));
@@ -196,27 +197,16 @@ static void log_failure(const struct files_upload *u)
 
 struct receipt {
     struct job job; // first
-    struct loop_message refused;
+    struct keeping keeping;
+    struct loop_message back;
+    struct loop *loop;
     struct files_upload *upload;
+    struct file file;
 };
 
-static void on_receive(struct job *job)
+static void on_back(struct loop_message *m)
 {
-    struct files_upload *u = ((struct receipt *)job)->upload;
-    struct file f;
-    u->fail = store(u, &f, &u->fault);
-    if (u->fail == FAIL_NONE) {
-        u->file = answer_of(&f);
-        memcpy(u->file_id, f.id, sizeof u->file_id);
-    } else if (u->fail == FAIL_BUSY) {
-        u->retry_after = RETRY_AFTER_S;
-    }
-    upload_count(FILE_OF_VISITOR, u->fail, f.size);
-    log_failure(u);
-}
-
-static void answer(struct receipt *r)
-{
+    struct receipt *r = (struct receipt *)((char *)m - offsetof(struct receipt, back));
     struct files_upload *u = r->upload;
     body_destroy(u->body);
     free(u->content_type);
@@ -226,14 +216,44 @@ static void answer(struct receipt *r)
     u->on_stored(u); // its memory is the asker's
 }
 
-static void on_done(struct job *job)
+static void finish(struct receipt *r)
 {
-    answer((struct receipt *)job);
+    struct files_upload *u = r->upload;
+    if (u->fail == FAIL_NONE) {
+        u->file = answer_of(&r->file);
+        memcpy(u->file_id, r->file.id, sizeof u->file_id);
+    } else if (u->fail == FAIL_BUSY) {
+        u->retry_after = RETRY_AFTER_S;
+    }
+    upload_count(FILE_OF_VISITOR, u->fail, r->file.size);
+    log_failure(u);
+    r->back.run = on_back;
+    loop_post(r->loop, &r->back);
 }
 
-static void on_refused(struct loop_message *m)
+static void on_kept(struct keeping *k)
 {
-    answer((struct receipt *)((char *)m - offsetof(struct receipt, refused)));
+    struct receipt *r = (struct receipt *)((char *)k - offsetof(struct receipt, keeping));
+    r->upload->fail = k->fail;
+    finish(r);
+}
+
+static void on_receive(struct job *job)
+{
+    struct receipt *r = (struct receipt *)job;
+    struct files_upload *u = r->upload;
+    enum fail fail = store(u, &r->file, &u->fault);
+    r->keeping = (struct keeping){.file = &r->file,
+                                  .visitor = u->visitor,
+                                  .request_id = u->request_id,
+                                  .fault = &u->fault,
+                                  .on_kept = on_kept};
+    if (fail == FAIL_NONE)
+        fail = file_keep_start(&r->keeping, &u->fault);
+    if (fail == FAIL_NONE)
+        return; // nothing of it is ours any more
+    u->fail = fail;
+    finish(r);
 }
 
 void upload_receive(struct files_upload *u)
@@ -242,13 +262,11 @@ void upload_receive(struct files_upload *u)
     if (r == NULL)
         abort();
     r->upload = u;
-    r->job = (struct job){.run = on_receive, .done = on_done};
+    r->loop = loop_self();
+    r->job.run = on_receive;
     if (pool_post(LANE_FILES, &r->job) == FAIL_NONE)
         return; // it is the thread's, and perhaps answered already
     u->fail = fault_set(&u->fault, FAIL_BUSY, "busy",
                         "Many files are coming in just now. Try again shortly.");
-    u->retry_after = RETRY_AFTER_S;
-    upload_count(FILE_OF_VISITOR, u->fail, 0);
-    r->refused.run = on_refused;
-    loop_post(loop_self(), &r->refused);
+    finish(r);
 }

@@ -27,8 +27,6 @@ static void on_back(struct loop_message *m)
 
 static void finish(struct job *j)
 {
-    if (j->done == NULL)
-        return;
     if (j->_origin == NULL) {
         j->done(j);
         return;
@@ -50,8 +48,10 @@ static void *lane_main(void *arg)
         --lane->queued;
         ++lane->running;
         pthread_mutex_unlock(&lane->lock);
+        bool has_done = j->done != NULL; // without it, `run` may have freed the job
         j->run(j);
-        finish(j); // after this the job is its owner's again
+        if (has_done)
+            finish(j);
         pthread_mutex_lock(&lane->lock);
         if (--lane->running == 0 && lane->first == NULL)
             pthread_cond_broadcast(&lane->is_idle);

@@ -17,8 +17,8 @@ enum lane {
 };
 
 // Embed it. `run` is called once on a pool thread; then, if `done` is set, `done` on the loop that
-// posted (or, posted from no loop, on the same pool thread). The memory is the poster's again after
-// the last of the two.
+// posted (or, posted from no loop, on the same pool thread). The memory is the poster's again with
+// the last of the two, which may free it.
 struct job {
     void (*run)(struct job *j);
     void (*done)(struct job *j);

@@ -1,6 +1,6 @@
 // One directory of files named by their SHA-256.
 //
-// Writing: tmp/<random>, then a rename to ab/cdef… . Names that were made since the last sync stand
+// Writing: tmp/<number>, then a rename to ab/cdef… . Names that were made since the last sync stand
 // in `unsynced`; blob_sync makes them durable together, with the whole file system when they are
 // many. That is left to many: it writes out everybody's bytes, those of request bodies too, which
 // are nobody's in a moment. What is there already is compared byte by byte before it is taken for
@@ -15,16 +15,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "edge/base/token.h"
 #include "edge/store/faults.h"
 
 enum {
     NAME_ROOM = 2 + 1 + 62 + 1,
-    TEMPORARY_ROOM = 4 + 32 + 1,
+    TEMPORARY_ROOM = 4 + 16 + 1,
     FEW = 32, // so many are synced by themselves
 };
 
@@ -236,8 +236,8 @@ static bool touch_whole(const char *name, str bytes)
 static enum fail write_temporary(char name[static TEMPORARY_ROOM], str bytes, bool is_synced,
                                  struct fault *fault)
 {
-    memcpy(name, "tmp/", 4);
-    token_hex(name + 4, 32);
+    static _Atomic unsigned long long count; // tmp is emptied at the start, and no one else's
+    snprintf(name, TEMPORARY_ROOM, "tmp/%llx", atomic_fetch_add(&count, 1));
     FD_AUTO fd = openat(root, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return failed(fault, "cannot make a file", errno);

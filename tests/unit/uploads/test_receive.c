@@ -374,6 +374,22 @@ static void *send_some(void *arg)
     return (void *)kept;
 }
 
+// Half of them to the plugin whose quota is held, half to another.
+static void *send_to_held(void *arg)
+{
+    bool is_held = ((uintptr_t)arg & 1) != 0;
+    for (int i = 0; i != EACH; ++i) {
+        char body[256];
+        struct files_upload own = {0};
+        int n = snprintf(body, sizeof body, FILE_PART("a.txt", "held %p %d") END, arg, i);
+        ground_receive(&own, is_held ? &mine : &theirs, TYPE, str_of(body, (size_t)n));
+        if (own.fail != (is_held ? FAIL_BUSY : FAIL_NONE))
+            abort();
+        files_upload_fini(&own);
+    }
+    return NULL;
+}
+
 static void many_at_once_are_all_kept(void **state)
 {
     pthread_t threads[THREADS];
@@ -387,6 +403,30 @@ static void many_at_once_are_all_kept(void **state)
     }
     assert_int_equal(kept, THREADS * EACH);
     assert_int_equal(ground_count(&mine, "") + ground_count(&theirs, ""), kept);
+}
+
+// As whoever deletes a plugin does, for as long as there is something to delete.
+static void a_held_quota_holds_up_nobody_else(void **state)
+{
+    struct fault fault;
+    pthread_t threads[THREADS];
+    stored(FILE_PART("a.txt", "its quota has a row") END);
+    assert_int_equal(db_begin(ground_db, &fault), FAIL_NONE);
+    assert_int_equal(db_query(ground_db, &fault, NULL,
+                              "select 1 from file_quotas where plugin_id = $1 for update",
+                              db_text(mine.plugin_id)),
+                     FAIL_NONE);
+    uint64_t begun = clock_monotonic_ms();
+    for (uintptr_t i = 0; i != THREADS; ++i)
+        assert_int_equal(pthread_create(&threads[i], NULL, send_to_held, (void *)(i + 1)), 0);
+    for (uintptr_t i = 0; i != THREADS; ++i)
+        pthread_join(threads[i], NULL);
+    assert_in_range(clock_monotonic_ms() - begun, 1900, 2 * 2000 + 4000);
+    refused(FILE_PART("a.txt", "at once") END, FAIL_BUSY, "busy");
+    assert_true(u.retry_after != 0);
+    db_rollback(ground_db);
+    assert_int_equal(ground_count(&mine, ""), 1);
+    assert_int_equal(ground_count(&theirs, ""), THREADS / 2 * EACH);
 }
 
 static void what_the_plugin_did_not_want_goes(void **state)
@@ -418,6 +458,7 @@ int main(void)
                                        TEST(each_call_may_fail),
                                        TEST(what_no_row_names_is_collected),
                                        TEST(many_at_once_are_all_kept),
+                                       TEST(a_held_quota_holds_up_nobody_else),
                                        TEST(what_the_plugin_did_not_want_goes),
                                        TEST(without_the_master_key_nothing_is_kept),
                                        TEST(without_a_database_nothing_is_kept)};
