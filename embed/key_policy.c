@@ -24,7 +24,8 @@ static bool is_plain(str s)
 {
     for (size_t i = 0; i != s.n; ++i) {
         char c = s.p[i];
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && strchr(".-:/[]", c) == NULL)
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') &&
+            str_find(STR(".-:/[]"), c) == SIZE_MAX)
             return false;
     }
     return true;
