@@ -238,6 +238,13 @@ static char *owned(const json_t *data)
         add_comma(&words);
         buf_addf(&words, "%zu table%s", tables, tables == 1 ? "" : "s");
     }
+    json_int_t others =
+        json_integer_value(json_object_get(json_object_get(data, "otherProjects"), "instances"));
+    if (others != 0) {
+        add_comma(&words);
+        buf_addf(&words, "%" JSON_INTEGER_FORMAT " app%s of other projects", others,
+                 others == 1 ? "" : "s");
+    }
     json_array_foreach(json_object_get(data, "domains"), i, domain)
     {
         add_comma(&words);
@@ -262,6 +269,11 @@ static void report_refused(struct cli *cli, const struct api_reply *reply)
         cli_fail(cli, reply->exit, "has_domains",
                  "Visitors know \"%.60s\" by its own domains. It has %.200s. --force takes the "
                  "domains off as well.",
+                 app, what);
+    else if (!cli->output.json && str_eq(code, STR("has_instances")))
+        cli_fail(cli, reply->exit, "has_instances",
+                 "Other projects have apps made from \"%.60s\". It has %.200s. --force ends them "
+                 "with it.",
                  app, what);
     else
         api_report(cli, reply, NULL, false);

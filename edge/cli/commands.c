@@ -93,7 +93,7 @@ const struct command commands[] = {
      "user. Statements may come from standard input.\n",
      OPTS_SERVER, 1, 1, command_db},
     {"instance settings", "APP [NAME=VALUE]...",
-     "show or change who may call and upload, and how often",
+     "show or change who may call and upload, how often, and what with",
      "origins=https://a.example,...  other origins whose pages may call the actions\n"
      "visitor-action=60/30           a visitor may call one action 60 times a minute, 30 at once\n"
      "visitor=, instance=            the same for all actions of a visitor, and of all visitors\n"
@@ -103,6 +103,7 @@ const struct command commands[] = {
      "                               and WebP images; HEIC, AVIF and TIFF are then refused\n"
      "keep-runs=30, keep-uploads=90  days that runs and uploads are kept, if not more than the\n"
      "                               server's\n"
+     "connection=NAME                the connection its handlers see; nothing: the newest\n"
      "Nothing behind the = is the server's default. APP may be an instance's id or slug, too.\n",
      OPTS_SERVER, 1, 24, command_instance_settings},
     {"domain add", "NAME APP", "claim a name of your own for an app, and see what to add to DNS",
@@ -162,6 +163,12 @@ const struct command commands[] = {
      "The newest 100 events of all the platform's projects; with an admin's token, those of its\n"
      "own project.\n",
      OPTS_SERVER | OPT_BIT(OPT_PROJECT), 0, 0, command_platform_audit},
+    {"pieces", "[APP]... [offered=yes|no] [tags=+TAG,-TAG]",
+     "list the catalogue, or change what a platform offers its projects",
+     "With the platform's token: what its owner project has deployed, whether its other projects\n"
+     "are offered it, and its tags; APP... with offered= or tags= changes those, all or none. With\n"
+     "a project's token: what it is offered.\n",
+     OPTS_SERVER, 0, 24, command_pieces},
     {"login", "URL", "keep a server's address and your token for it",
      "URL is the server's console origin. The token is asked for on the terminal, or read from\n"
      "--token-file, or from stdin when that is no terminal. It is checked, kept in a file that\n"

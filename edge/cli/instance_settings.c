@@ -99,6 +99,11 @@ static void show(struct cli *cli, const json_t *instance)
     add_number(&t, "keep-runs", json_object_get(retention, "runDays"), "days that runs are kept");
     add_number(&t, "keep-uploads", json_object_get(retention, "uploadDays"),
                "days that visitors' uploads are kept");
+    listing_add(&t, STYLE_STRONG, STR("connection"));
+    str connection = show_member(settings, "connection");
+    listing_add(&t, connection.n != 0 ? STYLE_NONE : STYLE_DIM,
+                connection.n != 0 ? connection : STR("the newest"));
+    listing_add(&t, STYLE_DIM, STR("whose secrets and fields its handlers see"));
     listing_print(&t, &cli->output);
     listing_fini(&t);
 }
@@ -202,6 +207,12 @@ static bool take_flag(str value, const char *member, json_t *patch)
     return true;
 }
 
+static bool take_connection(str value, json_t *patch)
+{
+    json_object_set_new(patch, "connection", value.n != 0 ? jsonx_string(value) : json_null());
+    return true;
+}
+
 static bool take_origins(str value, json_t *patch)
 {
     json_t *list = json_array();
@@ -230,6 +241,8 @@ static bool take(const char *arg, json_t *patch)
         return false;
     if (str_eq(word, STR("origins")))
         return take_origins(value, patch);
+    if (str_eq(word, STR("connection")))
+        return take_connection(value, patch);
     for (size_t i = 0; i != sizeof words / sizeof *words; ++i)
         if (str_eq(word, str_from(words[i].word)))
             return words[i].take(value, words[i].member, patch);
@@ -244,8 +257,9 @@ static enum cli_exit patch_of(struct cli *cli, json_t *patch)
             return cli_fail(cli, EXIT_USAGE, "usage",
                             "\"%.60s\" is no setting: write origins=ORIGIN,…, visitor=60/30, "
                             "visitor-action=, instance=, action:NAME=, uploads=20, "
-                            "upload-bytes=100MiB, strip-images=yes, keep-runs=DAYS or "
-                            "keep-uploads=DAYS; nothing behind the = is the server's default.",
+                            "upload-bytes=100MiB, strip-images=yes, keep-runs=DAYS, "
+                            "keep-uploads=DAYS or connection=NAME; nothing behind the = is the "
+                            "server's default.",
                             o->args[i]);
     return EXIT_DONE;
 }

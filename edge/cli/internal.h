@@ -81,6 +81,7 @@ enum cli_exit command_invoke(struct cli *cli);
 enum cli_exit command_login(struct cli *cli);
 enum cli_exit command_logout(struct cli *cli);
 enum cli_exit command_open(struct cli *cli);
+enum cli_exit command_pieces(struct cli *cli);
 enum cli_exit command_platform_audit(struct cli *cli);
 enum cli_exit command_platform_create(struct cli *cli);
 enum cli_exit command_platform_list(struct cli *cli);

@@ -413,6 +413,24 @@ test('values copied to another row open nowhere', async () => {
     assert.equal((await call(benApp, 'look')).secrets.TOKEN, undefined);
 });
 
+// --- the command line ---
+
+test('stoa pieces and stoa instance settings do the same', async () => {
+    const stoa = (token, ...args) => execFileSync(server.stoaBin, args,
+        { encoding: 'utf8', env: { PATH: process.env.PATH, HOME: server.home, STOA_URL: server.console, STOA_TOKEN: token, ASAN_OPTIONS: 'exitcode=99' } });
+    assert.match(stoa(platform.token, 'pieces', 'hidden', 'offered=yes', 'tags=+a tag,b'), /hidden +hidden +1.0.0 +yes +a tag,b/);
+    assert.match(stoa(ann.token, 'pieces'), /hidden/);
+    assert.match(stoa(platform.token, 'pieces', 'hidden', 'offered=no', 'tags=-b'), /hidden +hidden +1.0.0 +no +a tag\n/);
+    assert.doesNotMatch(stoa(ann.token, 'pieces'), /hidden/);
+    for (const wrong of [['offered=yes'], ['hidden', 'offered=perhaps'], ['hidden', 'what=ever'], ['hidden', 'tags=+']])
+        assert.throws(() => stoa(platform.token, 'pieces', ...wrong), { status: 2 });
+    done(await connect(ann, { pieceName: 'notes', externalId: 'by name', secrets: { TOKEN: 'x' }, fields: { sheet: 's' } }), 201);
+    assert.match(stoa(ann.token, 'instance', 'settings', annApp.id, 'connection=by name'), /connection +by name/);
+    assert.match(stoa(ann.token, 'instance', 'settings', annApp.id, 'connection='), /connection +the newest/);
+    done(await by(ann)('DELETE', '/api/v1/connections/by%20name'));
+    assert.throws(() => stoa(platform.token, 'delete', 'notes', '--yes', '--delete-data'), (e) => /2 apps of other projects.*--force/s.test(e.stderr));
+});
+
 // --- the end ---
 
 test('a plugin that others have apps of goes only by force, and stands in their trail', async () => {
