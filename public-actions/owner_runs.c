@@ -1,5 +1,6 @@
 // The owner's side: a widget's action or a tool run, authorised on a pool thread, run on the
 // project's owner loop, answered on the request's.
+#include <stdio.h>
 #include <stdlib.h>
 #include "edge/auth/auth.h"
 #include "edge/base/jsonx.h"
@@ -147,7 +148,9 @@ static struct owner_run *make(struct call *call, struct target *t, enum run_sour
     o->run->on_finished = on_finished;
     o->run->input_bytes = (uint32_t)call->body.n;
     memcpy(o->run->request_id, call->request_id, sizeof o->run->request_id);
-    memcpy(o->run->actor, call->principal->token_id, sizeof call->principal->token_id);
+    const struct principal *p = call->principal; // a member, or who holds an API token
+    snprintf(o->run->actor, sizeof o->run->actor, "%s",
+             p->user_id[0] != '\0' ? p->user_id : p->token_id);
     return o;
 }
 

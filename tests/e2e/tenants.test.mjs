@@ -42,6 +42,8 @@ async function session(platform, signingKey, user, project, role = 'Admin') {
     return answer.json;
 }
 
+const sql = (text) => String(server.database.query(text)).trim();
+
 async function ok(answer) {
     const got = await answer;
     assert.ok(got.status < 300, got.text);
@@ -148,6 +150,18 @@ test('the role is the present one: a demotion holds at the next request, and an 
     assert.equal(again.role, 'Viewer');
     assert.equal((await create(again.token)).status, 403);
     assert.equal((await create((await exchanged(sign('Admin', iat))).token)).status, 201);
+});
+
+test('runs are the project owner\'s, and know the member who acts', async () => {
+    const { id, token, projectId } = await session(acme, key, 'actor', 'acting');
+    const made = await ok(server.api('POST', '/api/plugins/import',
+        pie('acting', {}, { code: 'module.exports = { handler: async (input, context) => ({ user: context.user.id, actor: context.actor.id }) };' }), { token }));
+    const ran = await ok(server.api('POST', `/api/plugins/acting/instances/${made.instance.id}/tool`, {}, { token }));
+    const owner = sql(`select owner_user_id from projects where id = '${projectId}'`);
+    assert.deepEqual(ran.result, { user: owner, actor: id });
+    const runs = () => server.api('GET', `/api/runs/${ran.runId}`, undefined, { token });
+    await until(async () => (await runs()).status === 200, 'the run to be kept');
+    assert.equal((await runs()).json.actor, id);
 });
 
 test('who is switched off is refused at once, and their sessions stay over', async () => {
