@@ -44,15 +44,21 @@ static void tell_latest(struct request *r)
     const char *integrity = embed_asset_find(SCRIPT)->integrity;
     AUTOFREE char *url = url_of(r, "", SCRIPT), *module = url_of(r, "", MODULE);
     AUTOFREE char *whole = url_of(r, console_origin, SCRIPT);
+    json_auto_t *told = json_pack(
+        "{s:s, s:s, s:s, s:{s:s, s:s}, s:o}", "version", EMBED_SDK_VERSION, "url", url, "integrity",
+        integrity, "module", "url", module, "integrity", embed_asset_find(MODULE)->integrity,
+        "script",
+        json_sprintf("<script src=\"%s\" integrity=\"%s\" crossorigin=\"anonymous\"></script>",
+                     whole, integrity));
+    size_t n;
+    AUTOFREE char *text = jsonx_dump(told, &n);
+    char *copy = request_alloc(r, n);
+    memcpy(copy, text, n);
     open_to_all(r);
+    reply_add(r, "content-type", STR("application/json"));
     reply_add(r, "cache-control", str_from(a_while));
-    reply_json(r, 200,
-               json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:o}", "version", EMBED_SDK_VERSION, "url",
-                         url, "integrity", integrity, "module", "url", module, "integrity",
-                         embed_asset_find(MODULE)->integrity, "script",
-                         json_sprintf("<script src=\"%s\" integrity=\"%s\" "
-                                      "crossorigin=\"anonymous\"></script>",
-                                      whole, integrity)));
+    reply_add(r, "x-content-type-options", STR("nosniff"));
+    reply_bytes(r, 200, NULL, str_of(copy, n), NULL);
 }
 
 static void refuse_unknown(struct request *r)

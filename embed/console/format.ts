@@ -25,5 +25,6 @@ export function size(bytes: number | undefined, locale: string): string {
     if (typeof bytes !== 'number') return '–';
     const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte'];
     const step = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), 3);
-    return new Intl.NumberFormat(locale, { style: 'unit', unit: units[step], unitDisplay: 'short', maximumFractionDigits: step ? 1 : 0 }).format(bytes / 1000 ** step);
+    if (!step) return `${new Intl.NumberFormat(locale).format(bytes)} B`;
+    return new Intl.NumberFormat(locale, { style: 'unit', unit: units[step], unitDisplay: 'short', maximumFractionDigits: 1 }).format(bytes / 1000 ** step);
 }

@@ -66,12 +66,17 @@ function valuesOf(fields: Map<string, Field>): Record<string, unknown> {
     return Object.fromEntries([...fields].map(([name, field]) => [name, field.value()]).filter(([, value]) => value !== undefined));
 }
 
+// What must be given first; the server keeps no order.
+function inOrder(declared: Json): [string, Json][] {
+    return Object.entries<Json>(declared ?? {}).sort(([, a], [, b]) => Number(b?.required === true) - Number(a?.required === true));
+}
+
 /** `name`: the host's for the connection; without one the person gives it. */
 export function connectForm(context: Context, piece: Json, { pieceName, name, onDone, onCancel }:
     { pieceName: string; name?: string; onDone: (made: Made) => void; onCancel: () => void }): HTMLFormElement {
     const { words } = context;
-    const secrets = new Map(Object.entries<Json>(piece.userSecrets ?? {}).map(([key, declared]) => [key, secretField(words, key, declared ?? {})]));
-    const values = new Map(Object.entries<Json>(piece.userFields ?? {}).map(([key, declared]) => [key, userField(words, key, declared ?? {})]));
+    const secrets = new Map(inOrder(piece.userSecrets).map(([key, declared]) => [key, secretField(words, key, declared ?? {})]));
+    const values = new Map(inOrder(piece.userFields).map(([key, declared]) => [key, userField(words, key, declared ?? {})]));
     const title = h('input', { type: 'text', maxlength: '100', value: piece.displayName });
     const trouble = h('p', { class: 'trouble', role: 'alert', hidden: true });
     const submit = h('button', { type: 'submit', class: 'primary' }, words.connect);

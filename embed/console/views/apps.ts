@@ -6,7 +6,6 @@ import { ago } from '../format';
 import { empty, pill, row } from '../parts/list';
 import { load } from '../parts/load';
 import { heading } from '../shell';
-import { say } from '../words';
 import { makeApp, openCatalogue } from './catalogue';
 
 export function statusPill({ words }: Context, app: Json): HTMLElement {
@@ -28,7 +27,7 @@ export function appsView(context: Context): void {
         if (!data.length) return context.may('build') ? [empty('apps', words.noApps, words.noAppsText), makeApp(context)] : empty('apps', words.noApps, words.noAppsText);
         return h('ul', { class: 'rows', 'aria-label': words.apps }, data.map((app) => row(context, {
             title: app.displayName, route: `/apps/${app.id}`, pill: statusPill(context, app),
-            facts: [app.slug, say(words.since, ago(app.createdAt, options.locale))], actions: [openLink(context, app, 'small')],
+            facts: [app.slug, ago(app.createdAt, options.locale)], actions: [openLink(context, app, 'small')],
         })));
     });
 }

@@ -41,7 +41,8 @@ export function connectView(context: Context, { query }: Place): void {
     const show = (): void => {
         host.say('CLIENT_SHOW_CONNECTION_IFRAME', {});
         addEventListener('keydown', onKey);
-        (content.querySelector<HTMLElement>('input, select') ?? title).focus();
+        // a frame that the host has yet to show takes no focus: it is drawn first when it is shown
+        requestAnimationFrame(() => (content.querySelector<HTMLElement>('input, select') ?? title).focus());
     };
     context.api.piece(pieceName, context.signal).then((piece) => {
         title.textContent = say(words.connectTo, piece.displayName);
