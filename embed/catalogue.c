@@ -84,6 +84,32 @@ static enum fail find_by_piece_name(struct db *db, const struct piece *list, siz
     return not_found(fault);
 }
 
+// Among the first `count` of the list, all of one place.
+static enum fail find_in_place(struct db *db, const struct piece *list, size_t count, str name,
+                               struct plugin *ret, struct deployed *ret_deployed,
+                               struct fault *fault)
+{
+    for (size_t i = 0; i != count; ++i)
+        if (str_eq(name, str_from(list[i].plugin.slug)))
+            return take(db, &list[i].plugin, ret, ret_deployed, fault);
+    return find_by_piece_name(db, list, count, name, ret, ret_deployed, fault);
+}
+
+static enum fail find_among(struct db *db, const struct piece *list, size_t count, str name,
+                            struct plugin *ret, struct deployed *ret_deployed, struct fault *fault)
+{
+    enum fail fail = FAIL_NOT_FOUND;
+    for (size_t i = 0; i != count; ++i)
+        if (str_eq(name, str_from(list[i].plugin.id)))
+            return take(db, &list[i].plugin, ret, ret_deployed, fault);
+    for (size_t from = 0, to; fail == FAIL_NOT_FOUND && from != count; from = to) {
+        for (to = from; to != count && list[to].place == list[from].place;)
+            ++to;
+        fail = find_in_place(db, list + from, to - from, name, ret, ret_deployed, fault);
+    }
+    return fail == FAIL_NOT_FOUND ? not_found(fault) : fail;
+}
+
 enum fail piece_find(struct db *db, const char *project_id, str name, struct plugin *ret,
                      struct deployed *ret_deployed, struct fault *fault)
 {
@@ -93,13 +119,7 @@ enum fail piece_find(struct db *db, const char *project_id, str name, struct plu
     enum fail fail = pieces_query_usable(db, project_id, &list, &n, fault);
     if (fail != FAIL_NONE)
         return fail;
-    const struct plugin *found = NULL;
-    for (size_t i = 0; i != n && found == NULL; ++i)
-        if (str_eq(name, str_from(list[i].plugin.id)) ||
-            str_eq(name, str_from(list[i].plugin.slug)))
-            found = &list[i].plugin;
-    fail = found != NULL ? take(db, found, ret, ret_deployed, fault)
-                         : find_by_piece_name(db, list, n, name, ret, ret_deployed, fault);
+    fail = find_among(db, list, n, name, ret, ret_deployed, fault);
     pieces_free(list, n);
     return fail;
 }

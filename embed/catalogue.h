@@ -19,14 +19,16 @@ struct piece {
     struct plugin plugin;
     bool is_offered;
     json_t *tags; // owned
+    int place;    // of pieces_query_usable: 1 offered, 2 it has apps of, 3 its own
 };
 // Takes NULL.
 void pieces_free(struct piece *list, size_t count);
 
 // What answers to the name (a plugin's id or slug, or one of its manifest's pieceNames) among what the
-// project may use: its own plugins, what its platform offers it, what it has apps of; in this
-// order, and slugs before piece names. With what it has deployed (deployed_fini). FAIL_NOT_FOUND
-// "piece_not_found".
+// project may use: what its platform offers it, then what it has apps of, then its own plugins, so
+// that nobody who may deploy in a project can have the platform's names for a plugin that collects
+// what is meant for the platform's. In each of these slugs come before piece names, and the older
+// first. With what it has deployed (deployed_fini). FAIL_NOT_FOUND "piece_not_found".
 enum fail piece_find(struct db *db, const char *project_id, str name, struct plugin *ret,
                      struct deployed *ret_deployed, struct fault *fault) MUST_CHECK;
 // catalog_find_offered's answer.

@@ -116,14 +116,18 @@ enum fail pieces_query_usable(struct db *db, const char *project_id, struct piec
     DB_ROWS_AUTO rows = NULL;
     enum fail fail = db_query(
         db, fault, &rows,
-        "with usable as (select p.id, 1 as place from plugins p where p.project_id = $1"
-        " union all select p.id, 2" OFFERED
-        " union all select i.plugin_id, 3 from instances i where i.project_id = $1),"
+        "with usable as (select p.id, 1 as place" OFFERED
+        " union all select p.id, case when p.project_id = $1 then 3 else 2 end from instances i"
+        " join plugins p on p.id = i.plugin_id where i.project_id = $1"
+        " union all select p.id, 3 from plugins p where p.project_id = $1),"
         " best as (select id, min(place) as place from usable group by id)"
-        " select " PIECE_COLUMNS " from best b join plugins p on p.id = b.id"
+        " select " PIECE_COLUMNS ", b.place from best b join plugins p on p.id = b.id"
         " left join pieces c on c.plugin_id = p.id order by b.place, p.created_at, p.id limit $2",
         db_text(project_id), db_int(PIECES_USABLE_MAX));
-    return list_of(fail, rows, ret, ret_count);
+    fail = list_of(fail, rows, ret, ret_count);
+    for (size_t i = 0; fail == FAIL_NONE && i != *ret_count; ++i)
+        (*ret)[i].place = (int)db_get_int(rows, i, 10);
+    return fail;
 }
 
 enum fail pieces_query_named(struct db *db, const char *project_id, const json_t *refs,

@@ -281,7 +281,16 @@ test('a plugin of one\'s own comes before one of its name that is offered', asyn
     const theirs = done(await by(platform)('GET', '/api/plugins/extra')).id;
     const second = await make(ann, theirs);
     assert.equal(second.pluginId, theirs);
-    assert.equal(done(await by(ann)('GET', '/api/v1/pieces/extra')).id, own.id);
+    // but secrets that are meant for the platform's go to no plugin that took its name
+    const mimic = (await deploy(ann, 'extra-by-name', '1.0.0', { front: "manifest:\n  pieceNames: ['@vendor/piece-notes', notes, own-name]\n" })).plugin;
+    for (const name of ['extra', 'extra-by-name', theirs]) assert.equal(done(await by(ann)('GET', `/api/v1/pieces/${name}`)).id, theirs);
+    assert.equal(done(await by(ann)('GET', '/api/v1/pieces/%40vendor%2Fpiece-notes')).id, notes.id);
+    for (const name of [mimic.id, 'own-name']) assert.equal(done(await by(ann)('GET', `/api/v1/pieces/${name}`)).id, mimic.id);
+    done(await change({ ids: ['notes'], offered: false }));
+    assert.equal(done(await by(ann)('GET', '/api/v1/pieces/notes')).id, notes.id, 'nor when it has apps of it only');
+    done(await change({ ids: ['notes'], offered: true }));
+    done(await by(ann)('DELETE', '/api/plugins/extra-by-name'));
+    assert.equal(done(await by(ann)('GET', `/api/v1/pieces/${own.id}`)).id, own.id);
     done(await by(ann)('DELETE', `/api/plugins/${theirs}/instances/${second.id}`));
     done(await by(ann)('DELETE', '/api/plugins/extra'));
 });
