@@ -166,9 +166,35 @@ const struct command commands[] = {
     {"pieces", "[APP]... [offered=yes|no] [tags=+TAG,-TAG]",
      "list the catalogue, or change what a platform offers its projects",
      "With the platform's token: what its owner project has deployed, whether its other projects\n"
-     "are offered it, and its tags; APP... with offered= or tags= changes those, all or none. With\n"
+     "are offered it, and its tags; APP... with offered= or tags= changes those, all or none. "
+     "With\n"
      "a project's token: what it is offered.\n",
      OPTS_SERVER, 0, 24, command_pieces},
+    {"signing-key create", "NAME", "make a key that your backend signs its users' tokens with",
+     "Needs the platform's token. The private half is printed once, or with --out kept in a file\n"
+     "that only you can read; with --public-key the key is your own. Without --origin it asks for\n"
+     "them on the terminal: a page of no such origin can frame the builder or call the API.\n",
+     OPTS_SERVER | OPT_BIT(OPT_ORIGIN) | OPT_BIT(OPT_PUBLIC_KEY) | OPT_BIT(OPT_OUT) |
+         OPT_BIT(OPT_FORCE),
+     1, 1, command_signing_key_create},
+    {"signing-key list", "", "list the platform's signing keys", TARGET_TEXT, OPTS_SERVER, 0, 0,
+     command_signing_key_list},
+    {"signing-key show", "ID", "show a signing key's settings and its public half", TARGET_TEXT,
+     OPTS_SERVER, 1, 1, command_signing_key_show},
+    {"signing-key update", "ID [SETTING=VALUE]...", "change what a signing key allows",
+     "--origin, given as often as need be, or\n"
+     "origins=URL,URL...      replaces the origins that may frame the builder\n"
+     "audience=TEXT           what a token's `aud` must be\n"
+     "max-lifetime=10m        how long a token may live from its `iat` to its `exp`\n"
+     "session=7d              how long a host page's session lasts\n"
+     "absolute=12h            what no session outlives, from a token's first exchange\n"
+     "single-use=yes|no       whether a token is taken once only\n"
+     "status=active|disabled  whether its tokens are taken at all; sessions go on\n"
+     "Nothing behind the = is the default.\n",
+     OPTS_SERVER | OPT_BIT(OPT_ORIGIN) | OPT_BIT(OPT_NAME), 1, 24, command_signing_key_update},
+    {"signing-key revoke", "ID", "end a signing key, and every session that came by it",
+     "Asks first; --yes does not.\n", OPTS_SERVER | OPT_BIT(OPT_YES), 1, 1,
+     command_signing_key_revoke},
     {"login", "URL", "keep a server's address and your token for it",
      "URL is the server's console origin. The token is asked for on the terminal, or read from\n"
      "--token-file, or from stdin when that is no terminal. It is checked, kept in a file that\n"

@@ -50,6 +50,9 @@ enum option {
     OPT_PROJECT,
     OPT_ON,
     OPT_OFF,
+    OPT_ORIGIN,
+    OPT_PUBLIC_KEY,
+    OPT_OUT,
     OPT_COUNT
 };
 #define OPT_BIT(option) (UINT64_C(1) << (option))
@@ -63,6 +66,7 @@ struct option_row {
     char letter;       // 0 = none
     const char *value; // what its value is called; NULL = a flag
     const char *help;
+    bool repeats; // may be given again; a command takes one such option at most
 };
 extern const struct option_row option_rows[OPT_COUNT];
 
@@ -71,6 +75,8 @@ struct options {
     const char *value[OPT_COUNT]; // NULL = not given; "" for a flag. Borrows argv.
     const char *args[OPTIONS_ARGS_MAX];
     size_t n_args;
+    const char *repeated[OPTIONS_ARGS_MAX]; // every value of the option that repeats
+    size_t n_repeated;
 };
 
 static inline bool options_has(const struct options *o, enum option option)

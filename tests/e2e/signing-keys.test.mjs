@@ -1,9 +1,12 @@
 // Signing keys over HTTP: made, uploaded, changed, ended; and what follows from their origins: CORS on the console, /p/{platformSlug}.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { request, startServer, until } from '../harness/server.mjs';
-import { makePlatform, rsaPair } from '../harness/tokens.mjs';
+import { request, startServer, temporaryDirectory, until } from '../harness/server.mjs';
+import { makePlatform, rsaPair, signer } from '../harness/tokens.mjs';
 
 const PAGE = 'https://app.example.com';
 const MASTER_KEY = 'ab'.repeat(32);
@@ -232,4 +235,47 @@ test('another node hears of a key within a second', async (t) => {
     await until(async () => await seen() === origin, 'the other node to know it', 1000);
     await acme.api('DELETE', `${KEYS}/${key.id}`);
     await until(async () => await seen() === undefined, 'the other node to forget it', 1000);
+});
+
+test('the command line makes, shows, changes and revokes keys', async () => {
+    const home = temporaryDirectory('cli'), file = path.join(home, 'key.pem'), half = path.join(home, 'public.pem');
+    const stoa = async (code, ...args) => {
+        const child = spawn(server.stoaBin, ['signing-key', ...args], {
+            cwd: home, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH, HOME: home, STOA_URL: server.console, STOA_TOKEN: acme.token } });
+        const text = { out: '', err: '' };
+        child.stdout.setEncoding('utf8').on('data', (part) => { text.out += part; });
+        child.stderr.setEncoding('utf8').on('data', (part) => { text.err += part; });
+        const ended = await new Promise((done) => { child.on('close', done); });
+        assert.equal(ended, code, `${args.join(' ')}\n${text.out}${text.err}`);
+        return text;
+    };
+    const made = await stoa(0, 'create', 'Production', '--origin', PAGE, '--origin', 'https://b.example/', '--out', file);
+    const id = made.err.match(/key_\w+/)?.[0] ?? made.out.match(/key_\w+/)[0];
+    assert.ok(!made.out.includes('PRIVATE') && !made.err.includes('PRIVATE'));
+    assert.equal(fs.statSync(file).mode & 0o777, 0o600);
+    const answer = await acme.exchange(signer(id, fs.readFileSync(file, 'utf8')).sign(), { origin: 'https://b.example' });
+    assert.equal(answer.status, 200, answer.text);
+    await stoa(7, 'create', 'again', '--out', file); // it is there already
+    const json = JSON.parse((await stoa(0, 'create', 'J', '--origin', PAGE, '--out', path.join(home, 'j.pem'), '--json')).out);
+    assert.ok(json.id && !('privateKey' in json));
+
+    const shown = await stoa(0, 'create', 'to stdout');
+    assert.match(shown.out, /^-----BEGIN PRIVATE KEY-----[^]*-----END PRIVATE KEY-----\n$/);
+    assert.match(shown.err, /kid: key_\w+[^]*Nothing may frame|Nothing may frame[^]*kid: key_\w+/);
+    fs.writeFileSync(half, rsaPair().publicKey);
+    assert.match((await stoa(0, 'create', 'Own', '--public-key', half, '--origin', PAGE)).out, /^key_\w+\n$/);
+    fs.writeFileSync(half, rsaPair().privateKey);
+    assert.match((await stoa(2, 'create', 'Own', '--public-key', half)).err, /stays with you/);
+    assert.match((await stoa(1, 'create', 'x', '--origin', 'http://app.example.com')).err, /allowedOrigins\[0\]/);
+
+    assert.match((await stoa(0, 'list')).out, new RegExp(`${id}.*Production.*ACTIVE`));
+    const changed = (await stoa(0, 'update', id, '--origin', 'https://c.example', 'max-lifetime=10m', 'session=1d', 'audience=stoa', 'single-use=yes', '--name', 'Renamed')).out;
+    for (const line of [/name +Renamed/, /origins +https:\/\/c\.example$/m, /max-lifetime +10m/, /session +1d/, /audience +stoa/, /single-use +yes/, /BEGIN PUBLIC KEY/]) assert.match(changed, line);
+    assert.match((await stoa(0, 'update', id, 'origins=', 'max-lifetime=', 'audience=', 'status=disabled')).out, /status +DISABLED[^]*origins +none/);
+    await stoa(2, 'update', id);
+    await stoa(2, 'update', id, 'nonsense=1');
+    assert.match((await stoa(0, 'show', id)).out, new RegExp(`${id}[^]*DISABLED`));
+    await stoa(2, 'revoke', id);
+    assert.match((await stoa(0, 'revoke', id, '--yes')).out, /Revoked; \d+ session/);
+    await stoa(3, 'show', id);
 });
