@@ -185,6 +185,8 @@ static void init_uploads(const struct settings *s)
                                        .instance_port = instance_port,
                                        .quota_bytes = s->upload_quota_bytes,
                                        .quota_files = s->upload_quota_files,
+                                       .files_per_hour = s->uploads_per_hour,
+                                       .bytes_per_hour = s->upload_bytes_per_hour,
                                        .keep_days = (uint32_t)s->keep_upload_days,
                                        .keep_days_of = keep_upload_days_of};
     uploads_init(&options);

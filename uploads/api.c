@@ -252,6 +252,7 @@ static const struct endpoint endpoints[] = {
 };
 
 #define TEXT "{\"type\":\"string\"}"
+#define INTEGER "{\"type\":\"integer\"}"
 #define TEXT_OR_NULL "{\"type\":[\"string\",\"null\"]}"
 
 static const char schemas[] =
@@ -264,7 +265,13 @@ static const char schemas[] =
     ",\"url\":{\"type\":\"string\",\"format\":\"uri\"}}},"
     "\"FileList\":{\"type\":\"object\",\"required\":[\"data\",\"next\",\"previous\"],"
     "\"properties\":{\"data\":{\"type\":\"array\",\"items\":{\"$ref\":"
-    "\"#/components/schemas/File\"}},\"next\":" TEXT_OR_NULL ",\"previous\":" TEXT_OR_NULL "}}}";
+    "\"#/components/schemas/File\"}},\"next\":" TEXT_OR_NULL ",\"previous\":" TEXT_OR_NULL "}},"
+    "\"InstanceUploads\":{\"type\":\"object\",\"required\":[\"limits\",\"used\"],"
+    "\"properties\":{\"limits\":{\"type\":\"object\",\"properties\":{\"fileBytes\":" INTEGER
+    ",\"filesPerHour\":" INTEGER ",\"bytesPerHour\":" INTEGER ",\"quotaBytes\":" INTEGER
+    ",\"quotaFiles\":" INTEGER ",\"keepDays\":{\"type\":[\"integer\",\"null\"]}}},"
+    "\"used\":{\"type\":\"object\",\"properties\":{\"bytes\":" INTEGER ",\"files\":" INTEGER
+    "}}}}}";
 
 struct service *uploads_owners_service(void)
 {

@@ -66,6 +66,9 @@ struct file_usage {
 };
 enum fail file_usage(struct db *db, const char *plugin_id, struct file_usage *ret,
                      struct fault *fault) MUST_CHECK;
+// In one project: what its quota says.
+enum fail file_quota_used(struct db *db, const char *project_id, const char *plugin_id,
+                          struct file_usage *ret, struct fault *fault) MUST_CHECK;
 // All of the plugin's, for good: nothing can be kept for it afterwards. In the deletion's
 // transaction.
 enum fail file_delete_all(struct db *db, const char *plugin_id, struct fault *fault) MUST_CHECK;

@@ -57,14 +57,14 @@ struct quota {
     bool is_closed;
 };
 
-static enum fail quota_read(struct db *db, const struct file *f, struct quota *ret,
-                            struct fault *fault)
+static enum fail quota_read(struct db *db, const char *project_id, const char *plugin_id,
+                            struct quota *ret, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
     enum fail fail = db_query(
         db, fault, &rows,
         "select bytes, count, is_closed from file_quotas where project_id = $1 and plugin_id = $2",
-        db_text(f->owner.project_id), db_text(f->owner.plugin_id));
+        db_text(project_id), db_text(plugin_id));
     if (fail != FAIL_NONE)
         return fail;
     *ret = (struct quota){0};
@@ -91,7 +91,7 @@ static enum fail no_room(const struct quota *q, const struct file *f, struct fau
 static enum fail over_quota(struct db *db, const struct file *f, struct fault *fault)
 {
     struct quota q;
-    enum fail fail = quota_read(db, f, &q, fault);
+    enum fail fail = quota_read(db, f->owner.project_id, f->owner.plugin_id, &q, fault);
     return fail == FAIL_NONE ? no_room(&q, f, fault) : fail;
 }
 
@@ -99,7 +99,7 @@ enum fail file_fits(struct db *db, const struct file *f, struct fault *fault)
 {
     const struct uploads_options *o = uploads_options;
     struct quota q;
-    enum fail fail = quota_read(db, f, &q, fault);
+    enum fail fail = quota_read(db, f->owner.project_id, f->owner.plugin_id, &q, fault);
     if (fail != FAIL_NONE)
         return fail;
     bool fits = !q.is_closed && q.bytes + f->size <= o->quota_bytes && q.count < o->quota_files;
@@ -302,6 +302,16 @@ enum fail file_usage(struct db *db, const char *plugin_id, struct file_usage *re
     if (fail == FAIL_NONE)
         *ret = (struct file_usage){.bytes = (uint64_t)db_get_int(rows, 0, 0),
                                    .count = (uint64_t)db_get_int(rows, 0, 1)};
+    return fail;
+}
+
+enum fail file_quota_used(struct db *db, const char *project_id, const char *plugin_id,
+                          struct file_usage *ret, struct fault *fault)
+{
+    struct quota q;
+    enum fail fail = quota_read(db, project_id, plugin_id, &q, fault);
+    if (fail == FAIL_NONE)
+        *ret = (struct file_usage){.bytes = q.bytes, .count = q.count};
     return fail;
 }
 

@@ -1,5 +1,5 @@
 // What the folder is told at the start, and what it answers other features: what goes with a
-// plugin, and which blobs are files.
+// plugin, which blobs are files, what an instance's owner is shown of limits.
 #include "uploads/internal.h"
 #include "edge/catalog/hooks.h"
 
@@ -19,6 +19,26 @@ static enum fail on_delete_ask(struct db *db, const struct plugin *p, json_t *wh
     return FAIL_NONE;
 }
 
+// What the server allows, whatever the instance's own settings say, and what is used of it.
+static enum fail on_describe_instance(struct db *db, const struct instance *i, json_t *object,
+                                      struct fault *fault)
+{
+    const struct uploads_options *o = uploads_options;
+    struct file_usage used;
+    enum fail fail = file_quota_used(db, i->project_id, i->plugin_id, &used, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    json_object_set_new(
+        object, "uploads",
+        json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:o}, s:{s:I, s:I}}", "limits", "fileBytes",
+                  (json_int_t)FILES_FILE_MAX, "filesPerHour", (json_int_t)o->files_per_hour,
+                  "bytesPerHour", (json_int_t)o->bytes_per_hour, "quotaBytes",
+                  (json_int_t)o->quota_bytes, "quotaFiles", (json_int_t)o->quota_files, "keepDays",
+                  o->keep_days != 0 ? json_integer(o->keep_days) : json_null(), "used", "bytes",
+                  (json_int_t)used.bytes, "files", (json_int_t)used.count));
+    return FAIL_NONE;
+}
+
 // Kept files stay their project's: listed, served by link, deleted by hand.
 static enum fail on_delete(struct db *db, const struct plugin *p, bool keep_data,
                            struct fault *fault)
@@ -28,8 +48,10 @@ static enum fail on_delete(struct db *db, const struct plugin *p, bool keep_data
 
 void uploads_init(const struct uploads_options *o)
 {
-    static const struct catalog_hooks hooks = {
-        .on_delete_ask = on_delete_ask, .on_delete = on_delete, .on_blob_ask = file_names_blob};
+    static const struct catalog_hooks hooks = {.on_delete_ask = on_delete_ask,
+                                               .on_delete = on_delete,
+                                               .on_describe_instance = on_describe_instance,
+                                               .on_blob_ask = file_names_blob};
     static const struct files_keeper keeper = {.receive = upload_receive,
                                                .ask = files_answer,
                                                .cancel = files_answer_cancel,

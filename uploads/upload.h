@@ -12,6 +12,7 @@ struct uploads_options {
     const char *instance_domain;                 // "" or "apps.example.com"
     const char *instance_scheme, *instance_port; // "https", ":8443" or ""
     uint64_t quota_bytes, quota_files;           // of one plugin and owner
+    uint64_t files_per_hour, bytes_per_hour;     // of a visitor; counted elsewhere, shown to owners
     uint32_t keep_days;                          // of visitors' uploads; 0: for ever
     // What the instance's owner says instead; 0: nothing. Pool threads.
     uint32_t (*keep_days_of)(struct db *db, const char *instance_id);

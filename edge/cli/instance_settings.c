@@ -49,6 +49,26 @@ static void add_origins(struct listing *t, const json_t *settings)
     buf_fini(&b);
 }
 
+// With what the server's is, where it is known.
+static void add_limit(struct listing *t, const char *word, const json_t *own, const json_t *servers,
+                      bool is_bytes, const char *what)
+{
+    const json_t *shown = json_is_integer(own) ? own : servers;
+    char number[UNITS_ROOM], text[UNITS_ROOM + 16];
+    uint64_t n = (uint64_t)json_integer_value(shown);
+    if (is_bytes)
+        units_bytes(n, number);
+    else
+        snprintf(number, sizeof number, "%" PRIu64, n);
+    if (!json_is_integer(shown))
+        snprintf(text, sizeof text, "the server's");
+    else
+        snprintf(text, sizeof text, "%s%s", shown == own ? "" : "the server's: ", number);
+    listing_add(t, STYLE_STRONG, str_from(word));
+    listing_add(t, shown == own ? STYLE_NONE : STYLE_DIM, str_from(text));
+    listing_add(t, STYLE_DIM, str_from(what));
+}
+
 static void add_number(struct listing *t, const char *word, const json_t *number, const char *what)
 {
     char text[32];
@@ -56,20 +76,36 @@ static void add_number(struct listing *t, const char *word, const json_t *number
     add_row(t, word, json_is_integer(number) ? str_from(text) : (str){0}, what);
 }
 
-static void add_uploads(struct listing *t, const json_t *uploads)
+static void add_quota(struct listing *t, const json_t *uploads)
 {
-    char text[UNITS_ROOM];
-    const json_t *bytes = json_object_get(uploads, "bytesPerHour");
-    bool strips = json_is_true(json_object_get(uploads, "stripImageMetadata"));
-    add_number(t, "uploads", json_object_get(uploads, "filesPerHour"),
-               "files a visitor may upload in an hour");
-    add_row(t, "upload-bytes",
-            json_is_integer(bytes)
-                ? str_from(units_bytes((uint64_t)json_integer_value(bytes), text))
-                : (str){0},
-            "their bytes");
+    const json_t *limits = json_object_get(uploads, "limits"),
+                 *used = json_object_get(uploads, "used");
+    char bytes[UNITS_ROOM], of[UNITS_ROOM], text[2 * UNITS_ROOM + 64];
+    if (limits == NULL || used == NULL)
+        return;
+    units_bytes((uint64_t)json_integer_value(json_object_get(used, "bytes")), bytes);
+    units_bytes((uint64_t)json_integer_value(json_object_get(limits, "quotaBytes")), of);
+    snprintf(text, sizeof text,
+             "%s of %s, %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " files", bytes, of,
+             json_integer_value(json_object_get(used, "files")),
+             json_integer_value(json_object_get(limits, "quotaFiles")));
+    add_row(t, "storage", str_from(text), "used by all its plugin's files; the server's to set");
+    units_bytes((uint64_t)json_integer_value(json_object_get(limits, "fileBytes")), of);
+    add_row(t, "file-size", str_from(of), "one file at most; fixed");
+}
+
+static void add_uploads(struct listing *t, const json_t *settings, const json_t *uploads)
+{
+    const json_t *limits = json_object_get(uploads, "limits");
+    bool strips = json_is_true(json_object_get(settings, "stripImageMetadata"));
+    add_limit(t, "uploads", json_object_get(settings, "filesPerHour"),
+              json_object_get(limits, "filesPerHour"), false,
+              "files a visitor may upload in an hour");
+    add_limit(t, "upload-bytes", json_object_get(settings, "bytesPerHour"),
+              json_object_get(limits, "bytesPerHour"), true, "their bytes");
     add_row(t, "strip-images", strips ? STR("yes") : STR("no"),
             "take place, camera and the like out of uploaded images");
+    add_quota(t, uploads);
 }
 
 static void show(struct cli *cli, const json_t *instance)
@@ -95,7 +131,7 @@ static void show(struct cli *cli, const json_t *instance)
         snprintf(word, sizeof word, ACTION "%.64s", action);
         add_row(&t, word, rate_text(rate, text, sizeof text), "a visitor, for this action");
     }
-    add_uploads(&t, json_object_get(settings, "uploads"));
+    add_uploads(&t, json_object_get(settings, "uploads"), json_object_get(instance, "uploads"));
     add_number(&t, "keep-runs", json_object_get(retention, "runDays"), "days that runs are kept");
     add_number(&t, "keep-uploads", json_object_get(retention, "uploadDays"),
                "days that visitors' uploads are kept");

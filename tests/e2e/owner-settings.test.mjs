@@ -314,7 +314,10 @@ test('instance settings: shown and changed', async () => {
     assert.match(uploads, /strip-images +yes/);
     assert.match(uploads, /keep-uploads +90/);
     const back = (await run(0, ['instance', 'settings', 'rsvp', 'uploads=', 'upload-bytes=', 'strip-images=', 'keep-uploads='])).out;
-    assert.match(back, /upload-bytes +the server's/);
+    assert.match(back, /uploads +the server's: \d+ /);
+    assert.match(back, /upload-bytes +the server's: \d+ MiB/);
+    assert.match(back, /storage +0 B of \d+ MiB, 0 of \d+ files/);
+    assert.match(back, /file-size +10 MiB/);
     assert.match(back, /strip-images +no/);
     await run(2, ['instance', 'settings', 'rsvp', 'strip-images=maybe']);
     await run(2, ['instance', 'settings', 'rsvp', 'upload-bytes=lots']);
