@@ -67,7 +67,7 @@ static enum fail read_key(struct db *db, str kid, struct signing_key **ret, stru
     snprintf(k->platform_id, sizeof k->platform_id, "%s", db_get(rows, 0, 14).p);
     snprintf(k->owner_project_id, sizeof k->owner_project_id, "%s", db_get(rows, 0, 15).p);
     snprintf(k->platform_name, sizeof k->platform_name, "%s", db_get(rows, 0, 16).p);
-    f = jose_key_public(str_from(row.public_key), &k->public_key, fault);
+    f = jose_key_public_kept(str_from(row.public_key), &k->public_key, fault);
     if (f == FAIL_NONE) {
         *ret = k;
         return FAIL_NONE;

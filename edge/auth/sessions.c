@@ -177,17 +177,20 @@ enum fail session_open(struct db *db, const struct session_wish *wish, struct se
 
 // --- at each request ---
 
+// Who asks is not known where a request is let in.
+static const struct session_asker nobody = {.request_id = "", .address = {"", 0}};
+
 static enum fail audit_reuse(struct db *db, const struct principal *p, const char *chain_id,
-                             struct fault *fault)
+                             const struct session_asker *asker, struct fault *fault)
 {
     json_auto_t *facts = json_pack("{ss}", "chain", chain_id);
-    return audit_append(db, p->project_id, p->token_id, "session.reuse", p->token_id, "", STR(""),
-                        facts, fault);
+    return audit_append(db, p->project_id, p->token_id, "session.reuse", p->token_id,
+                        asker->request_id, asker->address, facts, fault);
 }
 
 // In a transaction of its own: the request that brought the token is refused, this stays.
 static enum fail end_reused(struct db *db, const struct principal *p, const char *chain_id,
-                            struct fault *fault)
+                            const struct session_asker *asker, struct fault *fault)
 {
     bool is_ended = false;
     enum fail f = db_begin(db, fault);
@@ -195,7 +198,7 @@ static enum fail end_reused(struct db *db, const struct principal *p, const char
         return f;
     f = session_query_end_chain(db, chain_id, &is_ended, fault);
     if (f == FAIL_NONE && is_ended)
-        f = audit_reuse(db, p, chain_id, fault);
+        f = audit_reuse(db, p, chain_id, asker, fault);
     if (f == FAIL_NONE)
         return db_commit(db, fault);
     db_rollback(db);
@@ -203,9 +206,9 @@ static enum fail end_reused(struct db *db, const struct principal *p, const char
 }
 
 static enum fail reused(struct db *db, const struct principal *p, const char *chain_id,
-                        struct fault *fault)
+                        const struct session_asker *asker, struct fault *fault)
 {
-    enum fail f = end_reused(db, p, chain_id, fault);
+    enum fail f = end_reused(db, p, chain_id, asker, fault);
     return f == FAIL_NONE ? ended(fault) : f;
 }
 
@@ -222,7 +225,7 @@ enum fail session_principal(struct db *db, str token, struct principal *ret, str
     if (!found || !seen.is_live || seen.principal.role == ROLE_NONE || seen.behind < 0)
         return ended(fault);
     if (seen.behind > 1 || (seen.behind == 1 && !seen.is_in_grace))
-        return reused(db, &seen.principal, link.chain_id, fault);
+        return reused(db, &seen.principal, link.chain_id, &nobody, fault);
     // When it cannot be noted (a standby, a full disk), reading goes on all the same.
     if (seen.wants_touch)
         (void)!session_query_touch(db, link.session_id, NULL);
@@ -264,7 +267,8 @@ static enum fail turn(struct db *db, const struct principal *p, struct session_g
     return session_sign(db, &claims, ret->token, fault);
 }
 
-enum fail session_refresh(struct db *db, const struct principal *p, struct session_grant *ret,
+enum fail session_refresh(struct db *db, const struct principal *p,
+                          const struct session_asker *asker, struct session_grant *ret,
                           struct fault *fault)
 {
     enum fail f = db_begin(db, fault);
@@ -277,5 +281,5 @@ enum fail session_refresh(struct db *db, const struct principal *p, struct sessi
         f = db_commit(db, fault);
     else
         db_rollback(db);
-    return f == FAIL_NONE && ret->expires_at == 0 ? reused(db, p, p->chain_id, fault) : f;
+    return f == FAIL_NONE && ret->expires_at == 0 ? reused(db, p, p->chain_id, asker, fault) : f;
 }

@@ -29,7 +29,8 @@ static enum fail refresh(struct call *call, struct answer *answer, struct fault 
         return fault_set(fault, FAIL_DENIED, "session_needed",
                          "This renews the token of an embedded session; API tokens are not "
                          "renewed.");
-    enum fail f = session_refresh(call->db, call->principal, &grant, fault);
+    const struct session_asker asker = {call->request_id, call->peer};
+    enum fail f = session_refresh(call->db, call->principal, &asker, &grant, fault);
     if (f != FAIL_NONE)
         return f;
     answer->json = json_pack("{ss so so}", "token", grant.token, "expiresAt",

@@ -23,7 +23,12 @@ enum fail session_sign(struct db *db, const struct session_claims *claims,
                        char ret_token[static SESSION_TOKEN_MAX], struct fault *fault) MUST_CHECK;
 // The next token of the chain of a session's principal, in a transaction of its own. FAIL_UNAUTHORISED
 // "session_ended", and the chain ended, when the principal's link is not the present one.
-enum fail session_refresh(struct db *db, const struct principal *p, struct session_grant *ret,
+struct session_asker {
+    const char *request_id;
+    str address;
+};
+enum fail session_refresh(struct db *db, const struct principal *p,
+                          const struct session_asker *asker, struct session_grant *ret,
                           struct fault *fault) MUST_CHECK;
 
 // --- sessions_keys.c ---

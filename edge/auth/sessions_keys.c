@@ -94,7 +94,7 @@ static void add_key(struct keys *keys, const struct session_key_row *row)
     struct fault fault = {0};
     struct key k = {.kind = row->kind, .signs_from = row->signs_from};
     snprintf(k.id, sizeof k.id, "%s", row->id);
-    if (jose_key_public(str_from(row->public_key), &k.verifies, &fault) != FAIL_NONE) {
+    if (jose_key_public_kept(str_from(row->public_key), &k.verifies, &fault) != FAIL_NONE) {
         log_error("a key that signs sessions cannot be read", "key=%s reason=%s", row->id,
                   LOG_STR(str_from(fault.public_text)));
         return;
@@ -355,8 +355,8 @@ static void on_tend(struct job *j)
 {
     struct fault fault = {0};
     if (session_keys_tend(db_of_thread(), &fault) != FAIL_NONE)
-        log_error("the keys of sessions were not looked after", "reason=%s",
-                  LOG_STR(str_from(fault.log_text[0] ? fault.log_text : fault.public_text)));
+        log_warn("the keys of sessions were not looked after", "reason=%s",
+                 LOG_STR(str_from(fault.log_text[0] ? fault.log_text : fault.public_text)));
 }
 
 static void on_done(struct job *j)

@@ -42,7 +42,11 @@ enum fail jose_time(const struct jose_token *t, const char *claim, bool *ret_pre
 struct jose_key; // a parsed public or private key; immutable, any thread
 // RSA 2048–4096 with e = 65537, or P-256, from PEM (SubjectPublicKeyInfo, or PKCS #8 for a private
 // key), nothing before or behind it; FAIL_REFUSED "bad_key" says what is wrong with it.
+// Looks for small factors of an RSA modulus, which takes milliseconds: for a key that somebody brings.
 enum fail jose_key_public(str pem, struct jose_key **ret, struct fault *fault) MUST_CHECK;
+// The same without that look, in microseconds: for a key that was taken before and kept by us.
+enum fail jose_key_public_kept(str pem, struct jose_key **ret, struct fault *fault) MUST_CHECK;
+// Of ours: without the look too.
 enum fail jose_key_private(str pem, struct jose_key **ret, struct fault *fault) MUST_CHECK;
 struct jose_key *jose_key_ref(struct jose_key *k); // one reference more; returns k
 void jose_key_destroy(struct jose_key *k);         // gives one up; takes NULL

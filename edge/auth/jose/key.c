@@ -138,14 +138,14 @@ static enum fail check_ec(EVP_PKEY *pkey, struct fault *fault)
     return refuse(fault, "The elliptic curve must be P-256, given by its name.");
 }
 
-static enum fail check_kind(EVP_PKEY *pkey, enum jose_kind *ret, struct fault *fault)
+static enum fail check_kind(EVP_PKEY *pkey, bool is_new, enum jose_kind *ret, struct fault *fault)
 {
     bool is_rsa = EVP_PKEY_is_a(pkey, "RSA"), is_ec = EVP_PKEY_is_a(pkey, "EC");
     if (!is_rsa && !is_ec)
         return refuse(fault, "The key must be an RSA key (not one for RSA-PSS alone) or one on the "
                              "curve P-256.");
     enum fail f = is_rsa ? check_rsa(pkey, fault) : check_ec(pkey, fault);
-    if (f == FAIL_NONE && !is_sound(pkey))
+    if (f == FAIL_NONE && is_new && !is_sound(pkey))
         f = refuse(fault, "The key's numbers are not those of a sound key.");
     *ret = is_rsa ? JOSE_RS256 : JOSE_ES256;
     return f;
@@ -163,9 +163,13 @@ static struct jose_key *wrap(EVP_PKEY *pkey, enum jose_kind kind, bool is_privat
     return k;
 }
 
-static enum fail key_of(const struct pem *p, bool is_private, struct jose_key **ret,
+// How far a key is trusted: one that somebody brings, one we kept, our own.
+enum kind_of_use { BROUGHT, KEPT, PRIVATE };
+
+static enum fail key_of(const struct pem *p, enum kind_of_use use, struct jose_key **ret,
                         struct fault *fault)
 {
+    bool is_private = use == PRIVATE;
     const char *wanted = is_private ? PEM_STRING_PKCS8INF : PEM_STRING_PUBLIC;
     enum jose_kind kind = JOSE_RS256;
     if (strcmp(p->label, wanted) != 0)
@@ -173,7 +177,7 @@ static enum fail key_of(const struct pem *p, bool is_private, struct jose_key **
     EVP_PKEY *pkey = pkey_of(p, is_private);
     if (pkey == NULL)
         return refuse(fault, "The PEM holds no key that can be read.");
-    enum fail f = check_kind(pkey, &kind, fault);
+    enum fail f = check_kind(pkey, use == BROUGHT, &kind, fault);
     if (f == FAIL_NONE)
         *ret = wrap(pkey, kind, is_private);
     else
@@ -181,7 +185,7 @@ static enum fail key_of(const struct pem *p, bool is_private, struct jose_key **
     return f;
 }
 
-static enum fail load(str text, bool is_private, struct jose_key **ret, struct fault *fault)
+static enum fail load(str text, enum kind_of_use use, struct jose_key **ret, struct fault *fault)
 {
     struct pem p = {0};
     str trimmed = without_space(text);
@@ -189,12 +193,12 @@ static enum fail load(str text, bool is_private, struct jose_key **ret, struct f
     if (trimmed.n > JOSE_PEM_MAX)
         return refuse(fault, "The key is longer than 8 KiB.");
     if (read_pem(trimmed, &p))
-        f = key_of(&p, is_private, ret, fault);
+        f = key_of(&p, use, ret, fault);
     else
-        f = refuse(fault, is_private ? "The key must be one block of PEM, -----BEGIN PRIVATE "
-                                       "KEY-----, and nothing else."
-                                     : "The key must be one block of PEM, -----BEGIN PUBLIC "
-                                       "KEY-----, and nothing else.");
+        f = refuse(fault, use == PRIVATE ? "The key must be one block of PEM, -----BEGIN PRIVATE "
+                                           "KEY-----, and nothing else."
+                                         : "The key must be one block of PEM, -----BEGIN PUBLIC "
+                                           "KEY-----, and nothing else.");
     pem_fini(&p);
     ERR_clear_error(); // the queue is the thread's, TLS reads it too
     return f;
@@ -202,12 +206,17 @@ static enum fail load(str text, bool is_private, struct jose_key **ret, struct f
 
 enum fail jose_key_public(str pem, struct jose_key **ret, struct fault *fault)
 {
-    return load(pem, false, ret, fault);
+    return load(pem, BROUGHT, ret, fault);
+}
+
+enum fail jose_key_public_kept(str pem, struct jose_key **ret, struct fault *fault)
+{
+    return load(pem, KEPT, ret, fault);
 }
 
 enum fail jose_key_private(str pem, struct jose_key **ret, struct fault *fault)
 {
-    return load(pem, true, ret, fault);
+    return load(pem, PRIVATE, ret, fault);
 }
 
 struct jose_key *jose_key_ref(struct jose_key *k)

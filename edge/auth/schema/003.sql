@@ -17,6 +17,7 @@ create index sessions_page on sessions (platform_id, created_at, id) where ended
 create index sessions_user on sessions (user_id);
 create index sessions_project on sessions (project_id);
 create index sessions_key on sessions (key_id);
+create index sessions_kept on sessions (kept_until);
 
 -- A token names its chain and its turn; only the present turn is good, and the one before it for a few seconds.
 create table session_chains (

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@ static struct platform platform, other_platform;
 static struct provisioned ada; // Editor
 static const struct session_options standard = {
     .console_origin = "https://console.example", .seconds = 900, .kind = JOSE_ES256};
+
+static const struct session_asker asker = {"request", {"192.0.2.1", 9}};
 
 static void ok(enum fail f, const struct fault *fault)
 {
@@ -125,7 +128,7 @@ static struct session_grant refreshed(const char *token)
     struct fault fault = {0};
     struct session_grant g;
     struct principal p = principal_of(token);
-    OK(session_refresh(db, &p, &g, &fault));
+    OK(session_refresh(db, &p, &asker, &g, &fault));
     return g;
 }
 
@@ -280,7 +283,7 @@ static void test_second_renewal_with_one_token_ends_the_chain(void **state)
     struct session_grant a = opened_by("twice"), g;
     struct principal p = principal_of(a.token);
     struct session_grant b = refreshed(a.token);
-    assert_int_equal(session_refresh(db, &p, &g, &fault), FAIL_UNAUTHORISED);
+    assert_int_equal(session_refresh(db, &p, &asker, &g, &fault), FAIL_UNAUTHORISED);
     assert_string_equal(fault.code, "session_ended");
     assert_false(db_is_in_transaction(db));
     refused_with("session_ended", b.token);
@@ -533,6 +536,39 @@ static void test_keys_are_shared_by_way_of_the_database(void **state)
     assert_int_equal(number("select count(*) from session_keys"), keys);
 }
 
+static void *open_on_thread(void *arg)
+{
+    struct session_wish wish = wish_for(&ada, arg);
+    struct session_grant g;
+    struct fault fault = {0};
+    struct db *own = db_of_thread();
+    struct principal p;
+    enum fail f = db_begin(own, &fault);
+    if (f == FAIL_NONE)
+        f = session_open(own, &wish, &g, &fault);
+    if (f == FAIL_NONE)
+        f = db_commit(own, &fault);
+    if (f == FAIL_NONE)
+        f = session_principal(own, str_from(g.token), &p, &fault);
+    return f == FAIL_NONE ? NULL : arg;
+}
+
+static void test_first_sessions_at_once_need_one_key(void **state)
+{
+    char *tokens[] = {"first a", "first b", "first c", "first d"};
+    pthread_t threads[4];
+    run_sql("delete from session_keys");
+    session_keys_forget();
+    for (int i = 0; i != 4; ++i)
+        pthread_create(&threads[i], NULL, open_on_thread, tokens[i]);
+    for (int i = 0; i != 4; ++i) {
+        void *failed = NULL;
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+    assert_int_equal(number("select count(*) from session_keys"), 1);
+}
+
 static void test_private_halves_are_sealed(void **state)
 {
     opened_by("sealed");
@@ -703,7 +739,7 @@ static void test_every_statement_may_fail(void **state)
         faults_at(n);
         enum fail f = session_principal(db, str_from(g.token), &p, &fault);
         if (f == FAIL_NONE)
-            f = session_refresh(db, &p, &next, &fault);
+            f = session_refresh(db, &p, &asker, &next, &fault);
         bool fired = faults_have_fired();
         faults_at(0);
         assert_false(db_is_in_transaction(db));
@@ -782,6 +818,7 @@ int main(void)
         cmocka_unit_test(test_only_our_own_tokens_of_this_kind),
         cmocka_unit_test(test_a_turn_that_is_not_yet_is_nothing),
         cmocka_unit_test(test_keys_are_shared_by_way_of_the_database),
+        cmocka_unit_test(test_first_sessions_at_once_need_one_key),
         cmocka_unit_test(test_private_halves_are_sealed),
         cmocka_unit_test(test_key_made_in_vain_signs_nothing),
         cmocka_unit_test(test_keys_turn_over_and_nobody_is_logged_out),

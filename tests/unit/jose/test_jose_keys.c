@@ -125,6 +125,10 @@ static void test_rsa_modulus_is_sound(void **state)
     BN_add_word(n, BN_is_odd(n) ? 0 : 15);
     char *pem AUTOFREE = public_pem(rsa_of(n, 65537));
     refused(pem, "sound");
+    // What we kept was looked at when it came.
+    struct jose_key *k = NULL;
+    assert_int_equal(jose_key_public_kept(str_from(pem), &k, NULL), FAIL_NONE);
+    jose_key_destroy(k);
 }
 
 static void with_2048_bits(EVP_PKEY_CTX *ctx)
