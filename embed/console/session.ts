@@ -5,6 +5,7 @@ import { ApiError, Json, send } from './api';
 const LEAD = 0.25; // of its life is left when it is renewed
 const LEAD_MAX_MS = 60000;
 const RETRY_MS = 5000;
+const TOLERANCE_MS = 50;
 const TIMER_MAX_MS = 2 ** 31 - 1;
 
 export interface Identity {
@@ -75,7 +76,7 @@ export class Session {
         this.expiresAt = made.expiresAt;
         this.openedAt = Date.now();
         this.isOver = false;
-        this.isLast = false;
+        this.isLast = !!made.endsAt && Date.parse(made.endsAt) - Date.parse(made.expiresAt) < 1000;
         this.schedule();
         if (isBack) this.on.back();
     }
@@ -84,10 +85,13 @@ export class Session {
         return Date.parse(this.expiresAt) - Date.now();
     }
 
+    // How long before its end it is seen to.
+    private lead(): number {
+        return Math.min((Date.parse(this.expiresAt) - this.openedAt) * LEAD, LEAD_MAX_MS);
+    }
+
     private schedule(): void {
-        const life = Date.parse(this.expiresAt) - this.openedAt;
-        const lead = Math.min(life * LEAD, LEAD_MAX_MS);
-        this.after(this.left() - lead);
+        this.after(this.left() - this.lead());
     }
 
     private after(milliseconds: number): void {
@@ -97,14 +101,14 @@ export class Session {
 
     // At its time, and when the tab wakes.
     private async look(): Promise<void> {
+        const before = this.expiresAt;
         if (this.isOver) return;
-        const life = Date.parse(this.expiresAt) - this.openedAt;
-        if (this.left() > Math.min(life * LEAD, LEAD_MAX_MS) + 50) {
+        if (this.left() > this.lead() + TOLERANCE_MS) {
             this.schedule();
             return;
         }
         if (!this.isLast && (await this.renew())) return;
-        if (this.isOver || this.left() > Math.min(life * LEAD, LEAD_MAX_MS)) return; // another way worked
+        if (this.isOver || this.expiresAt !== before) return; // the host's token came meanwhile
         if (this.left() <= 0) this.end();
         else {
             this.warn();
