@@ -141,9 +141,10 @@ const struct command commands[] = {
     {"token list", "", "list the API tokens", TARGET_TEXT, OPTS_SERVER, 0, 0, command_token_list},
     {"token revoke", "ID", "end an API token, and those made with it",
      "ID is the one `stoa token list` shows.\n", OPTS_SERVER, 1, 1, command_token_revoke},
-    {"project create", "NAME", "make a project and its first token (operator)",
-     "A project holds apps and has one owner. The token is shown once.\n", OPTS_SERVER, 1, 1,
-     command_project_create},
+    {"project create", "NAME", "make a project and its first token (operator, or a platform)",
+     "A project holds apps and has one owner. The token is shown once. With a platform's token\n"
+     "the project is the platform's; the first token of one of its users makes it, too.\n",
+     OPTS_SERVER | OPT_BIT(OPT_EXTERNAL_ID), 1, 1, command_project_create},
     {"platform create", "SLUG", "make a platform that embeds, and its first token (operator)",
      "SLUG stands in links to what the platform embeds. The platform has a project of its own,\n"
      "whose apps are its catalogue. The token manages the platform; it is shown once.\n",

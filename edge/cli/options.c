@@ -43,6 +43,7 @@ const struct option_row option_rows[OPT_COUNT] = {
     [OPT_KEY] = {"key", 0, "FILE", "its private key (PEM, without a password)"},
     [OPT_REMOVE] = {"remove", 0, NULL, "give up what was given"},
     [OPT_NAME] = {"name", 0, "NAME", "what people call it"},
+    [OPT_EXTERNAL_ID] = {"external-id", 0, "ID", "what the platform's tokens call the project"},
     [OPT_PROJECT] = {"project", 0, "ID", "only what happened in the project ID"},
     [OPT_ON] = {"on", 0, "ID", "switch the user ID on again"},
     [OPT_OFF] = {"off", 0, "ID", "switch the user ID off: their sessions end"},

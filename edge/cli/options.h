@@ -47,6 +47,7 @@ enum option {
     OPT_KEY,
     OPT_REMOVE,
     OPT_NAME,
+    OPT_EXTERNAL_ID,
     OPT_PROJECT,
     OPT_ON,
     OPT_OFF,

@@ -1,5 +1,6 @@
 // API tokens and projects.
 #include "edge/base/clock.h"
+#include "edge/base/jsonx.h"
 #include "edge/cli/api.h"
 #include "edge/cli/show.h"
 #include "edge/cli/units.h"
@@ -90,9 +91,12 @@ enum cli_exit command_token_revoke(struct cli *cli)
 enum cli_exit command_project_create(struct cli *cli)
 {
     json_auto_t *answer = NULL;
-    json_auto_t *body = json_pack("{s:s}", "displayName", cli->options.args[0]);
+    const struct options *o = &cli->options;
+    json_auto_t *body = json_pack("{s:s}", "displayName", o->args[0]);
     if (body == NULL)
         return cli_fail(cli, EXIT_USAGE, "usage", "The name is not UTF-8.");
+    if (options_has(o, OPT_EXTERNAL_ID))
+        json_object_set_new(body, "externalId", jsonx_string(str_from(o->value[OPT_EXTERNAL_ID])));
     struct api_request request = API_REQUEST("POST", "/api/projects");
     request.json = body;
     enum cli_exit exit = api_call(cli, &request, &answer);

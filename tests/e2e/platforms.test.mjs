@@ -245,6 +245,8 @@ test('the command line: an operator\'s part and a platform\'s', async () => {
     assert.match(listed.out, /plt_\S+ +shell +Shell & Co +\S.* +prj_/);
     const second = (await stoa(server.token, 'platform', 'token', 'shell')).out.trim();
     const { id } = done(await by({ token })('POST', '/api/v1/projects', { displayName: 'W', externalId: 'ws\u202e1' }), 201);
+    assert.match((await stoa(token, 'project', 'create', 'Made', '--external-id', 'ws-made')).out, /^stoa_/);
+    assert.equal(done(await by({ token })('GET', '/api/v1/projects?externalId=ws-made')).data[0].displayName, 'Made');
     const projects = await stoa(second, 'platform', 'projects');
     assert.match(projects.out, /ws\\u\{202e\}1/, 'what a stranger wrote is escaped');
     assert.match(projects.out, /\(owner project\)/);
