@@ -543,6 +543,12 @@ test('each app has a host of its own, and a newer master key seals connections a
     };
     await look(one);
     assert.equal(done(await one.api('GET', '/api/v1/flows', undefined, { token: customer.token })).data[0].publicAppUrl, app.url);
+    // a preview is the platform's own app's, or nobody's
+    const plugin = done(await acme.api('GET', '/api/plugins/notes'));
+    const preview = () => request(`${one.apps}/`, { headers: { host: `p-${plugin.deployment.id}.apps.localhost:${new URL(one.apps).port}` } });
+    assert.equal((await preview()).text, 'hello');
+    done(await acme.api('DELETE', `/api/plugins/notes/instances/${plugin.instance.id}`));
+    assert.equal((await preview()).status, 404);
     await one.stop();
     const hex = fs.readFileSync(path.join(one.dataDir, 'keys/master.key'), 'utf8').trim().split('\n').at(-1);
     const newer = 'e'.repeat(64);
