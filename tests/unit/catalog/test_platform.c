@@ -436,6 +436,7 @@ static void test_trail_is_walked_both_ways(void **state)
     assert_string_equal(seen, "2");
     json_auto_t *again = trail(NULL, a, json_string_value(json_object_get(rest, "previous")), seen);
     assert_string_equal(seen, "54");
+    assert_true(json_equal(again, own));
 }
 
 int main(void)
