@@ -28,9 +28,9 @@ function embed() {
             initialRoute: routeHere(),
             dashboard: { hideSidebar: true },
             navigation: {
+                // The route begins with the prefix: it is what the address bar shows.
                 handler({ route }) {
-                    const url = `/automation${route}`;
-                    if (location.pathname + location.search !== url) history.pushState({}, '', url);
+                    if (location.pathname + location.search !== route) history.pushState({}, '', route);
                 },
             },
         },
@@ -47,11 +47,29 @@ if (root.dataset.state === 'in' && location.pathname.startsWith('/automation')) 
         });
 }
 
+// "Connect…": the product's own list of what can be connected, by the API that the page's session
+// reaches; then the builder's dialog, which alone sees what is typed.
+const chooser = document.querySelector('dialog');
+const choice = chooser.querySelector('select');
+
+async function connectables() {
+    const { data } = await stoa.request({ path: '/pieces', method: 'GET' });
+    return data.filter((piece) => Object.keys(piece.userSecrets).length > 0);
+}
+
 document.getElementById('connect').addEventListener('click', async () => {
-    const pieceName = prompt('Which app shall be connected? Its name, for example public-rsvp.');
-    if (!pieceName) return;
     try {
-        const { connection } = await stoa.connect({ pieceName });
+        choice.replaceChildren(...(await connectables()).map((p) => new Option(p.displayName, p.slug)));
+        chooser.showModal();
+    } catch (error) {
+        say(error);
+    }
+});
+
+chooser.addEventListener('close', async () => {
+    if (chooser.returnValue !== 'connect' || !choice.value) return;
+    try {
+        const { connection } = await stoa.connect({ pieceName: choice.value });
         if (connection) stoa.navigate({ route: '/connections' });
     } catch (error) {
         say(error);
