@@ -168,14 +168,14 @@ enum fail session_query_turn(struct db *db, const struct session_link *link,
     return FAIL_NONE;
 }
 
-enum fail session_query_end_chain(struct db *db, const char *chain_id, bool *ret,
+enum fail session_query_end_chain(struct db *db, const struct session_link *link, bool *ret,
                                   struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
     enum fail f = db_query(db, fault, &rows,
                            "update session_chains set ended_at = now()"
-                           " where id = $1 and ended_at is null returning id",
-                           db_text(chain_id));
+                           " where id = $1 and turn > $2 and ended_at is null returning id",
+                           db_text(link->chain_id), db_int(link->turn));
     if (f == FAIL_NONE)
         *ret = db_count(rows) != 0;
     return f;

@@ -180,41 +180,43 @@ enum fail session_open(struct db *db, const struct session_wish *wish, struct se
 // Who asks is not known where a request is let in.
 static const struct session_asker nobody = {.request_id = "", .address = {"", 0}};
 
-static enum fail audit_reuse(struct db *db, const struct principal *p, const char *chain_id,
-                             const struct session_asker *asker, struct fault *fault)
+static enum fail audit_reuse(struct db *db, const struct principal *p,
+                             const struct session_link *link, const struct session_asker *asker,
+                             struct fault *fault)
 {
-    json_auto_t *facts = json_pack("{ss}", "chain", chain_id);
+    json_auto_t *facts = json_pack("{ss}", "chain", link->chain_id);
     return audit_append(db, p->project_id, p->token_id, "session.reuse", p->token_id,
                         asker->request_id, asker->address, facts, fault);
 }
 
 // In a transaction of its own: the request that brought the token is refused, this stays.
-static enum fail end_reused(struct db *db, const struct principal *p, const char *chain_id,
-                            const struct session_asker *asker, struct fault *fault)
+static enum fail end_reused(struct db *db, const struct principal *p,
+                            const struct session_link *link, const struct session_asker *asker,
+                            struct fault *fault)
 {
     bool is_ended = false;
     enum fail f = db_begin(db, fault);
     if (f != FAIL_NONE)
         return f;
-    f = session_query_end_chain(db, chain_id, &is_ended, fault);
+    f = session_query_end_chain(db, link, &is_ended, fault);
     if (f == FAIL_NONE && is_ended)
-        f = audit_reuse(db, p, chain_id, asker, fault);
+        f = audit_reuse(db, p, link, asker, fault);
     if (f == FAIL_NONE)
         return db_commit(db, fault);
     db_rollback(db);
     return f;
 }
 
-static enum fail reused(struct db *db, const struct principal *p, const char *chain_id,
+static enum fail reused(struct db *db, const struct principal *p, const struct session_link *link,
                         const struct session_asker *asker, struct fault *fault)
 {
-    enum fail f = end_reused(db, p, chain_id, asker, fault);
+    enum fail f = end_reused(db, p, link, asker, fault);
     return f == FAIL_NONE ? ended(fault) : f;
 }
 
 enum fail session_principal(struct db *db, str token, struct principal *ret, struct fault *fault)
 {
-    struct session_link link;
+    struct session_link link = {0};
     struct session_seen seen = {0};
     bool found = false;
     enum fail f = read_token(db, token, &link, fault);
@@ -225,7 +227,7 @@ enum fail session_principal(struct db *db, str token, struct principal *ret, str
     if (!found || !seen.is_live || seen.principal.role == ROLE_NONE || seen.behind < 0)
         return ended(fault);
     if (seen.behind > 1 || (seen.behind == 1 && !seen.is_in_grace))
-        return reused(db, &seen.principal, link.chain_id, &nobody, fault);
+        return reused(db, &seen.principal, &link, &nobody, fault);
     // When it cannot be noted (a standby, a full disk), reading goes on all the same.
     if (seen.wants_touch)
         (void)!session_query_touch(db, link.session_id, NULL);
@@ -242,28 +244,33 @@ enum fail session_is_live(struct db *db, const char *session_id, bool *ret, stru
 
 // --- renewal ---
 
-static struct session_claims next_claims(const struct principal *p, int64_t expires_at)
+static struct session_claims next_claims(const struct principal *p, const struct session_link *link,
+                                         int64_t expires_at)
 {
     struct session_claims c = {.user_id = p->user_id,
                                .project_id = p->project_id,
                                .platform_id = p->platform_id,
                                .expires_at = expires_at,
-                               .link.turn = p->chain_turn + 1};
-    memcpy(c.link.session_id, p->token_id, sizeof p->token_id);
-    memcpy(c.link.chain_id, p->chain_id, sizeof p->chain_id);
+                               .link = *link};
+    ++c.link.turn;
     return c;
 }
 
-static enum fail turn(struct db *db, const struct principal *p, struct session_grant *ret,
-                      struct fault *fault)
+static struct session_link link_by(const struct principal *p)
 {
     struct session_link link = {.turn = p->chain_turn};
     memcpy(link.session_id, p->token_id, sizeof p->token_id);
     memcpy(link.chain_id, p->chain_id, sizeof p->chain_id);
-    enum fail f = session_query_turn(db, &link, &ret->expires_at, &ret->ends_at, fault);
+    return link;
+}
+
+static enum fail turn(struct db *db, const struct principal *p, const struct session_link *link,
+                      struct session_grant *ret, struct fault *fault)
+{
+    enum fail f = session_query_turn(db, link, &ret->expires_at, &ret->ends_at, fault);
     if (f != FAIL_NONE || ret->expires_at == 0)
         return f;
-    struct session_claims claims = next_claims(p, ret->expires_at);
+    struct session_claims claims = next_claims(p, link, ret->expires_at);
     return session_sign(db, &claims, ret->token, fault);
 }
 
@@ -271,15 +278,16 @@ enum fail session_refresh(struct db *db, const struct principal *p,
                           const struct session_asker *asker, struct session_grant *ret,
                           struct fault *fault)
 {
+    struct session_link link = link_by(p);
     enum fail f = db_begin(db, fault);
     if (f != FAIL_NONE)
         return f;
     memcpy(ret->session_id, p->token_id, sizeof p->token_id);
     ret->is_new = false;
-    f = turn(db, p, ret, fault);
+    f = turn(db, p, &link, ret, fault);
     if (f == FAIL_NONE)
         f = db_commit(db, fault);
     else
         db_rollback(db);
-    return f == FAIL_NONE && ret->expires_at == 0 ? reused(db, p, p->chain_id, asker, fault) : f;
+    return f == FAIL_NONE && ret->expires_at == 0 ? reused(db, p, &link, asker, fault) : f;
 }

@@ -74,8 +74,8 @@ enum fail session_query_touch(struct db *db, const char *session_id,
 enum fail session_query_turn(struct db *db, const struct session_link *link,
                              int64_t *ret_expires_at, int64_t *ret_ends_at,
                              struct fault *fault) MUST_CHECK;
-// *ret is false when it had ended before.
-enum fail session_query_end_chain(struct db *db, const char *chain_id, bool *ret,
+// Ends the link's chain when it is further on. *ret is false when it is not, or had ended before.
+enum fail session_query_end_chain(struct db *db, const struct session_link *link, bool *ret,
                                   struct fault *fault) MUST_CHECK;
 enum fail session_query_is_live(struct db *db, const char *session_id, bool *ret,
                                 struct fault *fault) MUST_CHECK;

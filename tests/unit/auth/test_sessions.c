@@ -290,6 +290,18 @@ static void test_second_renewal_with_one_token_ends_the_chain(void **state)
     assert_int_equal(reuses(a.session_id), 1);
 }
 
+// Ended between the look at the token and its renewal: over, but nobody's copy.
+static void test_renewal_of_what_just_ended_is_no_reuse(void **state)
+{
+    struct fault fault = {0};
+    struct session_grant a = opened_by("just ended"), g;
+    struct principal p = principal_of(a.token);
+    run_sql("update sessions set ended_at = now() where ended_at is null");
+    assert_int_equal(session_refresh(db, &p, &asker, &g, &fault), FAIL_UNAUTHORISED);
+    assert_string_equal(fault.code, "session_ended");
+    assert_int_equal(reuses(a.session_id), 0);
+}
+
 static void test_renewal_ends_where_the_session_does(void **state)
 {
     struct session_wish wish = wish_for(&ada, "soon over");
@@ -808,6 +820,7 @@ int main(void)
         cmocka_unit_test(test_reuse_after_the_grace_ends_the_chain),
         cmocka_unit_test(test_reuse_of_a_token_two_turns_old_ends_the_chain),
         cmocka_unit_test(test_second_renewal_with_one_token_ends_the_chain),
+        cmocka_unit_test(test_renewal_of_what_just_ended_is_no_reuse),
         cmocka_unit_test(test_renewal_ends_where_the_session_does),
         cmocka_unit_test(test_role_is_the_present_one),
         cmocka_unit_test(test_inactive_user_is_refused_at_once),
