@@ -75,14 +75,6 @@ static const char *member(const struct result *r, const char *name)
     return json_string_value(json_object_get(r->answer.json, name));
 }
 
-static int64_t number(const char *sql)
-{
-    struct fault fault = {0};
-    DB_ROWS_AUTO rows = NULL;
-    OK(db_query(db, &fault, &rows, sql));
-    return db_get_int(rows, 0, 0);
-}
-
 static struct principal principal_of(const char *token)
 {
     struct fault fault = {0};
@@ -115,6 +107,14 @@ static struct provisioned provision(struct db *own, const char *user, enum fail 
 }
 
 #ifdef STOA_FAULTS
+static int64_t number(const char *sql)
+{
+    struct fault fault = {0};
+    DB_ROWS_AUTO rows = NULL;
+    OK(db_query(db, &fault, &rows, sql));
+    return db_get_int(rows, 0, 0);
+}
+
 // What exists of anything that these endpoints make or change.
 static int64_t everything(void)
 {
