@@ -54,7 +54,7 @@ static inline str variant_bytes(const struct variant *v)
 }
 static inline struct reply_file variant_file(const struct variant *v, uint64_t first)
 {
-    return (struct reply_file){v->body->fd, first};
+    return (struct reply_file){v->body->fd, first, NULL};
 }
 // The strong entity tag of an encoding, with its quotes, without loading it; returns its length.
 size_t variant_etag_of(const struct site_variant *v, enum encoding e,

@@ -11,10 +11,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include "edge/base/clock.h"
+#include "edge/base/mapped.h"
 #include "edge/http/conditional.h"
 #include "edge/http/range.h"
 #include "edge/limits/limits.h"
@@ -41,7 +41,7 @@ struct given {
     bool is_inline; // its type and bytes may be shown
     bool is_utf8;   // text, and all of it is
     int fd;
-    const char *bytes; // mapped; "" when there are none
+    struct mapped mapped; // of its bytes, when there are any
 };
 
 // Outlives its request when the client leaves.
@@ -193,28 +193,42 @@ static void given_free(struct shared *s)
 {
     struct given *g = (struct given *)s;
     if (g->file.size != 0)
-        munmap((void *)g->bytes, g->file.size);
+        mapped_close(&g->mapped);
     if (g->fd >= 0)
         close(g->fd);
     let_go(g->held);
     free(g);
 }
 
-static void *map_file(int fd, size_t n)
+// 0, or an errno; EIO: they are not there.
+static int map_file(struct mapped *m, const struct file *f, int fd, size_t n)
 {
-    return n != 0 ? mmap(NULL, n, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0) : (void *)"";
+    if (n != f->size)
+        return EIO;
+    if (n == 0)
+        return 0;
+    int failure = mapped_open(m, fd, n);
+    if (failure == 0 && !mapped_has(m, m->p, m->n)) {
+        mapped_close(m);
+        return EIO;
+    }
+    return failure;
+}
+
+static str bytes_of(const struct given *g)
+{
+    return g->file.size != 0 ? str_of(g->mapped.p, g->mapped.n) : STR("");
 }
 
 // Takes fd.
 static enum fail make_given(const struct file *f, int fd, size_t n, struct given **ret,
                             struct fault *fault)
 {
-    errno = 0;
-    void *bytes = n == f->size ? map_file(fd, n) : MAP_FAILED;
-    if (bytes == MAP_FAILED) {
-        bool is_busy = errno == ENOMEM;
+    struct mapped mapped = {0};
+    int failure = map_file(&mapped, f, fd, n);
+    if (failure != 0) {
         close(fd);
-        return is_busy ? busy(fault, "no memory to map it") : lost(f, fault);
+        return failure == ENOMEM ? busy(fault, "no memory to map it") : lost(f, fault);
     }
     struct given *g = calloc(1, sizeof *g);
     if (g == NULL)
@@ -222,9 +236,9 @@ static enum fail make_given(const struct file *f, int fd, size_t n, struct given
     shared_init(&g->shared, given_free);
     g->file = *f;
     g->fd = fd;
-    g->bytes = bytes;
-    g->is_inline = type_is_inline(f->mime, str_of(bytes, n));
-    g->is_utf8 = is_text(f) && str_is_utf8(str_of(bytes, n));
+    g->mapped = mapped;
+    g->is_inline = type_is_inline(f->mime, bytes_of(g));
+    g->is_utf8 = is_text(f) && str_is_utf8(bytes_of(g));
     *ret = g;
     return FAIL_NONE;
 }
@@ -344,9 +358,9 @@ static void add_validators(struct request *r, const struct link *link, const str
 
 // --- replies: loop ---
 
-static str bytes_of(const struct given *g)
+static struct reply_file file_of(const struct given *g, uint64_t offset)
 {
-    return str_of(g->bytes, g->file.size);
+    return (struct reply_file){g->fd, offset, g->file.size != 0 ? &g->mapped : NULL};
 }
 
 static void reply_one_range(struct request *r, struct given *g, const struct range *range)
@@ -354,8 +368,8 @@ static void reply_one_range(struct request *r, struct given *g, const struct ran
     char text[RANGE_TEXT_ROOM];
     reply_add(r, "content-type", content_type(r, g));
     reply_add(r, "content-range", str_of(text, range_content_range(range, g->file.size, text)));
-    reply_bytes_of(r, 206, NULL, str_of(g->bytes + range->first, range->last - range->first + 1),
-                   (struct reply_file){g->fd, range->first}, &g->shared);
+    reply_bytes_of(r, 206, NULL, str_of(g->mapped.p + range->first, range->last - range->first + 1),
+                   file_of(g, range->first), &g->shared);
 }
 
 static void reply_ranges(struct request *r, struct given *g, const struct ranges *ranges)
@@ -404,7 +418,7 @@ static void reply_content(struct request *r, const struct link *link, struct giv
     add_disposition(r, link, g);
     if (kind == RANGE_WHOLE) {
         reply_add(r, "content-type", content_type(r, g));
-        reply_bytes_of(r, 200, NULL, bytes_of(g), (struct reply_file){g->fd, 0}, &g->shared);
+        reply_bytes_of(r, 200, NULL, bytes_of(g), file_of(g, 0), &g->shared);
     } else if (ranges.count == 1) {
         reply_one_range(r, g, &ranges.at[0]);
     } else {

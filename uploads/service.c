@@ -1,6 +1,7 @@
 // What the folder is told at the start, and what it answers other features: what goes with a
 // plugin, which blobs are files, what an instance's owner is shown of limits.
 #include "uploads/internal.h"
+#include "edge/base/mapped.h"
 #include "edge/catalog/hooks.h"
 
 const struct uploads_options *uploads_options;
@@ -59,6 +60,7 @@ void uploads_init(const struct uploads_options *o)
     static struct uploads_options kept;
     kept = *o;
     uploads_options = &kept;
+    mapped_init();
     catalog_hooks_add(&hooks);
     files_keep_by(&keeper);
     uploads_owners_service()->on_metrics = uploads_metrics;

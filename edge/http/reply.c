@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
 #include "edge/base/log.h"
+#include "edge/base/mapped.h"
 #include "edge/http/reply_head.h"
 
 enum { TLS_SLICE = 64 * 1024 };
@@ -215,12 +216,25 @@ static h2o_send_state_t state_of(const struct reply_body *b)
     return b->next == b->count ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS;
 }
 
+// Whether the next slice of a mapped file is there.
+static bool has_next(const struct reply_body *b)
+{
+    if (b->file.mapped == NULL || b->next == b->count)
+        return true;
+    str rest = str_skip(b->pieces[b->next], b->offset);
+    return mapped_has(b->file.mapped, rest.p, rest.n < TLS_SLICE ? rest.n : TLS_SLICE);
+}
+
 static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
 {
     struct reply_body *b = (struct reply_body *)generator;
     h2o_iovec_t bufs[PIECES_AT_ONCE];
     if (b->file.fd != -1) {
         reply_file_rest(H2O_STRUCT_FROM_MEMBER(struct http_request, body, b));
+        return;
+    }
+    if (!has_next(b)) { // a shorter body than was announced: nobody takes it for whole
+        h2o_send(req, NULL, 0, H2O_SEND_STATE_ERROR);
         return;
     }
     size_t n = gather(b, b->sliced ? TLS_SLICE : SIZE_MAX, bufs);
@@ -268,7 +282,8 @@ static void send_all(struct http_request *own, int status, const struct reply_he
     req->res.reason = reason_of(status);
     req->res.content_length = has_body ? total : SIZE_MAX;
     own->body.super.proceed = on_proceed;
-    own->body.sliced = r->is_tls && is_h1 && total > TLS_SLICE;
+    bool may_break = own->body.file.mapped != NULL;
+    own->body.sliced = ((r->is_tls && is_h1) || may_break) && total > TLS_SLICE;
     if (r->is_tls || !is_h1 || total < FILE_LEAST)
         own->body.file.fd = -1;
     if (!has_body || r->method == METHOD_HEAD)

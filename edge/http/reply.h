@@ -33,6 +33,9 @@ void reply_bytes(struct request *r, int status, const struct reply_headers *h, s
 struct reply_file {
     int fd;
     uint64_t offset; // of the body's first byte
+    // The body is a part of it: what goes out from memory is looked at before, and a reply whose
+    // bytes the disk cannot give any more ends amid them. NULL: nothing of it can go missing.
+    const struct mapped *mapped;
 };
 void reply_bytes_of(struct request *r, int status, const struct reply_headers *h, str body,
                     struct reply_file file, struct shared *owner);

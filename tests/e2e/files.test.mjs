@@ -325,6 +325,26 @@ describe('a link', () => {
         }
     });
 
+    test('cut behind the server\'s back while it is given from memory: a short body, and the server lives', async () => {
+        const server = servers.paths;
+        const bytes = crypto.randomBytes(8 * 1024 * 1024);
+        const link = new URL(await linkTo(server, keep(server, apps.paths, bytes, { filename: 'a.bin', mime: 'application/octet-stream' })));
+        const session = http2.connect(server.apps, { settings: { initialWindowSize: 65535 } });
+        session.on('error', () => {});
+        const stream = session.request({ ':path': link.pathname + link.search });
+        let got = 0;
+        const ended = new Promise((done) => { stream.on('error', () => {}).on('close', () => done(stream.rstCode)); });
+        await new Promise((done) => { stream.once('data', (piece) => { got += piece.length; stream.pause(); done(); }); });
+        fs.truncateSync(blobOf(server, crypto.createHash('sha256').update(bytes).digest('hex')), 4096);
+        stream.on('data', (piece) => { got += piece.length; });
+        stream.resume();
+        assert.notEqual(await ended, 0);
+        assert.ok(got < bytes.length, `${got} bytes`);
+        session.destroy();
+        assert.equal((await visit(server, await linkTo(server, keep(server, apps.paths, 'as before')))).status, 200);
+        assert.doesNotMatch(server.log(), /the server ended/);
+    });
+
     test('a visitor who hammers a good link waits', async () => {
         const server = servers.hosts;
         const link = await linkTo(server, keep(server, apps.hosts, 'hammered'));
