@@ -5,8 +5,9 @@
 // its first timer to h2o_evloop_run as the longest wait.
 //
 // Everything runs inside of h2o_evloop_run: mail as a message of libh2o's queue, timers that are due
-// as an entry of its time-out of zero. A write outside of it would be called back only behind the
-// next poll, so a turn later, and libh2o would abort when that poll finds the socket not writable.
+// and what a loop posts to itself as an entry of its time-out of zero, behind what the poll found
+// ready and without a system call. A write outside of it would be called back only behind the next
+// poll, so a turn later, and libh2o would abort when that poll finds the socket not writable.
 #include "edge/loop/h2o.h"
 #include <assert.h>
 #include <pthread.h>
@@ -15,17 +16,22 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { TURN_MAX_MS = 1000 };
+enum {
+    TURN_MAX_MS = 1000,
+    ROUNDS_A_TURN = 8, // of mail that answers mail, before the loop looks at its sockets again
+};
 
 struct loop {
     h2o_context_t h2o;
     pthread_t thread;
     unsigned index;
     h2o_multithread_receiver_t receiver;
-    h2o_multithread_message_t wake;    // posted when the mailbox gets its first message
-    h2o_timeout_entry_t due;           // linked when a timer is
-    struct loop_message *_Atomic mail; // newest first
-    struct loop_timer **heap;          // heap[1] is due first
+    h2o_multithread_message_t wake;       // posted when the mailbox gets its first message
+    h2o_timeout_entry_t due;              // linked when a timer is, or there is mail of our own
+    struct loop_message *_Atomic mail;    // newest first
+    struct loop_message *own, **own_last; // what it posted to itself, oldest first
+    bool is_in_due;
+    struct loop_timer **heap; // heap[1] is due first
     size_t heap_count, heap_room;
     _Atomic uint64_t turns;
     _Atomic bool is_stopping;
@@ -72,8 +78,34 @@ uint64_t loop_now(const struct loop *loop)
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+static void run_due(h2o_timeout_entry_t *due);
+
+// In this turn, when it is still on its way, else the next, which then does not sleep.
+static void link_due(struct loop *loop)
+{
+    loop->due.cb = run_due;
+    if (h2o_timeout_is_linked(&loop->due)) // libh2o's clock was set back: it counts from now again
+        h2o_timeout_unlink(&loop->due);
+    h2o_timeout_link(loop->h2o.loop, &loop->h2o.zero_timeout, &loop->due);
+}
+
+static void post_to_self(struct loop *loop, struct loop_message *m)
+{
+    m->_next = NULL;
+    if (loop->own == NULL)
+        loop->own_last = &loop->own;
+    *loop->own_last = m;
+    loop->own_last = &m->_next;
+    if (!loop->is_in_due && !h2o_timeout_is_linked(&loop->due))
+        link_due(loop);
+}
+
 void loop_post(struct loop *loop, struct loop_message *m)
 {
+    if (loop == self) {
+        post_to_self(loop, m);
+        return;
+    }
     struct loop_message *head = atomic_load_explicit(&loop->mail, memory_order_relaxed);
     do
         m->_next = head;
@@ -96,6 +128,18 @@ static void read_mail(struct loop *loop)
     while ((m = in_order) != NULL) {
         in_order = m->_next;
         m->run(m);
+    }
+}
+
+// One round: what is posted meanwhile waits for the next.
+static void read_own_mail(struct loop *loop)
+{
+    struct loop_message *m = loop->own;
+    loop->own = NULL;
+    while (m != NULL) {
+        struct loop_message *next = m->_next;
+        m->run(m);
+        m = next;
     }
 }
 
@@ -164,9 +208,11 @@ void loop_timer_start(struct loop_timer *t, uint64_t after_ms)
     ++self->heap_count;
     heap_put(self, self->heap_count, t);
     heap_up(self, self->heap_count);
+    if (after_ms == 0 && !self->is_in_due && !h2o_timeout_is_linked(&self->due))
+        link_due(self);
 }
 
-static void run_timers(h2o_timeout_entry_t *due)
+static void run_timers(void)
 {
     uint64_t now = loop_now(self);
     while (self->heap_count != 0 && self->heap[1]->_at <= now) {
@@ -176,16 +222,25 @@ static void run_timers(h2o_timeout_entry_t *due)
     }
 }
 
+// Timers behind each round of mail, so that what gathers for the end of a turn (a timer of 0) finds
+// all of it. What is left after some rounds waits for the next turn.
+static void run_due(h2o_timeout_entry_t *due)
+{
+    self->is_in_due = true;
+    for (unsigned round = 0; round == 0 || (round != ROUNDS_A_TURN && self->own != NULL); ++round) {
+        read_own_mail(self);
+        run_timers();
+    }
+    self->is_in_due = false;
+}
+
 // How long the loop may sleep.
 static int32_t wait_for_timers(struct loop *loop)
 {
     uint64_t now = loop_now(loop), at = loop->heap_count != 0 ? loop->heap[1]->_at : UINT64_MAX;
-    if (at > now)
+    if (at > now && loop->own == NULL)
         return at - now < TURN_MAX_MS ? (int32_t)(at - now) : TURN_MAX_MS;
-    loop->due.cb = run_timers;
-    if (h2o_timeout_is_linked(&loop->due)) // libh2o's clock was set back: it counts from now again
-        h2o_timeout_unlink(&loop->due);
-    h2o_timeout_link(loop->h2o.loop, &loop->h2o.zero_timeout, &loop->due);
+    link_due(loop);
     return 0;
 }
 

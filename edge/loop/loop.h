@@ -23,7 +23,8 @@ uint64_t loop_now(const struct loop *loop);
 uint64_t loop_turns(const struct loop *loop);
 
 // A message: embed it, set `run`, post it; `run` is called once on that loop's thread, soon, in
-// order of posting. The poster gives the memory away until then. Any thread.
+// order of posting (of one thread's posts to one loop). Never from inside loop_post, not even on the
+// loop's own thread. The poster gives the memory away until then. Any thread.
 struct loop_message {
     void (*run)(struct loop_message *m);
     struct loop_message *_next;
@@ -39,8 +40,10 @@ struct loop_timer {
     uint64_t _at;
     size_t _slot; // in the heap, from 1; 0 = not running
 };
-void loop_timer_start(struct loop_timer *t, uint64_t after_ms); // again: moves it
-void loop_timer_stop(struct loop_timer *t);                     // may be called on a stopped one
+// Again: moves it. After 0 it runs later in the same turn, behind the mail the loop has sent itself,
+// or in the next, which then does not sleep.
+void loop_timer_start(struct loop_timer *t, uint64_t after_ms);
+void loop_timer_stop(struct loop_timer *t); // may be called on a stopped one
 static inline bool loop_timer_is_running(const struct loop_timer *t)
 {
     return t->_slot != 0;

@@ -127,6 +127,46 @@ static void what_a_loop_posts_to_itself_needs_no_waking(void **state)
     }
 }
 
+enum { ROUNDS = 5 };
+static struct loop_timer at_the_end;
+static uint64_t first_turn;
+static unsigned rounds_left;
+static _Atomic unsigned rounds_done, turns_taken, ended_early;
+
+static void on_the_end(struct loop_timer *t)
+{
+    turns_taken = (unsigned)(loop_turns(loop_self()) - first_turn);
+    ended_early += rounds_left == ROUNDS;
+    rounds_done += rounds_left == 0;
+}
+
+// The timer is behind the mail that was there when it was started.
+static void on_round(struct loop_message *m)
+{
+    at_the_end.run = on_the_end;
+    loop_timer_start(&at_the_end, 0);
+    if (--rounds_left != 0)
+        loop_post(loop_self(), m);
+}
+
+static void start_rounds(struct loop *loop, void *arg)
+{
+    if (loop_index(loop) != 0)
+        return;
+    first_turn = loop_turns(loop);
+    rounds_left = ROUNDS;
+    loop_post(loop, arg);
+}
+
+static void its_own_mail_and_what_is_due_at_once_run_in_the_same_turn(void **state)
+{
+    static struct loop_message m = {.run = on_round};
+    loop_broadcast_wait(start_rounds, &m);
+    wait_for(&rounds_done, 1);
+    assert_int_equal(turns_taken, 0);
+    assert_int_equal(ended_early, 0);
+}
+
 enum { TIMERS = 50 };
 static struct loop_timer timers[TIMERS], stopped;
 static uint64_t timers_began, last_due;
@@ -250,6 +290,7 @@ int main(void)
         cmocka_unit_test(delivers_in_the_order_of_posting),
         cmocka_unit_test(passes_messages_between_loops),
         cmocka_unit_test(what_a_loop_posts_to_itself_needs_no_waking),
+        cmocka_unit_test(its_own_mail_and_what_is_due_at_once_run_in_the_same_turn),
         cmocka_unit_test(runs_timers_when_they_are_due),
         cmocka_unit_test(brings_jobs_back_to_their_loop),
         cmocka_unit_test(refuses_what_the_queue_has_no_room_for),
