@@ -106,7 +106,9 @@ struct worker {
     struct worker_bytes in, out; // not yet understood; not yet sent
     bool is_paused;              // not read: a run has too many calls in flight
     bool is_strict;              // read in spite of that, to hear a pong; such calls are refused
+    bool is_blocked;             // its socket took no more: `out` goes on when it does
     struct loop_timer resume;
+    struct loop_timer flush; // at the end of a turn in which something was sent
 
     struct plugin_run *runs[RUNS_PER_WORKER];
     unsigned run_count, unstarted, crowded;
@@ -231,6 +233,7 @@ void worker_send(struct worker *w, enum worker_frame type, uint8_t flags, uint32
 void worker_watch(struct worker *w); // for what it waits for by now
 void worker_bytes_fini(struct worker_bytes *b);
 void worker_resume(struct loop_timer *t);
+void worker_flush(struct loop_timer *t);
 
 // --- worker_frames.c: what a frame means; the body may be written to ---
 // How many bytes of body a frame of this type may have; SIZE_MAX: none that comes from a worker.

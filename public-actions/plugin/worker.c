@@ -214,6 +214,7 @@ struct worker *worker_wish(struct plugin_instance *in)
     w->idle.run = on_load_time;
     w->settle.run = settle;
     w->resume.run = worker_resume;
+    w->flush.run = worker_flush;
     w->wish.on_spare = on_spare;
     ++in->worker_count;
     list_add(w);
@@ -356,6 +357,7 @@ void worker_end(struct worker *w, enum worker_end why)
     loop_watch_stop(&w->watch);
     loop_timer_stop(&w->watchdog);
     loop_timer_stop(&w->resume);
+    loop_timer_stop(&w->flush);
     loop_timer_stop(&w->idle);
     if (w->process.fd >= 0)
         spares_end(&w->process);

@@ -1,5 +1,6 @@
-// A worker's socket: frames out, as far as the socket takes them, and whole frames in. What is not
-// sent waits in `out`, what is not understood yet in `in`; idle workers hold neither.
+// A worker's socket: frames out, all of a turn's in one call, as far as the socket takes them, and
+// whole frames in. What is not sent waits in `out`, what is not understood yet in `in`; idle workers
+// hold neither.
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -57,24 +58,34 @@ static void bytes_drop(struct worker_bytes *b, size_t n)
 void worker_watch(struct worker *w)
 {
     if (w->process.fd >= 0)
-        loop_watch_start(&w->watch, w->process.fd, !w->is_paused || w->is_strict,
-                         bytes_count(&w->out) != 0);
+        loop_watch_start(&w->watch, w->process.fd, !w->is_paused || w->is_strict, w->is_blocked);
 }
 
 // --- out ---
 
-// How much the socket took. A peer that is gone is seen when it is read: it may have said something.
-static size_t send_now(struct worker *w, str a, str b)
+// A peer that is gone is seen when it is read: it may have said something.
+static void send_waiting(struct worker *w)
 {
-    struct iovec v[2] = {{(char *)a.p, a.n}, {(char *)b.p, b.n}};
-    struct msghdr m = {.msg_iov = v, .msg_iovlen = b.n != 0 ? 2 : 1};
     ssize_t n;
     do
-        n = sendmsg(w->process.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+        n = send(w->process.fd, w->out.p + w->out.from, bytes_count(&w->out),
+                 MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     if (n < 0)
-        return errno == EAGAIN ? 0 : a.n + b.n;
-    return (size_t)n;
+        n = errno == EAGAIN ? 0 : (ssize_t)bytes_count(&w->out);
+    bytes_drop(&w->out, (size_t)n);
+    w->is_blocked = bytes_count(&w->out) != 0;
+    worker_watch(w);
+}
+
+void worker_flush(struct loop_timer *t)
+{
+    send_waiting((struct worker *)((char *)t - offsetof(struct worker, flush)));
+}
+
+void worker_on_writable(struct loop_watch *watch)
+{
+    send_waiting((struct worker *)((char *)watch - offsetof(struct worker, watch)));
 }
 
 void worker_send(struct worker *w, enum worker_frame type, uint8_t flags, uint32_t id, uint32_t ref,
@@ -85,27 +96,17 @@ void worker_send(struct worker *w, enum worker_frame type, uint8_t flags, uint32
     assert(body.n <= WORKER_TO_MAX);
     if (w->state != WORKER_IS_LOADING && w->state != WORKER_IS_LIVE)
         return;
-    str a = str_of(&head, sizeof head);
-    size_t waiting = bytes_count(&w->out), sent = waiting == 0 ? send_now(w, a, body) : 0;
-    if (sent == a.n + body.n)
-        return;
-    if (waiting + a.n + body.n - sent > OUTPUT_MAX) {
+    if (bytes_count(&w->out) + HEAD + body.n > OUTPUT_MAX && !w->is_blocked)
+        send_waiting(w);
+    if (bytes_count(&w->out) + HEAD + body.n > OUTPUT_MAX) {
         worker_end(w, WORKER_END_UNREAD);
         return;
     }
-    size_t of_head = sent < a.n ? sent : a.n;
-    bytes_add(&w->out, str_skip(a, of_head));
-    bytes_add(&w->out, str_skip(body, sent - of_head));
-    worker_watch(w);
-}
-
-void worker_on_writable(struct loop_watch *watch)
-{
-    struct worker *w = (struct worker *)((char *)watch - offsetof(struct worker, watch));
-    str rest = str_of(w->out.p + w->out.from, bytes_count(&w->out));
-    if (rest.n != 0)
-        bytes_drop(&w->out, send_now(w, rest, (str){0}));
-    worker_watch(w);
+    bytes_reserve(&w->out, HEAD + body.n);
+    bytes_add(&w->out, str_of(&head, HEAD));
+    bytes_add(&w->out, body);
+    if (!w->is_blocked && !loop_timer_is_running(&w->flush))
+        loop_timer_start(&w->flush, 0);
 }
 
 // --- in ---
