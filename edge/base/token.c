@@ -2,28 +2,56 @@
 #include "edge/base/token.h"
 #include "edge/base/clock.h"
 #include "edge/base/digest.h"
-#include <stdio.h>
 
 static const char base32[] = "0123456789abcdefghjkmnpqrstvwxyz";
 static const char hex[] = "0123456789abcdef";
 
+enum { TAIL = 26, TIME = 10 };
+
+// Returns where the tail goes.
+static char *put_prefix(const char *prefix, char to[static TOKEN_ID_ROOM])
+{
+    size_t n = strnlen(prefix, TOKEN_ID_ROOM - TAIL - 2);
+    memcpy(to, prefix, n);
+    to[n + TAIL] = '\0';
+    return to + n;
+}
+
+static void put_random(const uint8_t *random, size_t n, char *to)
+{
+    for (size_t i = 0; i != n; ++i)
+        to[i] = base32[random[i] & 31];
+}
+
 void token_id(const char *prefix, char to[static TOKEN_ID_ROOM])
 {
-    uint8_t random[26];
+    uint8_t random[TAIL];
     random_bytes(random, sizeof random);
-    char tail[27];
-    for (size_t i = 0; i != 26; ++i)
-        tail[i] = base32[random[i] & 31];
-    tail[26] = '\0';
-    snprintf(to, TOKEN_ID_ROOM, "%.5s%s", prefix, tail);
+    put_random(random, TAIL, put_prefix(prefix, to));
+}
+
+// Many at a time from the kernel; what was used is forgotten.
+static void take_random(uint8_t *to, size_t n)
+{
+    static __thread uint8_t stock[4096];
+    static __thread size_t left;
+    if (left < n) {
+        random_bytes(stock, sizeof stock);
+        left = sizeof stock;
+    }
+    left -= n;
+    memcpy(to, stock + left, n);
+    explicit_bzero(stock + left, n);
 }
 
 void token_ordered_id(const char *prefix, char to[static TOKEN_ID_ROOM])
 {
-    token_id(prefix, to);
+    uint8_t random[TAIL - TIME];
     uint64_t ms = (uint64_t)clock_real_ms();
-    char *tail = to + strlen(to) - 26;
-    for (int i = 9; i >= 0; --i, ms >>= 5)
+    char *tail = put_prefix(prefix, to);
+    take_random(random, sizeof random);
+    put_random(random, sizeof random, tail + TIME);
+    for (int i = TIME - 1; i >= 0; --i, ms >>= 5)
         tail[i] = base32[ms & 31];
 }
 

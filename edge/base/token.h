@@ -10,7 +10,7 @@ enum { TOKEN_ID_ROOM = 33, TOKEN_REQUEST_ID_ROOM = 25, TOKEN_UUID_ROOM = 37 };
 // letters): 130 random bits. Ids are opaque to clients; the prefix only helps people.
 void token_id(const char *prefix, char to[static TOKEN_ID_ROOM]);
 // The same for what is written by the thousand: its first ten characters are the present real time in
-// ms, so that new ones come behind old ones in an index; then 80 random bits.
+// ms, so that new ones come behind old ones in an index; then 80 random bits. Seldom a system call.
 void token_ordered_id(const char *prefix, char to[static TOKEN_ID_ROOM]);
 // 24 lower-case hex characters for a request: a random start per thread and a counter, so that it
 // costs no system call.
