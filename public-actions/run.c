@@ -7,7 +7,6 @@
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
 #include "edge/base/log.h"
-#include "edge/base/token.h"
 
 enum {
     CALL_MAX = 16 * 1024 * 1024,
@@ -27,7 +26,6 @@ struct action_run *action_run_create(struct target *target, enum run_source sour
     run->entry = "handler";
     memcpy(run->action, action.p, action.n);
     buf_init(&run->input, CALL_MAX);
-    token_ordered_id("run_", run->run_id);
     return run;
 }
 
@@ -97,7 +95,7 @@ static struct run_record *make_record(struct action_run *run)
 {
     const struct target *t = run->target;
     struct run_record *r = run_record_create();
-    memcpy(r->id, run->run_id, sizeof r->id);
+    memcpy(run->run_id, r->id, sizeof run->run_id);
     memcpy(r->instance_id, t->instance.id, sizeof r->instance_id);
     memcpy(r->plugin_id, t->instance.plugin_id, sizeof r->plugin_id);
     memcpy(r->project_id, t->instance.project_id, sizeof r->project_id);
@@ -274,12 +272,19 @@ static bool has_refused_file(const struct action_run *run)
            action_run_status(run) >= 400;
 }
 
+// What runs.js writes when there is nothing to say beside the data, as for most runs: no value needs
+// to be made of it.
+static bool is_plain(str meta)
+{
+    return meta.n == 0 ||
+           str_eq(meta, STR("{\"responded\":true,\"dataError\":false,\"resultError\":false}")) ||
+           str_eq(meta, STR("{\"responded\":false,\"dataError\":false,\"resultError\":false}"));
+}
+
 static void take_answer(struct action_run *run, const struct plugin_answer *a)
 {
     run->outcome = a->outcome;
-    run->meta = a->meta.n != 0 ? jsonx_parse(a->meta, NULL) : NULL;
-    if (run->meta == NULL)
-        run->meta = json_object();
+    run->meta = is_plain(a->meta) ? NULL : jsonx_parse(a->meta, NULL);
     const json_t *error = json_object_get(run->meta, "error");
     if (run->outcome == PLUGIN_THREW && is_out_of_memory(error))
         run->outcome = PLUGIN_OUT_OF_MEMORY;
