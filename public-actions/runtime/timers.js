@@ -74,7 +74,8 @@
     if (timer === undefined)
       return;
     forget(timer);
-    mapDelete(run.calls, timer.call);
+    if (run.calls !== null)
+      run.calls.delete(timer.call);
   }
 
   expose('setTimeout', function setTimeout(f, delay, ...values) {
