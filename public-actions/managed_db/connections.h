@@ -24,12 +24,13 @@ enum managed_db_step {
     MANAGED_DB_STEP_ROLLBACK,
     MANAGED_DB_STEP_DISCARD,
     MANAGED_DB_STEP_BEGIN,
-    MANAGED_DB_STEP_SETTINGS,
+    MANAGED_DB_STEP_SETTING, // each
+    MANAGED_DB_STEP_TIME,    // once a connection
     MANAGED_DB_STEP_STATEMENT,
     MANAGED_DB_STEP_COMMIT,
     MANAGED_DB_STEP_SYNC,
-    MANAGED_DB_STEPS
 };
+enum { MANAGED_DB_STEPS_MAX = 16 };
 struct managed_db_cancelling; // connections_control.c
 
 TAILQ_HEAD(managed_db_line, managed_db_query);
@@ -77,7 +78,7 @@ struct managed_db_connection {
     struct loop_timer timer; // opening and cleaning have a time
     struct loop_timer go_on; // results are left for the next turn
     struct managed_db_query *query;
-    enum managed_db_step steps[MANAGED_DB_STEPS];
+    enum managed_db_step steps[MANAGED_DB_STEPS_MAX];
     unsigned step_count, step;
     bool is_dirty;   // somebody's statement was here since it was cleaned
     bool is_spoiled; // to be closed after this

@@ -1,5 +1,6 @@
 // SQL of the owner loops' half.
 #include "public-actions/managed_db/queries_session.h"
+#include <assert.h>
 #include <stdio.h>
 
 static bool send_plain(PGconn *pg, const char *sql)
@@ -27,17 +28,26 @@ bool managed_db_send_commit(PGconn *pg)
     return send_plain(pg, "commit");
 }
 
-bool managed_db_send_settings(PGconn *pg, const char *user_id, const char *plugin_id,
-                              uint32_t timeout_ms)
+static bool needs_no_quoting(const char *value)
 {
-    char timeout[16];
-    snprintf(timeout, sizeof timeout, "%u", timeout_ms);
-    const char *values[] = {user_id, plugin_id, timeout};
-    return PQsendQueryParams(pg,
-                             "select set_config('app.user_id',$1,true),"
-                             "set_config('app.plugin_id',$2,true),"
-                             "set_config('statement_timeout',$3,true),now()",
-                             3, NULL, values, NULL, NULL, 0) == 1;
+    for (; *value != '\0'; ++value)
+        if (!(*value >= 'a' && *value <= 'z') && !(*value >= 'A' && *value <= 'Z') &&
+            !(*value >= '0' && *value <= '9') && *value != '-' && *value != '_')
+            return false;
+    return true;
+}
+
+bool managed_db_send_setting(PGconn *pg, const char *name, const char *value)
+{
+    char sql[200];
+    int n = snprintf(sql, sizeof sql, "set local %s='%s'", name, value);
+    assert(needs_no_quoting(value) && n < (int)sizeof sql);
+    return send_plain(pg, sql);
+}
+
+bool managed_db_send_time(PGconn *pg)
+{
+    return send_plain(pg, "select pg_catalog.now()");
 }
 
 enum fail managed_db_terminate_backend(struct db *db, int pid, const char *since, const char *role,

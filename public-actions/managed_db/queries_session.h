@@ -10,10 +10,12 @@ bool managed_db_send_rollback(PGconn *pg);
 // advisory locks. The settings it goes back to are those of the start-up packet.
 bool managed_db_send_discard(PGconn *pg);
 bool managed_db_send_begin(PGconn *pg, bool is_read_only);
-// For the transaction: app.user_id, app.plugin_id, statement_timeout. Its row's last column is the
-// server's time, as text.
-bool managed_db_send_settings(PGconn *pg, const char *user_id, const char *plugin_id,
-                              uint32_t timeout_ms);
+// One of the transaction's own settings. `value`: an id of ours or a number, of letters, digits, `-`
+// and `_`. SET, which looks nothing up and plans nothing: three of them cost PostgreSQL a third of one
+// select of set_config.
+bool managed_db_send_setting(PGconn *pg, const char *name, const char *value);
+// One row: the server's time, as text.
+bool managed_db_send_time(PGconn *pg);
 bool managed_db_send_commit(PGconn *pg);
 
 // --- control connection, pool threads ---

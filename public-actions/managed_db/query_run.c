@@ -1,6 +1,6 @@
 // A statement on its connection. One flight of messages carries
 //
-//   [rollback] [discard all]  begin  set_config…  the statement  commit  sync
+//   [rollback] [discard all]  begin  set local…  the statement  commit  sync
 //
 // so that a query costs one round trip. The server skips all behind a failure up to the sync: no
 // statement ever runs on a session that could not be cleaned, or without its settings. The answer
@@ -10,7 +10,9 @@
 // Nothing a statement can do is believed to be over: what leads libpq out of the protocol's usual
 // path (COPY), what does not fit, and what cannot be cleaned ends the connection.
 #include "public-actions/managed_db/connections.h"
+#include <assert.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include "public-actions/managed_db/queries_session.h"
 
 enum {
@@ -108,6 +110,7 @@ static void on_writable(struct loop_watch *w)
 
 static void push(struct managed_db_connection *c, enum managed_db_step step, bool was_sent)
 {
+    assert(c->step_count < MANAGED_DB_STEPS_MAX);
     c->steps[c->step_count++] = step;
     c->is_broken |= !was_sent;
 }
@@ -149,6 +152,20 @@ static void abandon(struct managed_db_connection *c)
     managed_db_query_finish_later(q);
 }
 
+static void push_settings(struct managed_db_connection *c, const struct managed_db_query *q)
+{
+    char timeout[16];
+    snprintf(timeout, sizeof timeout, "%u", time_left(q));
+    const char *const settings[][2] = {{"app.user_id", q->user_id},
+                                       {"app.plugin_id", c->role->plugin_id},
+                                       {"statement_timeout", timeout}};
+    for (size_t i = 0; i != sizeof settings / sizeof *settings; ++i)
+        push(c, MANAGED_DB_STEP_SETTING,
+             managed_db_send_setting(c->pg, settings[i][0], settings[i][1]));
+    if (c->since[0] == '\0')
+        push(c, MANAGED_DB_STEP_TIME, managed_db_send_time(c->pg));
+}
+
 void managed_db_run(struct managed_db_connection *c, struct managed_db_query *q)
 {
     managed_db_connection_set_state(c, MANAGED_DB_RUNNING);
@@ -157,8 +174,7 @@ void managed_db_run(struct managed_db_connection *c, struct managed_db_query *q)
     managed_db_answer_begin(q);
     push_cleaning(c);
     push(c, MANAGED_DB_STEP_BEGIN, managed_db_send_begin(c->pg, c->role->project->is_over_quota));
-    push(c, MANAGED_DB_STEP_SETTINGS,
-         managed_db_send_settings(c->pg, q->user_id, c->role->plugin_id, time_left(q)));
+    push_settings(c, q);
     push(c, MANAGED_DB_STEP_STATEMENT, send_statement(c, &q->args));
     push(c, MANAGED_DB_STEP_COMMIT, managed_db_send_commit(c->pg));
     push(c, MANAGED_DB_STEP_SYNC, PQpipelineSync(c->pg) == 1);
@@ -190,9 +206,9 @@ void managed_db_clean(struct managed_db_connection *c)
 
 static void note_time(struct managed_db_connection *c, const PGresult *r)
 {
-    if (c->since[0] != '\0' || PQntuples(r) != 1 || PQnfields(r) != 4)
+    if (PQntuples(r) != 1 || PQnfields(r) != 1)
         return;
-    str now = str_of(PQgetvalue(r, 0, 3), (size_t)PQgetlength(r, 0, 3));
+    str now = str_of(PQgetvalue(r, 0, 0), (size_t)PQgetlength(r, 0, 0));
     if (now.n < sizeof c->since)
         memcpy(c->since, now.p, now.n + 1);
 }
@@ -220,7 +236,7 @@ static void on_failure(struct managed_db_connection *c, const PGresult *r)
 static void on_rows_end(struct managed_db_connection *c, PGresult *r)
 {
     switch (c->steps[c->step]) {
-    case MANAGED_DB_STEP_SETTINGS:
+    case MANAGED_DB_STEP_TIME:
         note_time(c, r);
         return;
     case MANAGED_DB_STEP_STATEMENT:
