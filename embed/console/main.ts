@@ -85,18 +85,25 @@ function start(options: Options): void {
     let leaving = new AbortController();
     let isFirst = true;
 
+    // A view's heading, for readers; never out of the host's own page.
+    const takeFocus = (): void => {
+        if (document.hasFocus() && !shell.main.contains(document.activeElement)) shell.main.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
+    };
     const show = (view: View<Context>, place: Place): void => {
         leaving.abort();
         leaving = new AbortController();
+        const quiet = isFirst;
         shell.main.replaceChildren();
         shell.mark(place.path);
         view({
             main: shell.main, signal: leaving.signal, api, session, host, options, words, tell: shell.tell,
-            title: (text) => (document.title = text),
+            title: (text) => {
+                document.title = text;
+                if (!quiet) setTimeout(takeFocus);
+            },
             go: (route) => router!.go(route),
             may: (power) => roleMay(session.identity.role, power),
         }, place);
-        if (!isFirst) shell.main.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
         isFirst = false;
         scrollTo(0, 0);
     };

@@ -16,6 +16,7 @@ export class StoaEmbedError extends Error {
     readonly code: string;
     /** The HTTP status behind it, 0 when there is none. */
     readonly status: number;
+    constructor(code: string, message: string, status?: number);
 }
 
 export interface NavigationEvent {
