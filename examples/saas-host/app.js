@@ -15,7 +15,7 @@ async function token() {
 
 // Where in the builder the address bar says we are.
 function routeHere() {
-    return stoa.extractRouteFromUrl({ vendorUrl: location.href });
+    return stoa.extractRouteFromUrl({ vendorUrl: location.href, prefix: '/automation' });
 }
 
 function embed() {
