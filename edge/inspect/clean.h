@@ -19,6 +19,8 @@ enum clean_result clean_jpeg(str image, char **ret, size_t *ret_n);
 enum clean_result clean_png(str image, char **ret, size_t *ret_n);
 // The bitstreams of its frames, bit by bit, in a new container.
 enum clean_result clean_webp(str image, char **ret, size_t *ret_n);
+// The pictures bit by bit, their times and colours, and how often they repeat.
+enum clean_result clean_gif(str image, char **ret, size_t *ret_n);
 
 // Of an EXIF block, with or without its "Exif\0\0": 2 to 8 when it turns the image, else 0.
 unsigned clean_orientation(str exif);

@@ -293,7 +293,8 @@ static const struct image_type {
     str start;
 } image_types[] = {{"image/jpeg", INSPECT_WHAT_JPEG, STR("\xff\xd8\xff")},
                    {"image/png", INSPECT_WHAT_PNG, STR("\x89PNG\r\n\x1a\n")},
-                   {"image/webp", INSPECT_WHAT_WEBP, STR("RIFF")}};
+                   {"image/webp", INSPECT_WHAT_WEBP, STR("RIFF")},
+                   {"image/gif", INSPECT_WHAT_GIF, STR("GIF8")}};
 
 struct cleaning {
     struct buf image;
@@ -399,8 +400,7 @@ static enum fail clean_in_turn(const struct image_type *type, str bytes, char **
 // take it out.
 static bool may_tell(const char *mime)
 {
-    static const char *const silent[] = {"image/gif", "image/bmp", "image/svg+xml",
-                                         "image/vnd.microsoft.icon"};
+    static const char *const silent[] = {"image/bmp", "image/svg+xml", "image/vnd.microsoft.icon"};
     for (size_t i = 0; i != sizeof silent / sizeof *silent; ++i)
         if (strcmp(mime, silent[i]) == 0)
             return false;
@@ -421,8 +421,8 @@ enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *r
     if (!may_tell(mime))
         return FAIL_NONE;
     return fault_set(fault, FAIL_BAD_TYPE, "type_not_allowed",
-                     "Images of this kind say where they were taken, and only from JPEG, PNG and "
-                     "WebP images can that be removed here: send it as one of these.");
+                     "Images of this kind say where they were taken, and only from JPEG, PNG, WebP "
+                     "and GIF images can that be removed here: send it as one of these.");
 }
 
 const char *inspect_problem_text(enum inspect_problem problem)

@@ -106,7 +106,7 @@ enum fail inspect_file(str bytes, struct inspect_seen *ret, struct fault *fault)
 
 // Images without what they tell about their maker and place: EXIF, XMP, IPTC, comments, thumbnails,
 // what lies behind their end; orientation and colour profile stay, the pixels are not touched.
-// `mime` is one of image/jpeg, image/png, image/webp. Others: FAIL_NONE with *ret = NULL, nothing to do,
+// `mime` is one of image/jpeg, image/png, image/webp, image/gif. Others, films among them: FAIL_NONE with *ret = NULL, nothing to do,
 // or FAIL_BAD_TYPE ("type_not_allowed") for images that may tell and cannot be cleaned: HEIC, AVIF,
 // TIFF …. *ret is malloc'ed, at most INSPECT_CLEAN_MORE bytes larger than the image, and begins as an
 // image of this type does. Any number of threads, each with a process of its own that may take

@@ -55,7 +55,7 @@ static bool read_request(struct inspect_request *ret)
     if (!frame_read(CAGE_FD, &type, body, &n) || type != INSPECT_REQUEST || n != sizeof *ret)
         return false;
     memcpy(ret, body, sizeof *ret);
-    return ret->what >= INSPECT_WHAT_ARCHIVE && ret->what <= INSPECT_WHAT_WEBP &&
+    return ret->what >= INSPECT_WHAT_ARCHIVE && ret->what <= INSPECT_WHAT_GIF &&
            ret->bytes <= INSPECT_ARCHIVE_MAX;
 }
 
@@ -95,6 +95,7 @@ static bool clean_image(struct unpack_io *io, const struct inspect_request *requ
     size_t n = 0;
     enum clean_result result = request->what == INSPECT_WHAT_JPEG  ? clean_jpeg(image, &clean, &n)
                                : request->what == INSPECT_WHAT_PNG ? clean_png(image, &clean, &n)
+                               : request->what == INSPECT_WHAT_GIF ? clean_gif(image, &clean, &n)
                                                                    : clean_webp(image, &clean, &n);
     if (result == CLEAN_DONE && n <= request->total_bytes)
         return give_image(str_of(clean, n));

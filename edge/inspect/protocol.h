@@ -34,6 +34,7 @@ enum inspect_what {
     INSPECT_WHAT_JPEG,
     INSPECT_WHAT_PNG,
     INSPECT_WHAT_WEBP,
+    INSPECT_WHAT_GIF,
 };
 
 struct inspect_request {

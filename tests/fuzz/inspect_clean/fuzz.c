@@ -24,10 +24,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static enum clean_result (*const formats[])(str, char **, size_t *) = {clean_jpeg, clean_png,
-                                                                           clean_webp};
+                                                                           clean_webp, clean_gif};
     if (size == 0)
         return 0;
-    unsigned format = data[0] % 3;
+    unsigned format = data[0] % 4;
     str image = str_of(data + 1, size - 1);
     char *once = NULL, *twice = NULL;
     size_t n = 0, again = 0;
