@@ -52,9 +52,6 @@ enum fail catalog_query_audit_rows(struct db *db, const char *project_id, int64_
 // *ret_is_new is false when the slug is taken.
 enum fail catalog_query_platform_insert(struct db *db, const struct platform *p, bool *ret_is_new,
                                         int64_t *ret_created_at, struct fault *fault) MUST_CHECK;
-// The one of that id or slug; all with an absent one (p == NULL), oldest first. malloc'ed.
-enum fail catalog_query_platforms(struct db *db, str ref, struct platform **ret, size_t *ret_count,
-                                  struct fault *fault) MUST_CHECK;
 // Locks the user's row; fills user_id and is_active.
 enum fail catalog_query_user_lock(struct db *db, const struct provision *p, struct provisioned *ret,
                                   bool *ret_found, struct fault *fault) MUST_CHECK;

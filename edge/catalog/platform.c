@@ -4,7 +4,6 @@
 #include "edge/catalog/platform.h"
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include "edge/base/token.h"
 #include "edge/catalog/internal.h"
 
@@ -30,25 +29,6 @@ enum fail platform_create(struct db *db, str slug, str display_name, struct plat
     if (f == FAIL_NONE)
         *ret = p;
     return f;
-}
-
-enum fail platform_find(struct db *db, str ref, struct platform *ret, struct fault *fault)
-{
-    struct platform *found AUTOFREE = NULL;
-    size_t n = 0;
-    enum fail f = catalog_query_platforms(db, ref, &found, &n, fault);
-    if (f != FAIL_NONE)
-        return f;
-    if (n == 0)
-        return fault_set(fault, FAIL_NOT_FOUND, "platform_not_found", "There is no such platform.");
-    *ret = found[0];
-    return FAIL_NONE;
-}
-
-enum fail platform_list(struct db *db, struct platform **ret, size_t *ret_count,
-                        struct fault *fault)
-{
-    return catalog_query_platforms(db, (str){0}, ret, ret_count, fault);
 }
 
 enum fail platform_project_create(struct db *db, const char *platform_id, str external_id,

@@ -20,8 +20,6 @@ enum fail platform_create(struct db *db, str slug, str display_name, struct plat
 // By id or slug. FAIL_NOT_FOUND "platform_not_found".
 enum fail platform_find(struct db *db, str ref, struct platform *ret,
                         struct fault *fault) MUST_CHECK;
-enum fail platform_list(struct db *db, struct platform **ret, size_t *ret_count,
-                        struct fault *fault) MUST_CHECK; // oldest first; free()d by the caller
 
 // A project that the platform asks for itself: its owner and the trail's beginning with it, audited
 // by the caller. In a transaction. `external_id` may be absent (p == NULL): then no token ever comes

@@ -1,7 +1,6 @@
 // The statements about platforms and what is known by ids of theirs. Each names the platform, but
 // for those that look for one.
 #include <stdio.h>
-#include <stdlib.h>
 #include "edge/base/jsonx.h"
 #include "edge/catalog/internal.h"
 
@@ -31,31 +30,22 @@ enum fail catalog_query_platform_insert(struct db *db, const struct platform *p,
     return f;
 }
 
-enum fail catalog_query_platforms(struct db *db, str ref, struct platform **ret, size_t *ret_count,
-                                  struct fault *fault)
+enum fail platform_find(struct db *db, str ref, struct platform *ret, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
-    enum fail f =
-        db_query(db, fault, &rows,
-                 "select id, slug, display_name, owner_project_id, " MS(
-                     "created_at") " from platforms where $1::text is null or id = $1 or slug = $1"
-                                   " order by created_at, id",
-                 ref.p != NULL ? db_str(ref) : DB_NULL);
+    enum fail f = db_query(db, fault, &rows,
+                           "select id, slug, display_name, owner_project_id, " MS(
+                               "created_at") " from platforms where id = $1 or slug = $1",
+                           db_str(ref));
     if (f != FAIL_NONE)
         return f;
-    size_t n = db_count(rows);
-    struct platform *list = calloc(n + 1, sizeof *list);
-    if (list == NULL)
-        abort();
-    for (size_t i = 0; i != n; ++i) {
-        copy(list[i].id, sizeof list[i].id, db_get(rows, i, 0));
-        copy(list[i].slug, sizeof list[i].slug, db_get(rows, i, 1));
-        copy(list[i].display_name, sizeof list[i].display_name, db_get(rows, i, 2));
-        copy(list[i].owner_project_id, sizeof list[i].owner_project_id, db_get(rows, i, 3));
-        list[i].created_at = db_get_int(rows, i, 4);
-    }
-    *ret = list;
-    *ret_count = n;
+    if (db_count(rows) == 0)
+        return fault_set(fault, FAIL_NOT_FOUND, "platform_not_found", "There is no such platform.");
+    *ret = (struct platform){.created_at = db_get_int(rows, 0, 4)};
+    copy(ret->id, sizeof ret->id, db_get(rows, 0, 0));
+    copy(ret->slug, sizeof ret->slug, db_get(rows, 0, 1));
+    copy(ret->display_name, sizeof ret->display_name, db_get(rows, 0, 2));
+    copy(ret->owner_project_id, sizeof ret->owner_project_id, db_get(rows, 0, 3));
     return FAIL_NONE;
 }
 
