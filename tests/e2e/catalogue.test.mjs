@@ -393,6 +393,22 @@ test('values are held against the manifest', async () => {
     refused(await by(ann)('GET', '/api/v1/connections/checked'), 404, 'connection_not_found');
 });
 
+test('of several first ones at once one makes it, all succeed, and values never mix', async () => {
+    const wanted = (n) => ({ pieceName: 'notes', externalId: 'at once', secrets: { TOKEN: `t${n}`, OTHER: `o${n}` }, fields: { sheet: `s${n}` } });
+    const answers = await Promise.all([0, 1, 2, 3, 4, 5].map((n) => connect(ann, wanted(n))));
+    assert.deepEqual(answers.map((a) => a.status).sort(), [200, 200, 200, 200, 200, 201]);
+    const at = `/api/public-apps/instances/${annApp.id}`;
+    done(await by(ann)('PATCH', at, { connection: 'at once' }));
+    const seen = await call(annApp, 'look');
+    assert.deepEqual([seen.secrets.TOKEN, seen.secrets.OTHER, seen.config.sheet].map((v) => v.slice(1)), Array(3).fill(seen.secrets.TOKEN.slice(1)));
+    done(await by(ann)('PATCH', at, { connection: null }));
+    const first = done(await by(ann)('GET', '/api/v1/connections?limit=1'));
+    const second = done(await by(ann)('GET', `/api/v1/connections?limit=1&cursor=${first.next}`));
+    assert.deepEqual([first.data[0].externalId, second.data[0].externalId, second.next], ['at once', 'second', null]);
+    assert.deepEqual(done(await by(ann)('GET', `/api/v1/connections?limit=1&cursor=${second.previous}`)).data, first.data);
+    done(await by(ann)('DELETE', '/api/v1/connections/at%20once'));
+});
+
 test('another project finds no connection', async () => {
     const { id } = done(await by(ann)('GET', '/api/v1/connections/second'));
     for (const stranger of [ben, eve, platform, server]) {
