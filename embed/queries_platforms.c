@@ -89,25 +89,34 @@ enum fail platform_query_rename_project(struct db *db, const char *platform_id, 
 
 // --- users ---
 
+#define OF_PLATFORM                                                                                \
+    " from users u where u.platform_id = $1 and ($2::text is null or u.external_id = $2)"
+#define OF_PROJECT                                                                                 \
+    OF_PLATFORM " and u.id in (select user_id from project_members where project_id = $6)"
+#define ONWARDS                                                                                    \
+    " and ($3::timestamptz is null or (u.created_at, u.id) < ($3, $4::uuid))"                      \
+    " order by u.created_at desc, u.id desc limit $5"
+#define BACK                                                                                       \
+    " and ($3::timestamptz is null or (u.created_at, u.id) > ($3, $4::uuid))"                      \
+    " order by u.created_at, u.id limit $5"
+
+// A project's users are found by their membership, never among all of the platform's.
 enum fail platform_query_users(struct db *db, const char *platform_id, str external_id,
                                str project_id, const struct page *page, struct db_rows **ret,
                                struct fault *fault)
 {
-#define WANTED                                                                                     \
-    " from users u where u.platform_id = $1 and ($2::text is null or u.external_id = $2)"          \
-    " and ($3::text is null or exists (select from project_members m"                              \
-    " where m.project_id = $3 and m.user_id = u.id))"
-    static const char onwards[] =
-        "select " USER_COLUMNS WANTED
-        " and ($4::timestamptz is null or (u.created_at, u.id) < ($4, $5::uuid))"
-        " order by u.created_at desc, u.id desc limit $6";
-    static const char back[] =
-        "select " USER_COLUMNS WANTED
-        " and ($4::timestamptz is null or (u.created_at, u.id) > ($4, $5::uuid))"
-        " order by u.created_at, u.id limit $6";
-    return db_query(db, fault, ret, page->goes_back ? back : onwards, db_text(platform_id),
-                    or_null(external_id), or_null(project_id), key_time(page),
-                    page->has_key ? db_text(page->key.id) : DB_NULL, db_int(page_fetch(page)));
+    static const char onwards[] = "select " USER_COLUMNS OF_PLATFORM ONWARDS,
+                      back[] = "select " USER_COLUMNS OF_PLATFORM BACK,
+                      of_project[] = "select " USER_COLUMNS OF_PROJECT ONWARDS,
+                      of_project_back[] = "select " USER_COLUMNS OF_PROJECT BACK;
+    struct db_param params[] = {
+        db_text(platform_id),     or_null(external_id),
+        key_time(page),           page->has_key ? db_text(page->key.id) : DB_NULL,
+        db_int(page_fetch(page)), or_null(project_id)};
+    bool is_filtered = project_id.p != NULL;
+    const char *sql = is_filtered ? (page->goes_back ? of_project_back : of_project)
+                                  : (page->goes_back ? back : onwards);
+    return db_query_n(db, fault, ret, sql, params, is_filtered ? 6 : 5);
 }
 
 enum fail platform_query_user(struct db *db, const char *platform_id, str id, struct db_rows **ret,
