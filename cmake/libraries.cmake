@@ -23,7 +23,7 @@ if(STOA_TESTS)
 endif()
 pkg_check_modules(PSL REQUIRED IMPORTED_TARGET libpsl)
 pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2)
-pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-i18n) # which names look alike; JavaScriptCore brings it anyway
+pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-i18n) # which names look alike, hosts in URLs; JavaScriptCore brings it anyway
 find_library(UNBOUND_LIBRARY unbound REQUIRED) # its .pc file asks for libevent, which only its event interface needs
 find_library(DEFLATE_LIBRARY deflate REQUIRED)
 find_library(UNISTRING_LIBRARY unistring REQUIRED) # no .pc file; bundles/paths.c, case folding

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include "public-actions/runtime/engine_jsc.h"
 #include "public-actions/runtime/web.h"
+#include "public-actions/runtime/web_domain.h"
 
 enum { SLOT_KEEP = 1024 * 1024 };
 
@@ -304,6 +305,25 @@ static JSValueRef host_bytes_to_base64(JSContextRef ctx, JSObjectRef function, J
     return base64_value(ctx, bytes);
 }
 
+// domainToAscii(text): text; undefined when it is no domain.
+static JSValueRef host_domain_to_ascii(JSContextRef ctx, JSObjectRef function, JSObjectRef self,
+                                       size_t n, const JSValueRef arguments[],
+                                       JSValueRef *exception)
+{
+    JSStringRef s;
+    size_t units, size;
+    char ascii[WEB_DOMAIN_MAX + 1];
+    const uint16_t *p = n != 0 ? take_units(ctx, arguments[0], &s, &units) : NULL;
+    if (p == NULL)
+        return JSValueMakeUndefined(ctx);
+    bool is_domain = web_domain_to_ascii(p, units, ascii, &size);
+    JSStringRelease(s);
+    if (!is_domain)
+        return JSValueMakeUndefined(ctx);
+    ascii[size] = '\0';
+    return string_value(ctx, JSStringCreateWithUTF8CString(ascii));
+}
+
 JSObjectRef engine_jsc_host(JSContextRef ctx, engine_send send)
 {
     static const struct {
@@ -319,6 +339,7 @@ JSObjectRef engine_jsc_host(JSContextRef ctx, engine_send send)
         {"toBase64", host_to_base64},
         {"fromBase64", host_from_base64},
         {"bytesToBase64", host_bytes_to_base64},
+        {"domainToAscii", host_domain_to_ascii},
     };
     send_frame = send;
     JSObjectRef host = JSObjectMake(ctx, NULL, NULL);

@@ -1,12 +1,8 @@
 // URL and URLSearchParams (url.spec.whatwg.org). The parser is the standard's state machine, a
 // function per state, named as there.
-//
-// Host names beyond ASCII are mapped by NFKC and lower case, label by label, instead of by the
-// tables of UTS 46, which no library of this process has: for letters the two agree. Whoever
-// connects to a host checks its name again.
 (function (own) {
   'use strict';
-  const { encode, decode } = own.host;
+  const { encode, decode, domainToAscii: mapDomain } = own.host;
 
   own.later(['URL', 'URLSearchParams'], () => {
     // --- percent encoding ---
@@ -51,112 +47,15 @@
       return decode(to.subarray(0, n), false);
     }
 
-    // --- Punycode (RFC 3492) ---
-    const BASE = 36, TMIN = 1, TMAX = 26, SKEW = 38, DAMP = 700, BIAS = 72, FIRST = 128;
-
-    function adapt(delta, count, isFirst) {
-      let d = isFirst ? Math.floor(delta / DAMP) : Math.floor(delta / 2), k = 0;
-      d += Math.floor(d / count);
-      for (; d > ((BASE - TMIN) * TMAX) >> 1; k += BASE)
-        d = Math.floor(d / (BASE - TMIN));
-      return k + Math.floor(((BASE - TMIN + 1) * d) / (d + SKEW));
-    }
-
-    const threshold = (k, bias) => Math.min(Math.max(k - bias, TMIN), TMAX);
-    const digit = (d) => String.fromCharCode(d < 26 ? d + 97 : d + 22);
-
-    function toPunycode(label) {
-      const points = Array.from(label, (c) => c.codePointAt(0));
-      let out = points.filter((p) => p < FIRST).map((p) => String.fromCharCode(p)).join('');
-      const basics = out.length;
-      let n = FIRST, delta = 0, bias = BIAS, done = basics;
-      if (basics !== 0)
-        out += '-';
-      while (done < points.length) {
-        const next = Math.min(...points.filter((p) => p >= n));
-        delta += (next - n) * (done + 1);
-        n = next;
-        for (const p of points) {
-          if (p < n)
-            ++delta;
-          if (p !== n)
-            continue;
-          let q = delta;
-          for (let k = BASE; ; k += BASE) {
-            const t = threshold(k, bias);
-            if (q < t)
-              break;
-            out += digit(t + (q - t) % (BASE - t));
-            q = Math.floor((q - t) / (BASE - t));
-          }
-          out += digit(q);
-          bias = adapt(delta, done + 1, done === basics);
-          delta = 0;
-          ++done;
-        }
-        ++delta;
-        ++n;
-      }
-      return out;
-    }
-
-    // null when it is none.
-    function fromPunycode(text) {
-      const dash = text.lastIndexOf('-');
-      const points = dash > 0 ? Array.from(text.slice(0, dash), (c) => c.charCodeAt(0)) : [];
-      let n = FIRST, i = 0, bias = BIAS;
-      for (let at = dash > 0 ? dash + 1 : 0; at < text.length;) {
-        const before = i;
-        for (let w = 1, k = BASE; ; k += BASE) {
-          const value = at < text.length ? '0123456789'.indexOf(text[at]) : -2;
-          const d = value >= 0 ? value + 26 : value === -1 ? text.charCodeAt(at) - 97 : -1;
-          if (d < 0 || d > 35)
-            return null;
-          ++at;
-          i += d * w;
-          const t = threshold(k, bias);
-          if (d < t)
-            break;
-          w *= BASE - t;
-          if (i > 0x7fffffff || w > 0x7fffffff)
-            return null;
-        }
-        const count = points.length + 1;
-        bias = adapt(i - before, count, before === 0);
-        n += Math.floor(i / count);
-        i %= count;
-        if (n > 0x10ffff || (n >= 0xd800 && n <= 0xdfff))
-          return null;
-        points.splice(i++, 0, n);
-      }
-      return String.fromCodePoint(...points);
-    }
-
     // --- hosts ---
-    const isIgnored = /[\u00ad\u034f\u180b-\u180d\u180f\u200b\u2060\u2064\ufe00-\ufe0f\ufeff]/;
-    const isBadLabel = /^\p{M}|[\p{C}\p{Z}\ufffd]/u;
     const forbiddenHost = /[\0\t\n\r #/:<>?@[\\\]^|]/, forbiddenDomain = /[\0-\x20#%/:<>?@[\\\]^|\x7f]/;
 
-    function mapped(domain) {
-      const folded = Array.from(domain.normalize('NFKC'), (c) => (isIgnored.test(c) ? '' : c.toLowerCase()));
-      return folded.join('').normalize('NFKC').replaceAll('\u3002', '.');
-    }
-
-    function labelToAscii(label) {
-      if (/^[\0-\x7f]*$/.test(label)) {
-        if (!label.startsWith('xn--'))
-          return label;
-        const plain = fromPunycode(label.slice(4));
-        return plain === null || /^[\0-\x7f]*$/.test(plain) || isBadLabel.test(plain) || mapped(plain) !== plain ? null : label;
-      }
-      return isBadLabel.test(label) ? null : `xn--${toPunycode(label)}`;
-    }
-
-    // null when it is no domain.
+    // null when it is no domain. Names without anything to map need no tables (UTS 46).
     function domainToAscii(domain) {
-      const isAscii = /^[\0-\x7f]*$/.test(domain);
-      const labels = (isAscii ? domain.toLowerCase() : mapped(domain)).split('.').map(labelToAscii);
-      return labels.includes(null) ? null : labels.join('.');
+      const lower = domain.toLowerCase();
+      if (/^[\0-\x7f]*$/.test(domain) && !/(^|\.)xn--/.test(lower))
+        return lower;
+      return mapDomain(domain) ?? null;
     }
 
     function endsInNumber(host) {
