@@ -472,21 +472,18 @@ test('a plugin that others have apps of goes only by force, and stands in their 
     assert.ok(offers.split(' ').length >= 4);
 });
 
-test('without a domain for apps, a second project\'s pages are not put on the shared origin', async () => {
+test('without a domain for apps, a second project\'s pages are not put on the shared origin', async (t) => {
     const closed = await startServer();
-    try {
-        const api = (token) => (method, where, body) => closed.api(method, where, body, { token });
-        const made = done(await closed.api('POST', '/api/v1/platforms', { displayName: 'P', slug: 'plat' }), 201);
-        const customer = done(await api(made.token)('POST', '/api/v1/projects', { displayName: 'c', externalId: 'c' }), 201);
-        done(await api(made.token)('POST', '/api/plugins/import', pie('paged', { 'index.html': 'x' })), 201);
-        done(await api(made.token)('POST', '/api/plugins/import', pie('bare')), 201);
-        done(await api(made.token)('PATCH', '/api/v1/pieces', { ids: ['paged', 'bare'], offered: true }));
-        refused(await api(customer.token)('POST', '/api/plugins/paged/instances'), 409, 'instance_domain_required');
-        done(await api(customer.token)('POST', '/api/plugins/bare/instances'), 201);
-        refused(await api(made.token)('POST', '/api/plugins/import', pie('bare', { 'index.html': 'now with pages' }, { version: '2.0.0' })), 409, 'instance_domain_required');
-    } finally {
-        await closed.stop();
-    }
+    t.after(() => closed.stop());
+    const api = (token) => (method, where, body) => closed.api(method, where, body, { token });
+    const made = done(await closed.api('POST', '/api/v1/platforms', { displayName: 'P', slug: 'plat' }), 201);
+    const customer = done(await api(made.token)('POST', '/api/v1/projects', { displayName: 'c', externalId: 'c' }), 201);
+    done(await api(made.token)('POST', '/api/plugins/import', pie('paged', { 'index.html': 'x' })), 201);
+    done(await api(made.token)('POST', '/api/plugins/import', pie('bare')), 201);
+    done(await api(made.token)('PATCH', '/api/v1/pieces', { ids: ['paged', 'bare'], offered: true }));
+    refused(await api(customer.token)('POST', '/api/plugins/paged/instances'), 409, 'instance_domain_required');
+    done(await api(customer.token)('POST', '/api/plugins/bare/instances'), 201);
+    refused(await api(made.token)('POST', '/api/plugins/import', pie('bare', { 'index.html': 'now with pages' }, { version: '2.0.0' })), 409, 'instance_domain_required');
 });
 
 // --- by sessions, as an exchange makes them ---
@@ -538,10 +535,15 @@ test('what a session may make follows from its token, and from its role', async 
     assert.match(sessionId, /^ses_/);
 });
 
-test('each app has a host of its own, and a newer master key seals connections again', async () => {
+test('each app has a host of its own, and a newer master key seals connections again', async (t) => {
     const database = await freshDatabase(temporaryRoot());
     const settings = { instance_domain: 'apps.localhost' };
-    const one = await startServer({ database: database.url, settings });
+    const start = async (more) => {
+        const started = await startServer({ database: database.url, settings, ...more });
+        t.after(() => started.stop());
+        return started;
+    };
+    const one = await start();
     const acme = await makePlatform(one, 'acme');
     const customer = done(await acme.api('POST', '/api/v1/projects', { displayName: 'c', externalId: 'c' }), 201);
     done(await acme.api('POST', '/api/plugins/import', pie('notes', { 'index.html': 'hello' }, { front: MANIFEST(), code: CODE('1') })), 201);
@@ -568,10 +570,10 @@ test('each app has a host of its own, and a newer master key seals connections a
     await one.stop();
     const hex = fs.readFileSync(path.join(one.dataDir, 'keys/master.key'), 'utf8').trim().split('\n').at(-1);
     const newer = 'e'.repeat(64);
-    const rotated = await startServer({ database: database.url, dataDir: one.dataDir, settings, env: { STOA_MASTER_KEY: `${newer},${hex}` } });
+    const rotated = await start({ dataDir: one.dataDir, env: { STOA_MASTER_KEY: `${newer},${hex}` } });
     await rotated.logged(/connections were sealed under the newest master key values=4/);
     await rotated.stop();
-    const after = await startServer({ database: database.url, dataDir: one.dataDir, settings, env: { STOA_MASTER_KEY: newer } });
+    const after = await start({ dataDir: one.dataDir, env: { STOA_MASTER_KEY: newer } });
     await look(after);
     await after.stop();
 });
