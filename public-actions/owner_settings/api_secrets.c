@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "edge/auth/auth.h"
 #include "edge/base/jsonx.h"
+#include "edge/catalog/hooks.h"
 #include "public-actions/owner_settings/internal.h"
 
 // What a request is about.
@@ -55,8 +56,7 @@ static enum fail find_subject(struct call *call, enum owner_kind kind, struct su
         kind == OWNER_PLUGIN ? find_plugin(call, s, fault) : find_instance(call, s, fault);
     if (fail == FAIL_NONE && s->has_instance)
         fail = owner_front(call->db, s->instance.id, &s->front, fault);
-    s->declared =
-        declared_of(s->front, kind == OWNER_PLUGIN ? "developerSecrets" : "userSecrets");
+    s->declared = declared_of(s->front, kind == OWNER_PLUGIN ? "developerSecrets" : "userSecrets");
     return fail;
 }
 
@@ -85,6 +85,28 @@ static const struct owner_secret *stored_one(const struct owner_secret *list, si
     return NULL;
 }
 
+// Which of an instance's a connection gives: true or false for each that is declared.
+static enum fail add_connected(struct call *call, const struct subject *s, json_t *data,
+                               struct fault *fault)
+{
+    size_t i;
+    json_t *one, *given = NULL;
+    json_auto_t *settings = NULL;
+    if (s->holder.kind != OWNER_INSTANCE)
+        return FAIL_NONE;
+    enum fail fail = owner_query_settings(call->db, s->instance.id, &settings, fault);
+    if (fail == FAIL_NONE)
+        fail = catalog_find_connected(call->db, &s->instance, jsonx_str(settings, "connection"),
+                                      CONNECTED_SECRETS, &given, fault);
+    json_array_foreach(data, i, one)
+    {
+        const char *name = json_string_value(json_object_get(one, "name"));
+        json_object_set_new(one, "connected", json_boolean(json_object_get(given, name) != NULL));
+    }
+    owner_forget(given);
+    return fail;
+}
+
 // What is declared, then what is set but no longer declared.
 static enum fail list_secrets(struct call *call, enum owner_kind kind, struct answer *a,
                               struct fault *fault)
@@ -106,7 +128,7 @@ static enum fail list_secrets(struct call *call, enum owner_kind kind, struct an
         if (json_object_get(s.declared, list[i].name) == NULL)
             json_array_append_new(data, describe(list[i].name, NULL, &list[i]));
     a->json = json_pack("{s:o, s:n, s:n}", "data", data, "next", "previous");
-    return FAIL_NONE;
+    return add_connected(call, &s, data, fault);
 }
 
 static enum fail get_secret(struct call *call, enum owner_kind kind, struct answer *a,

@@ -91,7 +91,7 @@ static const struct endpoint endpoints[] = {
 static const char schemas[] =
     "{\"Secret\":{\"type\":\"object\",\"required\":[\"name\",\"set\",\"declared\",\"required\","
     "\"createdAt\",\"updatedAt\"],\"properties\":{\"name\":{\"type\":\"string\"},"
-    "\"set\":{\"type\":\"boolean\"},\"declared\":{\"type\":\"boolean\"},"
+    "\"set\":{\"type\":\"boolean\"},\"connected\":{\"type\":\"boolean\"},\"declared\":{\"type\":\"boolean\"},"
     "\"required\":{\"type\":\"boolean\"},\"description\":{\"type\":\"string\"},"
     "\"createdAt\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
     "\"updatedAt\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"}}},"

@@ -286,9 +286,10 @@ test('a plugin of one\'s own comes before one of its name that is offered', asyn
     for (const name of ['extra', 'extra-by-name', theirs]) assert.equal(done(await by(ann)('GET', `/api/v1/pieces/${name}`)).id, theirs);
     assert.equal(done(await by(ann)('GET', '/api/v1/pieces/%40vendor%2Fpiece-notes')).id, notes.id);
     for (const name of [mimic.id, 'own-name']) assert.equal(done(await by(ann)('GET', `/api/v1/pieces/${name}`)).id, mimic.id);
-    done(await change({ ids: ['notes'], offered: false }));
-    assert.equal(done(await by(ann)('GET', '/api/v1/pieces/notes')).id, notes.id, 'nor when it has apps of it only');
-    done(await change({ ids: ['notes'], offered: true }));
+    done(await change({ ids: ['notes', 'extra'], offered: false }));
+    for (const [name, id] of [['notes', notes.id], ['extra-by-name', theirs]])
+        assert.equal(done(await by(ann)('GET', `/api/v1/pieces/${name}`)).id, id, 'nor when it has apps of it only');
+    done(await change({ ids: ['notes', 'extra'], offered: true }));
     done(await by(ann)('DELETE', '/api/plugins/extra-by-name'));
     assert.equal(done(await by(ann)('GET', `/api/v1/pieces/${own.id}`)).id, own.id);
     done(await by(ann)('DELETE', `/api/plugins/${theirs}/instances/${second.id}`));
@@ -326,6 +327,8 @@ test('a connection reaches the handler, and no answer, log, trail or table', asy
         answers.push((await by(ann)('GET', where)).text);
     const config = done(await by(ann)('GET', `/api/public-apps/instances/${annApp.id}/config`));
     assert.deepEqual([config.values, config.connected, config.missing], [{ limit: 5 }, ['limit', 'sheet'], []]);
+    const secrets = done(await by(ann)('GET', `/api/public-apps/instances/${annApp.id}/secrets`)).data;
+    assert.deepEqual(secrets.map((s) => [s.name, s.set, s.connected]), [['OTHER', false, false], ['TOKEN', false, true]]);
     answers.push((await connect(ann, { pieceName: 'notes', externalId: 'gsheets', secrets: { WRONG: MARKER, TOKEN: 7 }, fields: { sheet: MARKER, limit: MARKER } })).text);
     for (const text of answers) assert.ok(!text.includes(MARKER), text);
     assert.ok(!server.log().includes(MARKER), 'not in the log');
