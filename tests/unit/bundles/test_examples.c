@@ -50,9 +50,20 @@ static void intake_is_clean(void **state)
     with_example("examples/intake.pie", look_at_intake);
 }
 
+static void look_at_contact(const struct pie *pie)
+{
+    assert_true(str_eq(pie->name, STR("contact-form")));
+}
+
+static void contact_is_clean(void **state)
+{
+    with_example("examples/saas-host/contact.pie", look_at_contact);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(rsvp_is_clean),
-                                       cmocka_unit_test(intake_is_clean)};
+                                       cmocka_unit_test(intake_is_clean),
+                                       cmocka_unit_test(contact_is_clean)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

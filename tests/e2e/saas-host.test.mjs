@@ -1,0 +1,91 @@
+// The example of a product that embeds, as README walks through it: sign in, make an app, connect it, a visitor uses it, the address bar
+// and the back button follow; who may only look, and who is of another company.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { openBrowser } from '../harness/browser.mjs';
+import { repository, slowness, startServer, temporaryDirectory, until } from '../harness/server.mjs';
+import { makePlatform } from '../harness/tokens.mjs';
+
+const PATIENCE = 20000 * slowness();
+let server, browser, product, origin;
+
+before(async () => {
+    server = await startServer({ settings: { instance_domain: 'apps.localhost' } });
+    const orbit = await makePlatform(server, 'orbit');
+    const key = await orbit.makeKey();
+    for (const file of ['saas-host/contact.pie', 'rsvp.pie']) {
+        const made = await orbit.api('POST', '/api/plugins/import', fs.readFileSync(path.join(repository, 'examples', file), 'utf8'));
+        assert.equal(made.status, 201, made.text);
+        assert.equal((await orbit.api('PATCH', '/api/v1/pieces', { ids: [made.json.plugin.slug], offered: true })).status, 200);
+    }
+    const pem = path.join(temporaryDirectory('key'), 'key.pem');
+    fs.writeFileSync(pem, key.privateKey, { mode: 0o600 });
+    product = spawn(process.execPath, ['examples/saas-host/server.mjs'], {
+        cwd: repository, stdio: ['ignore', 'pipe', 'inherit'],
+        env: { ...process.env, STOA_URL: server.console, STOA_KEY_ID: key.id, STOA_KEY_FILE: pem, PORT: '0' },
+    });
+    const says = await new Promise((resolve) => product.stdout.once('data', (text) => resolve(String(text))));
+    origin = /http:\/\/localhost:\d+/.exec(says)[0];
+    assert.equal((await orbit.api('PATCH', `/api/v1/signing-keys/${key.id}`, { allowedOrigins: [origin] })).status, 200);
+    browser = await openBrowser({ hosts: { '*.apps.localhost': '127.0.0.1' } });
+});
+after(async () => {
+    await browser?.close();
+    product?.kill();
+    await server?.stop();
+});
+
+async function signIn(name, options) {
+    const opened = await browser.open(origin, options);
+    opened.page.setDefaultTimeout(PATIENCE);
+    await opened.page.getByRole('button', { name }).click();
+    return { ...opened, builder: opened.page.frameLocator('#builder iframe') };
+}
+const isAt = (page, where) => until(() => new URL(page.url()).pathname === where, where);
+
+test('Ada makes an app, connects it, a visitor writes, and she sees the run', async () => {
+    const { page, builder, errors } = await signIn('Ada');
+    await builder.getByText('No apps yet').waitFor();
+    await builder.locator('*', { hasText: 'Contact form' }).getByRole('button', { name: 'Make app' }).last().click();
+    await builder.getByRole('heading', { name: 'Contact form' }).waitFor();
+    await until(() => /\/automation\/apps\/ins_\w+$/.test(page.url()), 'the address bar');
+    const app = new URL(page.url()).pathname;
+
+    await page.getByRole('button', { name: 'Connect…' }).click();
+    await page.getByRole('button', { name: 'Go on' }).click();
+    const dialog = page.frameLocator('iframe').last();
+    await dialog.getByLabel('INBOX_KEY').fill('a secret');
+    await dialog.getByRole('button', { name: 'Connect', exact: true }).click();
+    await isAt(page, '/automation/connections');
+    await page.goBack();
+    await isAt(page, app);
+    const link = await builder.getByRole('link', { name: 'Open app' }).first().getAttribute('href');
+
+    const visitor = await browser.open(link, { viewport: { width: 390, height: 800 } });
+    visitor.page.setDefaultTimeout(PATIENCE);
+    await visitor.page.fill('#email', 'visitor@example.org');
+    await visitor.page.fill('#message', 'Hello');
+    await visitor.page.getByRole('button', { name: 'Send' }).click();
+    await visitor.page.getByText('Thank you! We read every message.').waitFor();
+
+    await page.reload(); // deep in the builder: the same place again
+    await builder.getByText('visitor', { exact: false }).first().waitFor();
+    assert.equal(new URL(page.url()).pathname, app);
+    assert.deepEqual(errors.filter((e) => !/ERR_ABORTED/.test(e)), []);
+});
+
+test('Ben looks at it and changes nothing; Cleo is of another company and does not see it', async () => {
+    const ben = await signIn('Ben', { viewport: { width: 390, height: 800 } });
+    await ben.builder.getByText('Contact form').first().waitFor();
+    assert.equal(await ben.builder.getByRole('button', { name: 'New app' }).count(), 0);
+    const cleo = await signIn('Cleo');
+    await cleo.builder.getByText('No apps yet').waitFor();
+    assert.equal(await cleo.builder.getByRole('link', { name: 'Open app' }).count(), 0);
+});
+
+test('nobody who is not signed in gets a token', async () => {
+    assert.equal((await fetch(`${origin}/token`)).status, 401);
+});
