@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=${STOA_BUILD:-build/release}
 declare -A nouns=(
-    [stoa_base]='str|buf|fail|fault|problem|problems|log|jsonx|json|yaml|digest|hmac|token|clock|process|directory|base64url|random|seal|unseal|ip'
+    [stoa_base]='str|buf|fail|fault|problem|problems|log|jsonx|json|yaml|digest|hmac|token|clock|process|directory|base64url|random|seal|unseal|ip|mapped'
     [stoa_loop]='loop|loops|pool|snapshot|shared|lane'
     [stoa_limits]='limits?'
     [stoa_client]='client|http_client|http_response|origin|fetch'
@@ -13,8 +13,9 @@ declare -A nouns=(
     [stoa_guard_pure]='guard|chunks|fields|head|hpack|budget'
     [stoa_inspect_client]='inspect|answer'
     [stoa_inspect_unpack]='inspect|unpack|zip'
-    [stoa_inspect_look]='look|active|zip'
+    [stoa_inspect_look]='look|active|zip|pages'
     [stoa_inspect_clean]='clean'
+    [stoa_test_postgres]='postgres'
     [stoa_store]='db|blob|migrate|store|faults'
     [stoa_private_postgres]='private_postgres|cluster'
     [stoa_http]='http|event_stream|endpoint|endpoints|stream|multipart|request|reply|service|services|openapi|access|principal|call|management|url|body'
