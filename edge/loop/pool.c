@@ -4,7 +4,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
+#include "edge/base/log.h"
 
 struct pool_lane {
     pthread_mutex_t lock; // guards the rest
@@ -16,6 +19,8 @@ struct pool_lane {
 
 static struct pool_lane lanes[LANES];
 static size_t queue_limit;
+// Behind the loops where a core is wanted by both: strangers decide how much of it there is.
+static const int lane_nice[LANES] = {[LANE_EXCHANGE] = 5};
 static const char *const lane_names[LANES] = {"api",   "ingest",  "load",
                                               "files", "domains", "exchange"};
 
@@ -38,6 +43,9 @@ static void finish(struct job *j)
 static void *lane_main(void *arg)
 {
     struct pool_lane *lane = arg;
+    int nice = lane_nice[lane - lanes];
+    if (nice != 0 && setpriority(PRIO_PROCESS, (id_t)gettid(), nice) != 0)
+        log_warn("a lane's threads have no lower priority", "lane=%s", lane_names[lane - lanes]);
     for (;;) {
         pthread_mutex_lock(&lane->lock);
         while (lane->first == NULL)

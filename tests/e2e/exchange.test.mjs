@@ -2,6 +2,7 @@
 // where; what comes of good ones, of old ones, of many at once; and what the trail says of all of it.
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
+import fs from 'node:fs';
 import { after, before, test } from 'node:test';
 import { startServer, until } from '../harness/server.mjs';
 import { base64url, claims, makePlatform, nowSeconds, rsaPair, signer, signParts } from '../harness/tokens.mjs';
@@ -50,7 +51,7 @@ test('a good token is exchanged for a session, a user and a project', async () =
     assert.ok(Date.parse(answer.expiresAt) > Date.now());
     const { token, projectId, id, expiresAt, ...rest } = answer;
     assert.deepEqual(rest, {
-        externalId: 'ada', firstName: 'Ada', lastName: 'Brook', platformId: acme.id, platformRole: 'MEMBER', status: 'ACTIVE',
+        externalId: 'ada', firstName: 'Ada', lastName: 'Brook', platformId: acme.id, platformName: 'acme', platformRole: 'MEMBER', status: 'ACTIVE',
         email: 'ada@example.com', verified: true, trackEvents: false, newsLetter: false, role: 'Editor',
     });
     assert.equal((await server.api('GET', '/api/v1/plugins', undefined, { token })).status, 200);
@@ -384,6 +385,16 @@ test('who tries a key from everywhere locks out nobody, and gets less and less h
     for (let i = 0; i < 6; ++i) mine.push((await acme.exchange(forged, { origin: PAGE, address: '21.9.9.8' })).status);
     assert.deepEqual(mine, [401, 401, 401, 429, 429, 429]);
     assert.equal((await acme.exchange(key.sign(), { origin: PAGE, address: '21.9.9.8' })).status, 200); // another key
+});
+
+test('signatures are checked behind the loops', () => {
+    const tasks = fs.readdirSync(`/proc/${server.serverPid}/task`).map((task) => ({
+        name: fs.readFileSync(`/proc/${server.serverPid}/task/${task}/comm`, 'utf8').trim(),
+        nice: Number(fs.readFileSync(`/proc/${server.serverPid}/task/${task}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')[16]),
+    }));
+    const nicest = (name) => tasks.filter((t) => t.name.startsWith(name)).map((t) => t.nice);
+    assert.ok(nicest('exchange-').length > 0 && nicest('loop-').length > 0);
+    assert.ok(Math.min(...nicest('exchange-')) > Math.max(...nicest('loop-')), JSON.stringify(tasks));
 });
 
 test('the trail reads right afterwards, and nothing of a token or a key is in any log', async () => {
