@@ -1,6 +1,8 @@
 // ./dev bench uploads: a file from a stranger, taken by Stoa (checked in a cage, hashed, synced, a row, a signed link) and by Express with
 // multer, plain and careful (peer.mjs). No two files have the same bytes. The system under test has core 0 with all its processes (Stoa's
-// PostgreSQL and helpers too), the client core 1; rounds are interleaved, the order turns round every other one, medians count.
+// PostgreSQL and helpers too), the client core 1; rounds are interleaved, the order turns round every other one, medians count. Nothing is
+// deleted before the end, and each has its folder in a part of the disk of its own: ext4 goes by inodes that were freed in the last minutes
+// one by one when it looks for a free one, and made whoever came after a deletion twice as dear, here or next door.
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -20,7 +22,6 @@ for (let i = 2; i < process.argv.length; i += 2) {
     }
     options[name] = typeof options[name] === 'number' ? Number(process.argv[i + 1]) : process.argv[i + 1];
 }
-const { work } = options;
 // a number of files, not a time: what is written stays bounded. `target`: at least so many times the plain peer's files a second
 const CASES = [
     { name: '10 KB', bytes: 10 * 1000, files: 2000, connections: 16, target: 2 },
@@ -152,16 +153,18 @@ async function measure(name, system, test, seed) {
     look();
     const [seconds, errors, p50, p99] = stdout.trim().split(' ').map(Number);
     if (errors) console.error(`${name}, ${test.name}: ${errors} errors\n${stderr}`);
-    if (system.folder) for (const file of fs.readdirSync(system.folder)) fs.unlinkSync(path.join(system.folder, file));
     return { perSecond: files / seconds, errors, p50: p50 / 1000, p99: p99 / 1000, perFile, perByte: (perFile / test.bytes) * 1e6, core: (perFile * files) / seconds / 10,
         ofServer: parts.server, ofPostgres: parts.postgres, ofRest: parts.rest, ...peak };
 }
 
 // --- the run ---
 
-fs.rmSync(work, { recursive: true, force: true });
-fs.mkdirSync(work, { recursive: true });
+fs.mkdirSync(options.work, { recursive: true });
+for (const old of fs.readdirSync(options.work)) fs.rmSync(path.join(options.work, old), { recursive: true, force: true }); // of a run that was killed
+const work = path.join(options.work, String(Date.now()));
+fs.mkdirSync(work);
 fs.chmodSync(work, 0o755);
+for (const folder of [options.work, work]) try { execFileSync('chattr', ['+T', folder], { stdio: 'ignore' }); } catch { /* no ext4 */ }
 try {
     execFileSync('taskset', ['-cp', '1', String(process.pid)], { stdio: 'ignore' });
     execFileSync('gcc', ['-O2', '-D_GNU_SOURCE', '-o', path.join(work, 'client'), path.join(here, 'client.c')]);
@@ -202,8 +205,9 @@ try {
     const busiest = CASES.map((test) => Math.min(...names.map((name) => median(results[test.name][name].core))));
     if (Math.min(...busiest) < 85) console.log('\nSome had less than 85 % of their core: others had it, or they waited for the disk. Then CPU a file says more than files a second.');
     console.log(missed.length ? `\nmissed:\n${missed.map((m) => `  ${m}`).join('\n')}` : '\nevery target met');
-    fs.writeFileSync(path.join(work, 'results.json'), JSON.stringify(results));
+    fs.writeFileSync(path.join(options.work, 'results.json'), JSON.stringify(results));
     process.exitCode = missed.length ? 1 : 0;
 } finally {
     await stopAll();
+    if (process.exitCode !== undefined) fs.rmSync(work, { recursive: true, force: true }); // else the logs are wanted
 }
