@@ -34,6 +34,7 @@ let words = wordsFor(navigator.language);
 let init: VendorInit | undefined; // not looked into before the exchange has succeeded
 let router: Router<Context> | undefined;
 let raise: (() => void) | undefined;
+let leaving = new AbortController(); // of the view that is shown
 
 const session = new Session({
     expiring: (expiresAt) => host.say('CLIENT_SESSION_EXPIRING', { expiresAt }),
@@ -58,6 +59,7 @@ const host = new Host({
 if (!host.isThere) notice(words.aloneTitle, words.aloneText);
 
 async function signIn(jwtToken: unknown, origin: string): Promise<void> {
+    const before = router && session.identity;
     try {
         if (typeof jwtToken !== 'string') throw new ApiError('INVALID_BEARER_TOKEN', 'VENDOR_INIT brought no jwtToken.', 401);
         await session.open(jwtToken, origin);
@@ -66,8 +68,12 @@ async function signIn(jwtToken: unknown, origin: string): Promise<void> {
         return;
     }
     host.say('CLIENT_AUTHENTICATION_SUCCESS', {});
-    if (router) return;
-    start(readOptions(init!));
+    const { projectId, userId } = session.identity;
+    if (before && before.projectId === projectId && before.userId === userId) return;
+    const options = readOptions(init!);
+    if (before) options.initialRoute = '/'; // somebody else now: what was shown is not theirs
+    else applyTheme(options);
+    start(options);
 }
 
 function refuse(error: unknown): void {
@@ -78,11 +84,10 @@ function refuse(error: unknown): void {
 
 function start(options: Options): void {
     words = wordsFor(options.locale);
-    applyTheme(options);
+    leaving.abort();
     const api = new Api(session.call);
     const isDialog = options.initialRoute.split('?')[0] === CONNECT_ROUTE;
     const shell = isDialog ? bareShell() : makeShell({ host, options, words, session, go: (route) => router!.go(route) });
-    let leaving = new AbortController();
     let isFirst = true;
 
     // A view's heading, for readers; never out of the host's own page.

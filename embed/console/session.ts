@@ -10,6 +10,7 @@ const TIMER_MAX_MS = 2 ** 31 - 1;
 
 export interface Identity {
     projectId: string;
+    userId: string;
     projectName?: string;
     platformName?: string;
     role: string;
@@ -155,7 +156,7 @@ export class Session {
 
 function identityOf(made: Json): Identity {
     return {
-        projectId: made.projectId, projectName: made.projectName ?? made.projectDisplayName, platformName: made.platformName ?? made.platformDisplayName,
+        projectId: made.projectId, userId: made.id, projectName: made.projectName ?? made.projectDisplayName, platformName: made.platformName ?? made.platformDisplayName,
         role: made.role ?? made.projectRole, firstName: made.firstName, lastName: made.lastName, email: made.email,
     };
 }

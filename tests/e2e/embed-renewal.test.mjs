@@ -132,6 +132,36 @@ describe('a builder that stays open', () => {
     });
 });
 
+test('somebody else\'s token: the builder begins anew, in their project', async () => {
+    const { page } = await e.open();
+    const [ada, ben] = ['ada', 'ben'].map((who) => e.token({ externalUserId: who, externalProjectId: who, firstName: who, lastName: 'X' }));
+    assert.equal(await e.configure(page, { jwtToken: ada, embedding: { containerId: 'builder', initialRoute: '/settings' } }), 'ok');
+    const frame = await e.frame(page);
+    await frame.waitForSelector('dd:has-text("ada X")');
+    await page.evaluate((token) => window.stoa.updateToken(token), ben);
+    await frame.waitForFunction(() => document.querySelector('h1')?.textContent === 'Apps');
+    await frame.click('.sections a[data-route="/settings"]');
+    await frame.waitForSelector('dd:has-text("ben X")');
+});
+
+test('a key that takes each token but once: builder, dialog and requests each have one of their own', async () => {
+    const once = await e.acme.makeKey({ allowedOrigins: [e.host.origin], singleUse: true });
+    const { page, errors } = await e.open();
+    let asked = 0;
+    await page.exposeFunction('newToken', () => {
+        ++asked;
+        return once.sign({ externalUserId: 'once', externalProjectId: 'once', role: 'Admin' });
+    });
+    await page.evaluate((instanceUrl) => window.stoa.configure({ instanceUrl, getToken: () => window.newToken(), embedding: { containerId: 'builder' } }), e.server.console);
+    const lengths = await page.evaluate(() => Promise.all([1, 2, 3].map(() => window.stoa.request({ path: '/flows' }).then((answer) => answer.data.length))));
+    assert.deepEqual(lengths, [0, 0, 0]);
+    assert.equal(asked, 2, 'many requests at once open one session');
+    const code = await page.evaluate(() => window.stoa.connect({ pieceName: 'nothing' }).catch((error) => error.code));
+    assert.equal(code, 'piece_not_found');
+    assert.equal(asked, 3);
+    assert.deepEqual(errors(), []);
+});
+
 test('requests of the host page go on after their session was ended, by a fresh token', async () => {
     const { page } = await e.open();
     const who = `request-${++people}`;

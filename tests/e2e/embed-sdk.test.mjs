@@ -18,7 +18,8 @@ const PATIENCE = 20000 * slowness();
 
 let e;
 before(async () => {
-    e = await startEmbedding();
+    const early = '<script>window.early = stoa.configure(JSON.parse(decodeURIComponent(location.hash.slice(1))))</script><div id="builder"></div>';
+    e = await startEmbedding({ host: { pages: { '/early': early } } });
     await e.catalogue(MAILER);
 });
 after(() => e?.stop());
@@ -100,7 +101,7 @@ describe('starting', () => {
         assert.deepEqual(await context.cookies(), []);
     });
 
-    test('with a hosts page that sends no referrer, under a strict policy of its own', async () => {
+    test('with a host page that sends no referrer, under a strict policy of its own', async () => {
         const strict = await startHostPage(e.server, {
             policy: `default-src 'none'; script-src ${e.server.console}; style-src 'unsafe-inline'; frame-src ${e.server.console}; connect-src ${e.server.console}; img-src data:`,
             headers: { 'referrer-policy': 'no-referrer' },
@@ -145,9 +146,10 @@ describe('starting', () => {
     });
 
     test('a container that comes later in the page is waited for; one that never does is told', async () => {
-        const early = await startHostPage(e.server, { body: '<script src="/x"></script><div id="builder"></div>' });
-        await early.close();
         const { page } = await e.open();
+        const given = JSON.stringify({ instanceUrl: e.server.console, jwtToken: e.token(), ...IN });
+        await page.goto(`${e.host.origin}/early#${encodeURIComponent(given)}`);
+        assert.equal(await page.evaluate(() => window.early.then(() => 'ok', (error) => error.code)), 'ok');
         const answer = await e.configure(page, { jwtToken: e.token(), embedding: { containerId: 'nowhere' } });
         assert.deepEqual([answer.name, answer.code], ['StoaEmbedError', 'container_not_found']);
         assert.match(answer.message, /nowhere/);
@@ -325,7 +327,7 @@ describe('connecting', () => {
         const frame = await dialogOf(page);
         assert.equal(await frame.textContent('h1'), 'Connect mailer');
         await frame.waitForFunction(() => document.hasFocus() && document.activeElement.dataset.secret === 'SMTP_PASSWORD', null, { timeout: PATIENCE });
-        assert.deepEqual(await frame.evaluate(() => [...document.querySelectorAll('label')].map((l) => !!document.getElementById(l.htmlFor))), [true, true, true, true, true]);
+        assert.deepEqual(await frame.evaluate(() => [...document.querySelectorAll('label')].map((l) => document.getElementById(l.htmlFor)?.tagName ?? l.textContent)), ['INPUT', 'INPUT', 'INPUT', 'INPUT', 'INPUT', 'SELECT']);
         await page.keyboard.type('correct horse');
         await frame.fill('[data-field=topics]', 'a, b ,');
         await frame.click('[type=submit]'); // the browser holds back what is required

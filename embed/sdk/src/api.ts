@@ -11,6 +11,8 @@ interface Session {
     expiresAt?: string;
 }
 
+const isFresh = ({ expiresAt }: Session): boolean => !expiresAt || Date.parse(expiresAt) - Date.now() > LEEWAY_MS;
+
 export class Api {
     private session?: Promise<Session>;
     private readonly aborter = new AbortController();
@@ -40,17 +42,14 @@ export class Api {
         }
     }
 
-    private async open(): Promise<Session> {
-        const session = await this.session?.catch(() => undefined);
-        if (session && !(session.expiresAt && Date.parse(session.expiresAt) - Date.now() < LEEWAY_MS)) return session;
-        const opening = this.exchange();
-        this.session = opening;
-        opening.catch(() => this.session === opening && this.forget());
-        return opening;
+    // Of many requests at once the first opens it.
+    private open(): Promise<Session> {
+        const exchange = () => this.exchange();
+        return (this.session = this.session ? this.session.then((session) => (isFresh(session) ? session : exchange()), exchange) : exchange());
     }
 
     private async exchange(): Promise<Session> {
-        return this.send('/managed-authn/external-token', 'POST', { externalAccessToken: await this.tokens.fresh() });
+        return this.send('/managed-authn/external-token', 'POST', { externalAccessToken: await this.tokens.take() });
     }
 
     private async send(where: string, method: string, body: unknown, token?: string): Promise<any> {

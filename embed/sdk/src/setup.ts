@@ -66,7 +66,6 @@ export class Setup {
             if ((error as StoaEmbedError).code !== 'INVALID_BEARER_TOKEN') frame.remove(); // that one is explained in it
             throw error;
         }
-        if (this.wanted !== undefined) this.navigate(this.wanted);
         this.emit('ready', {});
     }
 
@@ -107,7 +106,10 @@ export class Setup {
 
     private readonly onBoard: Talk['options']['on'] = (type, data: any) => {
         const { builder, navigation } = this.options.embedding ?? {};
-        if (type === 'CLIENT_ROUTE_CHANGED') {
+        if (type === 'CLIENT_CONFIGURATION_FINISHED' && this.wanted !== undefined) {
+            this.navigate(this.wanted);
+            this.wanted = undefined;
+        } else if (type === 'CLIENT_ROUTE_CHANGED') {
             this.route = withSlash(data.route);
             const event = { route: this.prefix + this.route, ...(data.replace && { replace: true }) };
             navigation?.handler?.(event);
@@ -120,7 +122,7 @@ export class Setup {
     private async hello(initialRoute: string): Promise<VendorInit> {
         const { builder = {}, dashboard = {}, styling = {}, hideFolders, locale } = this.options.embedding ?? {};
         return {
-            jwtToken: await this.tokens.fresh(),
+            jwtToken: await this.tokens.take(),
             initialRoute,
             sdkVersion: this.version,
             prefix: this.prefix || '/',
@@ -148,9 +150,9 @@ export class Setup {
         return frame;
     }
 
-    private talkTo(peer: () => Window | null, hello: () => Promise<VendorInit>, on: Talk['options']['on']): Talk {
+    private talkTo(peer: () => Window | null, hello: () => Promise<VendorInit>, on: Talk['options']['on'], isWindow = false): Talk {
         return new Talk({
-            instanceUrl: this.url, timeout: this.timeout, peer, hello,
+            instanceUrl: this.url, timeout: this.timeout, isWindow, peer, hello,
             on: (type, data: any) => {
                 if (type === 'CLIENT_SESSION_EXPIRING' || type === 'CLIENT_SESSION_EXPIRED') this.onExpiry(type, data);
                 on(type, data);
@@ -204,7 +206,7 @@ export class Setup {
                 result.resolve(id ? { connection: { id, name } } : {});
                 close();
             }
-        });
+        }, !show);
         const dialog: Dialog = { talk, close };
         this.dialogs.add(dialog);
         talk.ready.promise.catch((error) => {
@@ -238,10 +240,10 @@ export class Setup {
     };
 
     private async renew(given?: string): Promise<void> {
-        const token = given ?? (await this.tokens.next());
-        const talks = [this.board, ...[...this.dialogs].map((dialog) => dialog.talk)];
+        if (!given && !this.tokens.canRenew) throw new StoaEmbedError('token_unavailable', 'Give updateToken() a token, or configure() a getToken.');
+        const talks = [this.board, ...[...this.dialogs].map((dialog) => dialog.talk)].filter((talk) => talk?.isReady);
         this.api.forget();
-        await Promise.all(talks.map((talk) => talk?.renew(token)));
+        await Promise.all(talks.map(async (talk, n) => talk!.renew(given && n ? given : await this.tokens.take())));
         if (this.isOver) throw destroyed();
         this.wantsToken = false;
         this.emit('tokenRenewed', {});

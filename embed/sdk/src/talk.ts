@@ -11,6 +11,7 @@ const SILENCE_MS = 4000;
 export interface TalkOptions {
     instanceUrl: string;
     timeout: number;
+    isWindow: boolean;
     peer: () => Window | null | undefined;
     hello: () => Promise<VendorInit>;
     on: <T extends keyof FromClient>(type: T, data: FromClient[T]) => void;
@@ -43,7 +44,6 @@ export class Talk {
 
     /** Settles when the page has exchanged the token. */
     renew(jwtToken: string): Promise<void> {
-        if (this.isOver || !this.hasSpoken) return Promise.resolve(); // it gets this one with VENDOR_INIT
         const renewing = (this.renewing ??= deferred());
         this.say('VENDOR_TOKEN_UPDATED', { jwtToken });
         return within(this.options.timeout, 'The exchange of the new token', renewing.promise).finally(() => {
@@ -69,12 +69,14 @@ export class Talk {
 
     // A browser tells nobody why a frame stays empty; whether the server answers at all narrows it down.
     private async explainSilence(): Promise<void> {
-        const { instanceUrl } = this.options;
+        const { instanceUrl, isWindow } = this.options;
         const isThere = await fetch(`${instanceUrl}/sdk/embed/latest.json`, { credentials: 'omit', cache: 'no-store' }).then(
             (answer) => answer.ok,
             () => false);
         if (this.hasSpoken) return;
-        this.fail(isThere
+        this.fail(isThere && isWindow
+            ? new StoaEmbedError('timed_out', 'The window did not answer. A page with Cross-Origin-Opener-Policy: same-origin cannot talk to its windows.')
+            : isThere
             ? new StoaEmbedError('origin_not_allowed', `${location.origin} may not frame ${instanceUrl}: add it to allowedOrigins of the signing key.`, 403)
             : new StoaEmbedError('unreachable', `${instanceUrl} cannot be reached from this page.`));
     }
@@ -86,6 +88,7 @@ export class Talk {
         switch (type as keyof FromClient) {
         case 'CLIENT_INIT':
             this.hasSpoken = true;
+            this.isReady = false; // a frame that was taken out and put back begins again
             this.options.hello().then((hello) => this.say('VENDOR_INIT', hello), (error) => this.fail(asError(error, 'token_unavailable')));
             break;
         case 'CLIENT_AUTHENTICATION_SUCCESS':

@@ -15,7 +15,8 @@ function expiryOf(token: string): number | undefined {
 }
 
 export class Tokens {
-    private asking?: Promise<string>;
+    private isUsed = false;
+    private asking: Promise<unknown> = Promise.resolve();
 
     constructor(private current: string | undefined, private readonly get?: () => string | Promise<string>) {}
 
@@ -25,31 +26,29 @@ export class Tokens {
 
     set(token: string): void {
         this.current = token;
+        this.isUsed = false;
     }
 
-    /** The one at hand while it lasts, else the next; the old one when there is no next. */
-    fresh(): Promise<string> {
-        const expiry = this.current && expiryOf(this.current);
-        const isStale = !this.current || (!!expiry && expiry - Date.now() / 1000 < LEEWAY_S);
-        return isStale && this.get ? this.next() : Promise.resolve(this.current as string);
+    /** For one exchange. Each has a token of its own where there are more: a key may take each but once. */
+    take(): Promise<string> {
+        if (this.current && (!this.get || (!this.isUsed && !this.isStale()))) {
+            this.isUsed = true;
+            return Promise.resolve(this.current);
+        }
+        const mine = this.asking.then(() => within(GET_TOKEN_MS, 'getToken', this.ask())).catch((error) => {
+            throw asError(error, 'token_unavailable');
+        });
+        this.asking = mine.catch(() => undefined); // one question at a time
+        return mine;
     }
 
-    /** One question at a time: who asks meanwhile gets the same answer. */
-    next(): Promise<string> {
-        return (this.asking ??= within(GET_TOKEN_MS, 'getToken', this.ask()).then(
-            (token) => {
-                this.asking = undefined;
-                return (this.current = token);
-            },
-            (error) => {
-                this.asking = undefined;
-                throw asError(error, 'token_unavailable');
-            }));
+    private isStale(): boolean {
+        const expiry = expiryOf(this.current as string);
+        return !!expiry && expiry - Date.now() / 1000 < LEEWAY_S;
     }
 
     private async ask(): Promise<string> {
-        if (!this.get) throw new StoaEmbedError('token_unavailable', 'Give updateToken() a token, or configure() a getToken.');
-        const token = await this.get();
+        const token = await this.get!();
         if (!token || typeof token !== 'string') throw new StoaEmbedError('token_unavailable', 'getToken gave no token.');
         return token;
     }
