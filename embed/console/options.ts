@@ -24,8 +24,12 @@ export function localPath(path: unknown): string | undefined {
     return url.host === 'local.invalid' && !url.pathname.startsWith('//') ? url.pathname + url.search : undefined;
 }
 
+// In a window of our own a style sheet of the host's could cover who asks. Asked at once: the opener
+// may close itself.
+const isWindow = !!window.opener;
+
 function fontOf(url: unknown, family: unknown): Options['font'] {
-    if (typeof url !== 'string' || typeof family !== 'string' || !/^[A-Za-z0-9 _-]{1,64}$/.test(family)) return undefined;
+    if (isWindow || typeof url !== 'string' || typeof family !== 'string' || !/^[A-Za-z0-9 _-]{1,64}$/.test(family)) return undefined;
     try {
         const parsed = new URL(url);
         return parsed.protocol === 'https:' ? { url: parsed.href, family } : undefined;

@@ -1,20 +1,14 @@
 // /embed/connections?pieceName=…&connectionName=…: the dialog alone, over the host's page or in a
-// window of its own. There, whoever asks stands above what is asked for: no frame around it tells.
+// window of its own.
 import { ApiError } from '../api';
 import type { Context } from '../context';
 import { fill, h, icon } from '../dom';
 import { connectForm } from '../parts/connect-form';
 import { sentence } from '../parts/load';
+import { whoAsks } from '../parts/who';
 import type { Place } from '../router';
 import { CONNECT_NAME, CONNECT_PIECE } from '../../sdk/src/messages';
 import { say } from '../words';
-
-function whoAsks({ session, host, words }: Context): HTMLElement {
-    const name = session.identity.platformName;
-    return h('div', { class: 'who' },
-        h('strong', {}, say(words.askedBy, name ?? new URL(host.name).host)),
-        h('p', {}, words.askedByOrigin), h('code', {}, host.name));
-}
 
 export function connectView(context: Context, { query }: Place): void {
     const { main, words, host } = context;
@@ -32,7 +26,7 @@ export function connectView(context: Context, { query }: Place): void {
         else if (event.key === 'Tab') keepInside(box, event);
     };
     const box = h('div', { class: 'sheet', role: 'dialog', 'aria-modal': 'true', 'aria-labelledby': 'connect-title' },
-        host.isPopup && whoAsks(context),
+        whoAsks(context),
         h('header', {}, title, h('button', { type: 'button', class: 'plain', 'aria-label': words.close, on: { click: () => close() } }, icon('close'))));
     const content = h('div');
     box.append(content);

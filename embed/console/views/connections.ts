@@ -7,6 +7,7 @@ import { connectForm } from '../parts/connect-form';
 import { confirm, dialog } from '../parts/dialog';
 import { empty, pill, row } from '../parts/list';
 import { load, sentence } from '../parts/load';
+import { whoAsks } from '../parts/who';
 import { heading } from '../shell';
 import { say } from '../words';
 import { catalogue } from './catalogue';
@@ -14,6 +15,7 @@ import { catalogue } from './catalogue';
 function openForm(context: Context, piece: Json, again: () => void, old?: Json): void {
     const { words } = context;
     dialog(words, say(words.connectTo, piece.displayName), (close) => [
+        ...whoAsks(context),
         connectForm(context, piece, {
             pieceName: old?.pieceName ?? piece.slug, name: old?.externalId, onCancel: close,
             onDone: () => {
