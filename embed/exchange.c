@@ -1,5 +1,5 @@
 // A token's way: may the address try at all → form → whose key → may this page ask → signature →
-// claims → user, project and session in one transaction. What costs least refuses first, and nothing
+// claims → how often → user, project and session in one transaction. What costs least refuses first, and nothing
 // the token says is believed, or written down, before its signature was found good.
 //
 // Who asks decides what kind of session there is. Our own page (Origin: ours) is framed by somebody,
@@ -30,6 +30,7 @@ struct exchange {
     const char *caller;      // "frame", "page", "server"
     str origin;              // the host page's; empty: not known
     struct claims claims;
+    struct digest provisioning; // of what was signed
     struct provisioned user;
     struct session_grant grant;
     const char *reason; // of a refusal, a literal; NULL: it is no refusal of the token's
@@ -132,6 +133,16 @@ static enum fail check_token(struct exchange *x, struct fault *fault)
     return claims_read(&x->token, &rules, clock_real_ms() / 1000, &x->claims, &x->reason, fault);
 }
 
+// Of a good token: as often as a page with its dialogs may want it, and no flood of rows.
+static enum fail check_rate(struct exchange *x, struct fault *fault)
+{
+    x->provisioning = digest_sha256(x->token.signing_input);
+    if (throttle_takes(&x->provisioning, &x->answer->retry_after))
+        return FAIL_NONE;
+    return fault_set(fault, FAIL_TOO_MANY, "too_many_attempts",
+                     "This token was exchanged too often in a short time. Please try again later.");
+}
+
 // --- what it brings about ---
 
 static enum fail provision(struct exchange *x, struct fault *fault)
@@ -162,7 +173,7 @@ static enum fail open_session(struct exchange *x, struct fault *fault)
                                       .key_id = x->key->id,
                                       .project_id = x->user.project_id,
                                       .user_id = x->user.user_id,
-                                      .provisioning = digest_sha256(x->token.signing_input),
+                                      .provisioning = x->provisioning,
                                       .provisioning_expires_at =
                                           (x->claims.expires_at + CLAIM_LEEWAY) * 1000,
                                       .is_framed = strcmp(x->caller, "page") != 0,
@@ -305,6 +316,8 @@ enum fail exchange_token(struct call *call, struct answer *answer, struct fault 
     if (!throttle_admits(&x.address, &wait_s))
         return too_many(&x, wait_s, fault);
     enum fail f = check_token(&x, fault);
+    if (f == FAIL_NONE)
+        f = check_rate(&x, fault);
     if (f == FAIL_NONE)
         f = admit_again(&x, fault);
     if (f != FAIL_NONE)

@@ -1,5 +1,5 @@
-// Three buckets (edge/limits): an address, a key, and an address on a key. The last one binds only while
-// the key's own is full.
+// Three buckets of failures (edge/limits): an address, a key, and an address on a key. The last one binds
+// only while the key's own is full. And one of what succeeds: a token.
 #include "embed/throttle.h"
 #include "edge/limits/limits.h"
 
@@ -12,7 +12,8 @@ struct bucket {
 };
 static const struct bucket of_address = {"exchange", 2 * SECOND_US, 30},
                            of_key = {"exchange key", SECOND_US / 5, 300},
-                           of_both = {"exchange both", 20 * SECOND_US, 3};
+                           of_both = {"exchange both", 20 * SECOND_US, 3},
+                           of_token = {"exchange token", 5 * SECOND_US, 120};
 
 static uint64_t key_for(const struct bucket *b, str address, str key_id)
 {
@@ -63,4 +64,15 @@ void throttle_failed(const struct ip *address, const char *key_id)
         return;
     charge(&of_key, STR(""), str_from(key_id));
     charge(&of_both, limits_visitor(address), str_from(key_id));
+}
+
+bool throttle_takes(const struct digest *token, unsigned *ret_wait_s)
+{
+    uint64_t wait_us = 0;
+    str key = str_of(token->b, sizeof token->b);
+    if (limits_conforms(key_for(&of_token, key, STR("")), of_token.interval_us, of_token.burst,
+                        &wait_us))
+        return true;
+    *ret_wait_s = (unsigned)((wait_us + SECOND_US - 1) / SECOND_US);
+    return false;
 }

@@ -58,3 +58,23 @@ describe('a page in a window of its own', () => {
         }
     });
 });
+
+describe('a customer with one good token', () => {
+    let addresses = 0;
+    const newAddress = () => `31.${(++addresses >> 8) & 255}.${addresses & 255}.7`;
+
+    test('fills no trail with it: it is taken often enough for any page, and then one at a time', async () => {
+        const token = e.token();
+        const answers = [];
+        for (let i = 0; i < 8; ++i)
+            answers.push(...await Promise.all(Array.from({ length: 25 }, () => e.acme.exchange(token, { origin: e.host.origin, address: newAddress() }))));
+        const taken = answers.filter((a) => a.status === 200).length;
+        assert.ok(taken >= 120 && taken < 140, String(taken));
+        const refused = answers.find((a) => a.status !== 200);
+        assert.equal(refused.status, 429, refused.text);
+        assert.equal(refused.json.code, 'too_many_attempts');
+        assert.match(refused.json.message, /^This token .*[.]$/);
+        assert.ok(Number(refused.headers['retry-after']) >= 1 && Number(refused.headers['retry-after']) <= 5);
+        assert.equal((await e.acme.exchange(e.token(), { origin: e.host.origin })).status, 200, 'nobody else waits');
+    });
+});

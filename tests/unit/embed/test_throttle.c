@@ -54,6 +54,17 @@ static void a_tried_key_is_dearer_to_those_who_fail_on_it(void **state)
     assert_true(throttle_admits(&failing, &wait));
 }
 
+static void a_good_token_is_taken_often_and_no_flood(void **state)
+{
+    unsigned wait = 0, taken = 0;
+    struct digest mine = digest_sha256(STR("a.b")), another = digest_sha256(STR("a.c"));
+    while (taken != 1000 && throttle_takes(&mine, &wait))
+        ++taken;
+    assert_in_range(taken, 120, 121);
+    assert_in_range(wait, 1, 5);
+    assert_true(throttle_takes(&another, &wait));
+}
+
 static void note(const struct ip *from, const char *key, const char *reason)
 {
     refusal_note(&(struct refusal){key, key != NULL ? "prj_x" : NULL, from, reason});
@@ -92,6 +103,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_waits_for_its_own_failures),
         cmocka_unit_test(a_tried_key_is_dearer_to_those_who_fail_on_it),
+        cmocka_unit_test(a_good_token_is_taken_often_and_no_flood),
         cmocka_unit_test(a_flood_is_folded),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
