@@ -47,8 +47,7 @@ const struct option_row option_rows[OPT_COUNT] = {
     [OPT_PROJECT] = {"project", 0, "ID", "only what happened in the project ID"},
     [OPT_ON] = {"on", 0, "ID", "switch the user ID on again"},
     [OPT_OFF] = {"off", 0, "ID", "switch the user ID off: their sessions end"},
-    [OPT_ORIGIN] = {"origin", 0, "URL", "an origin that may frame the builder; may be repeated",
-                    true},
+    [OPT_ORIGIN] = {"origin", 0, "URL", "an origin that may frame the builder; may be repeated"},
     [OPT_PUBLIC_KEY] = {"public-key", 0, "FILE", "your own key's public half (RSA, PEM)"},
     [OPT_OUT] = {"out", 0, "FILE", "write the private key to FILE, for you alone to read"},
 };
@@ -73,6 +72,12 @@ size_t options_distance(str a, str b)
         }
     }
     return row[b.n];
+}
+
+// May be given again; a command takes one such option at most.
+static bool repeats(int id)
+{
+    return id == OPT_ORIGIN;
 }
 
 static int find_long(str name)
@@ -125,10 +130,10 @@ static enum fail take_option(int argc, char **argv, int *i, struct options *o, s
     if (row->value != NULL && !has_value && *i + 1 == argc)
         return fault_set(fault, FAIL_BAD_INPUT, "usage", "--%s needs a value: --%s %s.", row->name,
                          row->name, row->value);
-    if (o->value[id] != NULL && row->value != NULL && !row->repeats)
+    if (o->value[id] != NULL && row->value != NULL && !repeats(id))
         return fault_set(fault, FAIL_BAD_INPUT, "usage", "--%s is given twice.", row->name);
     o->value[id] = row->value == NULL ? "" : has_value ? rest.p : argv[++*i];
-    if (!row->repeats)
+    if (!repeats(id))
         return FAIL_NONE;
     if (o->n_repeated == OPTIONS_ARGS_MAX)
         return fault_set(fault, FAIL_BAD_INPUT, "usage", "--%s is given too often.", row->name);

@@ -67,7 +67,6 @@ struct option_row {
     char letter;       // 0 = none
     const char *value; // what its value is called; NULL = a flag
     const char *help;
-    bool repeats; // may be given again; a command takes one such option at most
 };
 extern const struct option_row option_rows[OPT_COUNT];
 
