@@ -59,6 +59,125 @@ describe('a page in a window of its own', () => {
     });
 });
 
+describe('a page that frames, talks or goes away', () => {
+    const CONSOLE = () => e.server.console;
+    /** Some page with a frame of `src` in it; what the frame's own page came to. */
+    async function framed(where, src, attributes = {}) {
+        const { page } = await e.open({}, where);
+        await page.evaluate(([url, more]) => new Promise((done) => {
+            const frame = document.createElement('iframe');
+            for (const [name, value] of Object.entries(more)) frame.setAttribute(name, value);
+            frame.onload = () => setTimeout(done, 300);
+            frame.src = url;
+            document.body.append(frame);
+        }), [src, attributes]);
+        return page;
+    }
+    const heard = (page) => page.evaluate(() => window.heard.map((m) => m.type));
+
+    test('frames nothing from an origin that no key allows, above the host neither, and without a referrer neither', async () => {
+        const evil = await startHostPage(e.server, { script: false });
+        try {
+            for (const [src, more] of [['/embed', {}], ['/embed', { referrerpolicy: 'no-referrer' }], ['/p/acme/embed', {}], ['/embed', { sandbox: 'allow-scripts allow-same-origin' }]])
+                assert.deepEqual(await heard(await framed(evil, CONSOLE() + src, more)), [], `${src} ${JSON.stringify(more)}`);
+            // the allowed host, framed by the evil page: both stand above the builder
+            const page = await framed(evil, e.host.origin);
+            const host = page.frames().find((f) => f.url().startsWith(e.host.origin));
+            const came = await host.evaluate(([instanceUrl, jwtToken]) => window.stoa.configure({ instanceUrl, jwtToken, timeout: 15000, embedding: { containerId: 'builder' } }).then(() => 'ok', (error) => error.code), [CONSOLE(), e.token()]);
+            assert.equal(came, 'origin_not_allowed');
+        } finally {
+            await evil.close();
+        }
+    });
+
+    test('a host page without an origin of its own (sandboxed) is heard by nobody', async () => {
+        const sandboxed = await startHostPage(e.server, { script: false, headers: { 'content-security-policy': 'sandbox allow-scripts allow-popups' } });
+        try {
+            assert.deepEqual(await heard(await framed(sandboxed, `${CONSOLE()}/embed`)), []);
+            const { page } = await e.open({}, sandboxed);
+            const opening = page.waitForEvent('popup');
+            await page.evaluate(([src, data]) => {
+                addEventListener('message', ({ source, data: { type } }) => type === 'CLIENT_INIT' && source.postMessage({ type: 'VENDOR_INIT', data }, '*'));
+                window.open(src, '_blank');
+            }, [`${CONSOLE()}/embed`, { jwtToken: e.token() }]);
+            const popup = await opening;
+            await popup.waitForTimeout(1500);
+            assert.equal(await popup.locator('nav').count(), 0);
+            assert.ok(!(await heard(page)).includes('CLIENT_AUTHENTICATION_SUCCESS'));
+        } finally {
+            await sandboxed.close();
+        }
+    });
+
+    test('an opener that is another page by now says nothing and hears nothing', async () => {
+        const evil = await startHostPage(e.server, { script: false });
+        try {
+            const { page } = await e.open();
+            const opening = page.waitForEvent('popup');
+            await page.evaluate(([src, origin, data]) => {
+                addEventListener('message', ({ source, data: { type } }) => type === 'CLIENT_INIT' && source.postMessage({ type: 'VENDOR_INIT', data }, origin));
+                window.open(src, 'builder');
+            }, [`${CONSOLE()}/embed`, CONSOLE(), { jwtToken: e.token() }]);
+            const popup = await opening;
+            const at = (title) => popup.waitForFunction((t) => document.querySelector('h1')?.textContent === t, title, { timeout: PATIENCE });
+            await at('Apps');
+            await page.goto(`${evil.origin}/`);
+            assert.equal(await popup.evaluate(() => !!window.opener), true);
+            // it cannot name the window, but say it could: the messages come from the opener all the same
+            const asked = popup.evaluate(() => new Promise((done) => addEventListener('message', (event) => event.data.last && done(event.source === window.opener))));
+            await popup.evaluate(() => window.opener.postMessage('here', '*'));
+            await page.evaluate(() => 0);
+            const [evilHeard] = await Promise.all([page.evaluate(([other]) => new Promise((done) => {
+                addEventListener('message', ({ source }) => {
+                    source.postMessage({ type: 'VENDOR_ROUTE_CHANGED', data: { vendorRoute: '/connections' } }, '*');
+                    source.postMessage({ type: 'VENDOR_TOKEN_UPDATED', data: { jwtToken: other } }, '*');
+                    source.postMessage({ type: 'VENDOR_INIT', data: { jwtToken: other } }, '*');
+                    source.postMessage({ last: true }, '*');
+                    done('asked');
+                });
+            }), [e.token()]), popup.evaluate(() => new Promise((done) => setTimeout(() => { window.opener.postMessage('again', '*'); done(); }, 200)))]);
+            assert.equal(evilHeard, 'asked');
+            assert.equal(await asked, true);
+            await popup.click('a[data-route="/files"]');
+            await at('Files');
+            await popup.waitForTimeout(500);
+            assert.equal(await popup.textContent('h1'), 'Files');
+            assert.deepEqual((await heard(page)).filter((type) => type), [], 'no message of ours reaches the other page');
+        } finally {
+            await evil.close();
+        }
+    });
+
+    test('odd messages of an allowed host: members of every object\'s prototype, wrong kinds, and many', async () => {
+        const { page, errors } = await e.open();
+        await page.evaluate(([src, origin, text]) => new Promise((done) => {
+            const frame = document.createElement('iframe');
+            addEventListener('message', ({ data: { type } }) => {
+                if (type === 'CLIENT_INIT') frame.contentWindow.postMessage({ type: 'VENDOR_INIT', data: JSON.parse(text) }, origin);
+                if (type === 'CLIENT_CONFIGURATION_FINISHED') done();
+            });
+            frame.src = src;
+            document.body.append(frame);
+        }), [`${CONSOLE()}/embed`, CONSOLE(), `{"__proto__":{"hideSidebar":true,"polluted":1},"constructor":{"prototype":{"polluted":1}},"jwtToken":"${e.token()}","initialRoute":"javascript:alert(1)","prefix":"//evil.example","locale":"__proto__"}`]);
+        const frame = await e.frame(page);
+        const at = (title) => frame.waitForFunction((t) => document.querySelector('h1')?.textContent === t && !document.querySelector('.skeleton'), title, { timeout: PATIENCE });
+        await at('Apps');
+        assert.deepEqual(await frame.evaluate(() => [{}.polluted, !!document.querySelector('nav'), document.querySelector('.sections a').getAttribute('href')]), [undefined, true, '#']);
+        await page.evaluate((origin) => {
+            const { contentWindow } = document.querySelector('iframe');
+            const say = (message) => contentWindow.postMessage(message, origin);
+            for (const type of ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 7, null, {}, ['VENDOR_INIT']]) say({ type, data: { jwtToken: 'x' } });
+            for (const data of [null, 7, 'x', [], { vendorRoute: {} }, { vendorRoute: ['/runs'] }, { vendorRoute: 'x'.repeat(5000) }, { vendorRoute: '//evil.example' }]) say({ type: 'VENDOR_ROUTE_CHANGED', data });
+            for (const message of [null, undefined, 0, '', 'VENDOR_INIT', new ArrayBuffer(8), new Map([['type', 'VENDOR_INIT']])]) say(message);
+            for (let i = 0; i < 300; ++i) say({ type: 'VENDOR_ROUTE_CHANGED', data: { vendorRoute: i % 2 ? '/runs' : '/files' } });
+            say({ type: 'VENDOR_ROUTE_CHANGED', data: { vendorRoute: '/settings' } });
+        }, CONSOLE());
+        await at('Settings');
+        assert.equal(await frame.evaluate(() => ({}).polluted), undefined);
+        assert.deepEqual(errors(), []);
+    });
+});
+
 describe('a customer with one good token', () => {
     let addresses = 0;
     const newAddress = () => `31.${(++addresses >> 8) & 255}.${addresses & 255}.7`;
