@@ -9,6 +9,7 @@
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
 #include "edge/catalog/declared.h"
+#include "edge/http/call_fields.h"
 
 // --- finding ---
 
@@ -299,18 +300,6 @@ enum fail pieces_api_get(struct call *call, struct answer *a, struct fault *faul
 
 // --- changing ---
 
-// Characters of valid UTF-8; SIZE_MAX when it holds control characters.
-static size_t characters(const json_t *text)
-{
-    size_t n = 0;
-    for (const unsigned char *c = (const unsigned char *)json_string_value(text); *c != '\0'; ++c) {
-        if (*c < ' ' || *c == 0x7f)
-            return SIZE_MAX;
-        n += (*c & 0xc0) != 0x80;
-    }
-    return n;
-}
-
 static void check_texts(const json_t *body, const char *name, size_t min, size_t max,
                         size_t characters_max, json_t *wrong)
 {
@@ -319,13 +308,13 @@ static void check_texts(const json_t *body, const char *name, size_t min, size_t
     bool is_good = json_array_size(list) >= min && json_array_size(list) <= max;
     json_array_foreach((json_t *)list, i, one)
     {
-        size_t n = json_is_string(one) ? characters(one) : 0;
-        is_good = is_good && n >= 1 && n <= characters_max;
+        str text = str_of(json_string_value(one), json_string_length(one));
+        is_good = is_good && json_is_string(one) && call_is_text(text, characters_max);
     }
     if (!is_good)
         json_object_set_new(wrong, name,
                             json_sprintf("This must be a list of %zu to %zu texts of 1 to %zu "
-                                         "characters.",
+                                         "characters, none of them control characters.",
                                          min, max, characters_max));
 }
 

@@ -7,6 +7,7 @@
 #include "edge/base/jsonx.h"
 #include "edge/base/token.h"
 #include "edge/catalog/declared.h"
+#include "edge/http/call_fields.h"
 #include "embed/catalogue.h"
 
 // --- showing ---
@@ -173,18 +174,10 @@ static void refuse(json_t *wrong, const char *where, const char *name, const cha
 
 static void check_name(const json_t *body, const char *key, json_t *wrong)
 {
-    const json_t *value = json_object_get(body, key);
-    size_t n = 0;
-    if (!json_is_string(value))
-        return;
-    const unsigned char *c = (const unsigned char *)json_string_value(value);
-    bool is_plain = true;
-    for (; *c != '\0'; ++c) {
-        is_plain = is_plain && *c >= ' ' && *c != 0x7f;
-        n += (*c & 0xc0) != 0x80;
-    }
-    if (n == 0 || n > CONNECTION_NAME_MAX || !is_plain)
-        refuse(wrong, key, "", "This must be a text of 1 to 256 characters on one line.");
+    if (json_is_string(json_object_get(body, key)) &&
+        !call_is_text(jsonx_str(body, key), CONNECTION_NAME_MAX))
+        refuse(wrong, key, "",
+               "This must have 1 to 256 characters, none of them control characters.");
 }
 
 static void check_secrets(const json_t *declared, const json_t *set, json_t *wrong)

@@ -123,6 +123,7 @@ test('what cannot be meant is refused', async () => {
     const many = Array.from({ length: 101 }, (_, i) => `p${i}`);
     for (const [body, field] of [[{ ids: [] }, 'ids'], [{ ids: many }, 'ids'], [{ ids: [1] }, 'ids'], [{ ids: ['notes'], addTags: [''] }, 'addTags'],
         [{ ids: ['notes'], addTags: ['x'.repeat(65)] }, 'addTags'], [{ ids: ['notes'], removeTags: ['a\nb'] }, 'removeTags'],
+        [{ ids: ['notes'], addTags: [' '] }, 'addTags'], [{ ids: ['notes'], addTags: ['a\u0085b'] }, 'addTags'],
         [{ ids: ['notes'], addTags: many }, 'addTags'], [{ ids: ['notes'], offered: 'yes' }, 'offered'], [{ ids: ['notes'], tags: [] }, 'tags']])
         assert.ok(refused(await change(body), 422, 'invalid_request').details.fields[field], JSON.stringify(body));
     done(await change({ ids: ['hidden'], addTags: many.slice(0, 50) }));
@@ -387,7 +388,8 @@ test('values are held against the manifest', async () => {
         [{ secrets: { TOKEN: 'x'.repeat(65537) } }, 'secrets.TOKEN'], [{ secrets: { TOKEN: 'x', API_KEY: 'y' } }, 'secrets.API_KEY'], [{ fields: {} }, 'fields.sheet'],
         [{ fields: { sheet: '' } }, 'fields.sheet'], [{ fields: { sheet: 's', limit: 11 } }, 'fields.limit'], [{ fields: { sheet: 's', often: 'never' } }, 'fields.often'],
         [{ fields: { sheet: 's', more: 1 } }, 'fields.more'], [{ externalId: '' }, 'externalId'], [{ externalId: 'x'.repeat(257) }, 'externalId'],
-        [{ displayName: 'a\u0007b' }, 'displayName'], [{ fields: { sheet: 'x'.repeat(10001) } }, 'fields.sheet']])
+        [{ displayName: 'a\u0007b' }, 'displayName'], [{ displayName: 'a\u009bb' }, 'displayName'], [{ externalId: '  ' }, 'externalId'],
+        [{ fields: { sheet: 'x'.repeat(10001) } }, 'fields.sheet']])
         assert.ok(refused(await connect(ann, { ...good, ...change }), 422, 'invalid_connection').details.fields[field], field);
     refused(await connect(ann, { ...good, secrets: [] }), 422, 'invalid_request');
     refused(await connect(ann, { ...good, pieceName: 'hidden' }), 404, 'piece_not_found');
