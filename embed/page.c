@@ -10,7 +10,11 @@
 #define SCRIPT "console.js"
 #define STYLE "console.css"
 
-enum { ORIGIN_MAX = 300, POLICY_MAX = 64 * 1024, PAGE_MAX = 8 * 1024 };
+enum {
+    ORIGIN_MAX = 300,
+    POLICY_MAX = 6 * 1024, // what proxies let through of a head, mostly, is 8 KiB
+    PAGE_MAX = 8 * 1024
+};
 
 // No inline script or style, no markup from strings. A host may name a style sheet with its fonts,
 // which is the one thing from elsewhere.
@@ -49,7 +53,7 @@ static void add_policy(struct request *r)
         embedders_add_to(r->platform_slug, &all);
     else if (referer.n != 0 && embedders_allow((str){0}, referer))
         buf_addf(&all, " %.*s", STR_FMT(referer));
-    if (all.full) { // more origins than a header holds
+    if (all.full) { // more origins than a header should hold: the one that asks
         buf_clear(&all);
         buf_add(&all, str_from(policy));
         if (embedders_allow(r->platform_slug, referer))

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { MAILER, startEmbedding } from '../harness/embed.mjs';
 import { startHostPage } from '../harness/host-page.mjs';
-import { slowness } from '../harness/server.mjs';
+import { request, slowness } from '../harness/server.mjs';
+import { makePlatform } from '../harness/tokens.mjs';
 
 const PATIENCE = 20000 * slowness();
 
@@ -175,6 +176,22 @@ describe('a page that frames, talks or goes away', () => {
         await at('Settings');
         assert.equal(await frame.evaluate(() => ({}).polluted), undefined);
         assert.deepEqual(errors(), []);
+    });
+});
+
+describe('another platform', () => {
+    test('with very many origins makes no head that proxies and clients refuse: who asks is named then', async () => {
+        const many = await makePlatform(e.server, 'many');
+        const origin = (i) => `https://${'a'.repeat(60)}.${'b'.repeat(60)}.n${i}.example.com`;
+        for (const from of [0, 50]) await many.makeKey({ allowedOrigins: Array.from({ length: 50 }, (_, i) => origin(from + i)) });
+        const framers = async (referer) => {
+            const answer = await request(`${e.server.console}/p/many/embed`, { headers: { ...(referer && { referer }) } });
+            assert.ok(answer.headers['content-security-policy'].length < 6144);
+            return /frame-ancestors ([^;]*)/.exec(answer.headers['content-security-policy'])[1];
+        };
+        assert.equal(await framers(`${origin(77)}/page`), `'self' ${origin(77)}`);
+        assert.equal(await framers(`${e.host.origin}/`), "'self'");
+        assert.equal(await framers(), "'self'");
     });
 });
 
