@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { MAILER, startEmbedding } from '../harness/embed.mjs';
 import { startHostPage } from '../harness/host-page.mjs';
+import { pie } from '../harness/pie.mjs';
 import { request, slowness } from '../harness/server.mjs';
 import { makePlatform } from '../harness/tokens.mjs';
 
@@ -180,6 +181,51 @@ describe('a page that frames, talks or goes away', () => {
 });
 
 describe('another platform', () => {
+    test('ids of another tenant in bodies and queries, not in paths alone, are not found', async () => {
+        const other = await makePlatform(e.server, 'other');
+        const otherKey = await other.makeKey({ allowedOrigins: [e.host.origin] });
+        const of = async (platform, token) => {
+            const { token: session, ...rest } = (await platform.exchange(token, { origin: e.host.origin })).json;
+            return { ...rest, ask: (method, where, body) => e.server.api(method, where, body, { token: session }) };
+        };
+        const front = 'manifest:\n  userSecrets:\n    TOKEN: { description: Yours }\n';
+        const deploy = async (who, name) => (await who.ask('POST', '/api/plugins/import', pie(name, { 'index.html': 'x' }, { front }))).json;
+        const mine = await of(e.acme, e.token());
+        const neighbour = await of(e.acme, e.token());
+        const theirs = await of(other, otherKey.sign({ role: 'Admin' }));
+        const { plugin, instance, deployment } = await deploy(mine, 'of-mine');
+        const session = (await e.acme.api('GET', '/api/sessions')).json.data.find((one) => one.userId === mine.id);
+        for (const who of [theirs, neighbour]) {
+            const own = await deploy(who, 'of-another');
+            const domain = (await who.ask('POST', '/api/public-apps/domains', { hostname: `${who.projectId.slice(4, 12)}.customer-one.com`, instanceId: own.instance.id })).json;
+            for (const [method, where, body] of [
+                ['POST', '/api/public-apps/domains', { hostname: 'taken.customer-one.com', instanceId: instance.id }],
+                ['PATCH', `/api/public-apps/domains/${domain.id}`, { instanceId: instance.id }],
+                ['GET', `/api/files?instance=${instance.id}`],
+                ['GET', `/api/public-apps/instances/${instance.id}/runs`],
+                ['POST', `/api/plugins/${plugin.id}/instances`],
+                ['POST', `/api/plugins/${own.plugin.id}/deployments/${deployment.id}/activate`],
+                ['POST', '/api/connections', { pieceName: plugin.id, secrets: { TOKEN: 'x' } }],
+                ['POST', '/api/connections', { pieceName: 'of-mine', secrets: { TOKEN: 'x' } }],
+                ['DELETE', `/api/sessions/${session.id}`],
+            ]) {
+                const answer = await who.ask(method, where, body);
+                assert.equal(answer.status, 404, `${method} ${where}: ${answer.text}`);
+            }
+        }
+        for (const [method, where, body] of [
+            ['GET', `/api/audit-events?projectId=${mine.projectId}`],
+            ['DELETE', `/api/sessions?userId=${mine.id}`],
+            ['DELETE', `/api/sessions?projectId=${mine.projectId}`],
+            ['PATCH', '/api/v1/pieces', { ids: ['mailer'], offered: false }],
+        ]) assert.equal((await other.api(method, where, body)).status, 404, where);
+        assert.deepEqual((await other.api('GET', `/api/users?projectId=${mine.projectId}`)).json.data, []);
+        assert.deepEqual((await other.api('DELETE', `/api/sessions?keyId=${e.key.id}`)).json, { ended: 0 });
+        assert.equal((await mine.ask('GET', '/api/v1/flows')).status, 200);
+        // a platform offers what its owner project has, never a customer's own
+        assert.equal((await e.acme.api('PATCH', '/api/v1/pieces', { ids: [plugin.id], offered: true })).status, 404);
+    });
+
     test('with very many origins makes no head that proxies and clients refuse: who asks is named then', async () => {
         const many = await makePlatform(e.server, 'many');
         const origin = (i) => `https://${'a'.repeat(60)}.${'b'.repeat(60)}.n${i}.example.com`;
