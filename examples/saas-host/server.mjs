@@ -74,14 +74,13 @@ function pageFor(user) {
     return page.replace(/%([A-Z]+)%/g, (_, name) => escaped(facts[name]));
 }
 
-function whoIs(request) {
-    const cookie = /(?:^|;\s*)session=([\w-]+)/.exec(request.headers.cookie ?? '');
-    return cookie ? users[signedIn.get(cookie[1])] : undefined;
+function sessionOf(request) {
+    return /(?:^|;\s*)session=([\w-]+)/.exec(request.headers.cookie ?? '')?.[1];
 }
 
 const server = createServer((request, response) => {
     const path = new URL(request.url, 'http://host').pathname;
-    const user = whoIs(request);
+    const user = users[signedIn.get(sessionOf(request))];
     response.setHeader('x-content-type-options', 'nosniff');
     // The builder's server looks at where it is framed: the origin must reach it, no more.
     response.setHeader('referrer-policy', 'strict-origin-when-cross-origin');
@@ -92,6 +91,7 @@ const server = createServer((request, response) => {
         response.setHeader('set-cookie', `session=${session}; HttpOnly; SameSite=Lax; Path=/`);
         response.writeHead(303, { location: '/automation/apps' }).end();
     } else if (request.method === 'POST' && path === '/sign-out') {
+        signedIn.delete(sessionOf(request));
         response.setHeader('set-cookie', 'session=; Max-Age=0; Path=/');
         response.writeHead(303, { location: '/' }).end();
     } else if (path === '/token') {
@@ -109,7 +109,7 @@ const server = createServer((request, response) => {
             'cache-control': 'no-store',
             'content-security-policy':
                 `default-src 'none'; script-src 'self' ${frames}; style-src 'self'; ` +
-                `connect-src 'self' ${frames}; frame-src ${frames}; base-uri 'none'; form-action 'self'`,
+                `connect-src 'self' ${frames}; frame-src ${frames}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'`,
         }).end(pageFor(user));
     } else {
         response.writeHead(303, { location: '/' }).end();

@@ -88,4 +88,11 @@ test('Ben looks at it and changes nothing; Cleo is of another company and does n
 
 test('nobody who is not signed in gets a token', async () => {
     assert.equal((await fetch(`${origin}/token`)).status, 401);
+    const post = (where, headers = {}) => fetch(`${origin}${where}`, { method: 'POST', redirect: 'manual', headers });
+    const cookie = (await post('/sign-in/ada')).headers.get('set-cookie').split(';')[0];
+    const token = () => fetch(`${origin}/token`, { headers: { cookie } });
+    assert.equal((await token()).status, 200);
+    await post('/sign-out', { cookie });
+    assert.equal((await token()).status, 401, 'a cookie that somebody kept');
+    assert.equal((await post('/sign-in/constructor')).headers.get('set-cookie'), null);
 });
