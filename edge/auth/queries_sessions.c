@@ -222,11 +222,12 @@ enum fail session_end_of_key(struct db *db, const char *platform_id, const char 
     return count_ended(f, rows, ret_ended);
 }
 
-// The cut-off itself: after the count of what was live, which it would make none.
-static enum fail cut(enum fail f, const struct db_rows *marked, const char *code, const char *what,
-                     struct fault *fault)
+// Locked before anything is counted: an exchange that is under way holds the row, and the time of the
+// cut-off is then behind what it opens. Of an update that waited the clock would have been read before.
+static enum fail hold(enum fail f, const struct db_rows *held, const char *code, const char *what,
+                      struct fault *fault)
 {
-    if (f == FAIL_NONE && db_count(marked) == 0)
+    if (f == FAIL_NONE && db_count(held) == 0)
         return fault_set(fault, FAIL_NOT_FOUND, code, "There is no such %s.", what);
     return f;
 }
@@ -234,53 +235,67 @@ static enum fail cut(enum fail f, const struct db_rows *marked, const char *code
 enum fail session_end_of_user(struct db *db, const char *platform_id, const char *user_id,
                               size_t *ret_ended, struct fault *fault)
 {
+    DB_ROWS_AUTO held = NULL;
     DB_ROWS_AUTO rows = NULL;
-    DB_ROWS_AUTO marked = NULL;
     assert(db_is_in_transaction(db));
     if (!is_uuid(user_id))
-        return cut(FAIL_NONE, NULL, "user_not_found", "user", fault);
-    enum fail f = db_query(db, fault, &rows, END_ALL("s.platform_id = $1 and s.user_id = $2::uuid"),
+        return hold(FAIL_NONE, NULL, "user_not_found", "user", fault);
+    enum fail f = db_query(db, fault, &held,
+                           "select from users where platform_id = $1 and id = $2::uuid"
+                           " for no key update",
                            db_text(platform_id), db_text(user_id));
-    f = count_ended(f, rows, ret_ended);
+    f = hold(f, held, "user_not_found", "user", fault);
     if (f == FAIL_NONE)
-        f = db_query(db, fault, &marked,
-                     "update users set sessions_from = clock_timestamp()"
-                     " where platform_id = $1 and id = $2::uuid returning id",
+        f = db_query(db, fault, &rows, END_ALL("s.platform_id = $1 and s.user_id = $2::uuid"),
                      db_text(platform_id), db_text(user_id));
-    return cut(f, marked, "user_not_found", "user", fault);
+    f = count_ended(f, rows, ret_ended);
+    return f == FAIL_NONE ? db_query(db, fault, NULL,
+                                     "update users set sessions_from = clock_timestamp()"
+                                     " where platform_id = $1 and id = $2::uuid",
+                                     db_text(platform_id), db_text(user_id))
+                          : f;
 }
 
 enum fail session_end_of_project(struct db *db, const char *platform_id, const char *project_id,
                                  size_t *ret_ended, struct fault *fault)
 {
+    DB_ROWS_AUTO held = NULL;
     DB_ROWS_AUTO rows = NULL;
-    DB_ROWS_AUTO marked = NULL;
     assert(db_is_in_transaction(db));
-    enum fail f = db_query(db, fault, &rows, END_ALL("s.platform_id = $1 and s.project_id = $2"),
+    enum fail f = db_query(db, fault, &held,
+                           "select from projects where platform_id = $1 and id = $2"
+                           " for no key update",
                            db_text(platform_id), db_text(project_id));
-    f = count_ended(f, rows, ret_ended);
+    f = hold(f, held, "project_not_found", "project", fault);
     if (f == FAIL_NONE)
-        f = db_query(db, fault, &marked,
-                     "update projects set sessions_from = clock_timestamp()"
-                     " where platform_id = $1 and id = $2 returning id",
+        f = db_query(db, fault, &rows, END_ALL("s.platform_id = $1 and s.project_id = $2"),
                      db_text(platform_id), db_text(project_id));
-    return cut(f, marked, "project_not_found", "project", fault);
+    f = count_ended(f, rows, ret_ended);
+    return f == FAIL_NONE ? db_query(db, fault, NULL,
+                                     "update projects set sessions_from = clock_timestamp()"
+                                     " where platform_id = $1 and id = $2",
+                                     db_text(platform_id), db_text(project_id))
+                          : f;
 }
 
+// An exchange holds a platform's row by what it inserts that names it: only the strongest lock waits.
 enum fail session_end_of_platform(struct db *db, const char *platform_id, size_t *ret_ended,
                                   struct fault *fault)
 {
+    DB_ROWS_AUTO held = NULL;
     DB_ROWS_AUTO rows = NULL;
-    DB_ROWS_AUTO marked = NULL;
     assert(db_is_in_transaction(db));
-    enum fail f = db_query(db, fault, &rows, END_ALL("s.platform_id = $1"), db_text(platform_id));
-    f = count_ended(f, rows, ret_ended);
+    enum fail f = db_query(db, fault, &held, "select from platforms where id = $1 for update",
+                           db_text(platform_id));
+    f = hold(f, held, "platform_not_found", "platform", fault);
     if (f == FAIL_NONE)
-        f = db_query(db, fault, &marked,
-                     "update platforms set sessions_from = clock_timestamp()"
-                     " where id = $1 returning id",
-                     db_text(platform_id));
-    return cut(f, marked, "platform_not_found", "platform", fault);
+        f = db_query(db, fault, &rows, END_ALL("s.platform_id = $1"), db_text(platform_id));
+    f = count_ended(f, rows, ret_ended);
+    return f == FAIL_NONE ? db_query(db, fault, NULL,
+                                     "update platforms set sessions_from = clock_timestamp()"
+                                     " where id = $1",
+                                     db_text(platform_id))
+                          : f;
 }
 
 // --- looking ---

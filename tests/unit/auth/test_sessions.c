@@ -215,7 +215,7 @@ static void test_ended_session_is_not_joined(void **state)
     assert_int_equal(try_open(&wish, &again, &fault), FAIL_UNAUTHORISED);
     assert_string_equal(fault.code, "session_ended");
     struct session_grant late = opened_by("past its end");
-    run_sql("update sessions set ends_at = now() where ended_at is null");
+    run_sql("update sessions set ends_at = now() - interval '1 second' where ended_at is null");
     wish = wish_for(&ada, "past its end");
     assert_int_equal(try_open(&wish, &again, &fault), FAIL_UNAUTHORISED);
     assert_string_equal(fault.code, "session_ended");
@@ -402,6 +402,74 @@ static void test_cut_off_takes_what_was_opened_beside_it(void **state)
     g = opened_by("beside, platform");
     run_sql("update platforms set sessions_from = clock_timestamp()");
     refused_with("session_ended", g.token);
+    usleep(2000);
+}
+
+// An exchange that holds its rows while the cut-off begins, and opens its session after that.
+struct beside {
+    pthread_barrier_t is_held;
+    struct session_grant grant;
+    bool opens_first; // before the cut-off begins
+    enum fail f;
+};
+
+static void *exchange_on_thread(void *arg)
+{
+    struct beside *b = arg;
+    struct provisioned p;
+    struct fault fault = {0};
+    struct db *own = db_of_thread();
+    const struct provision wish = {.platform_id = platform.id,
+                                   .external_user_id = STR("slow"),
+                                   .external_project_id = STR("slow"),
+                                   .first_name = STR("S"),
+                                   .last_name = STR("L"),
+                                   .role = "Editor",
+                                   .issued_at = 100};
+    static int round;
+    char token[32];
+    snprintf(token, sizeof token, "slow %d", ++round);
+    b->f = db_begin(own, &fault);
+    if (b->f == FAIL_NONE)
+        b->f = platform_provision(own, &wish, &p, &fault);
+    struct session_wish session = wish_for(&p, token);
+    if (b->f == FAIL_NONE && b->opens_first)
+        b->f = session_open(own, &session, &b->grant, &fault);
+    pthread_barrier_wait(&b->is_held);
+    usleep(200 * 1000); // the cut-off waits by now
+    if (b->f == FAIL_NONE && !b->opens_first)
+        b->f = session_open(own, &session, &b->grant, &fault);
+    if (b->f == FAIL_NONE)
+        b->f = db_commit(own, &fault);
+    return NULL;
+}
+
+static void cut_beside(end_fn *end, const char *id, bool opens_first)
+{
+    struct beside b = {.opens_first = opens_first};
+    pthread_t thread;
+    pthread_barrier_init(&b.is_held, NULL, 2);
+    pthread_create(&thread, NULL, exchange_on_thread, &b);
+    pthread_barrier_wait(&b.is_held);
+    cut(end, platform.id, id);
+    pthread_join(thread, NULL);
+    pthread_barrier_destroy(&b.is_held);
+    assert_int_equal(b.f, FAIL_NONE);
+    refused_with("session_ended", b.grant.token);
+}
+
+static enum fail end_of_platform(struct db *on, const char *platform_id, const char *id,
+                                 size_t *ret_ended, struct fault *fault)
+{
+    return session_end_of_platform(on, platform_id, ret_ended, fault);
+}
+
+static void test_no_exchange_under_way_outlives_a_cut_off(void **state)
+{
+    struct provisioned p = provisioned(&platform, "slow", "slow", "Editor", 100);
+    cut_beside(session_end_of_user, p.user_id, false);
+    cut_beside(session_end_of_project, p.project_id, false);
+    cut_beside(end_of_platform, "", true);
     usleep(2000);
 }
 
@@ -826,6 +894,7 @@ int main(void)
         cmocka_unit_test(test_inactive_user_is_refused_at_once),
         cmocka_unit_test(test_cut_offs_end_theirs_and_no_other),
         cmocka_unit_test(test_cut_off_takes_what_was_opened_beside_it),
+        cmocka_unit_test(test_no_exchange_under_way_outlives_a_cut_off),
         cmocka_unit_test(test_platform_ends_all_of_its_own),
         cmocka_unit_test(test_anothers_are_not_found),
         cmocka_unit_test(test_only_our_own_tokens_of_this_kind),
