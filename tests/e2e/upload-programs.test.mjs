@@ -92,7 +92,6 @@ describe('real files', () => {
         return request(`${server.apps}/api/public-actions/${instance.slug}/upload`, { method: 'POST', body, headers: { 'content-type': `multipart/form-data; boundary=${BOUNDARY}`, 'content-length': body.length } });
     }
     before(async () => {
-        if (!isFull) return;
         server = await startServer({ settings: { uploads_per_hour: '1000000', upload_bytes_per_hour: '1024GiB', shared_origin: 'accepted' } });
         [plain, stripping] = [await deploy('plain'), await deploy('stripping')];
         for (const instance of [plain, stripping]) {
