@@ -6,7 +6,7 @@ import { MAILER, startEmbedding } from '../harness/embed.mjs';
 import { startHostPage } from '../harness/host-page.mjs';
 import { pie } from '../harness/pie.mjs';
 import { request, slowness } from '../harness/server.mjs';
-import { makePlatform } from '../harness/tokens.mjs';
+import { claims, makePlatform } from '../harness/tokens.mjs';
 
 const PATIENCE = 20000 * slowness();
 
@@ -244,6 +244,30 @@ describe('another platform', () => {
 describe('a customer with one good token', () => {
     let addresses = 0;
     const newAddress = () => `31.${(++addresses >> 8) & 255}.${addresses & 255}.7`;
+
+    test('payloads that no parser should stumble over', async () => {
+        const { acme, key, host, server } = e;
+        const ask = (payload) => acme.exchange(key.signParts({ alg: 'RS256', typ: 'JWT', kid: key.id }, payload), { origin: host.origin, address: newAddress() });
+        const good = JSON.stringify(claims());
+        for (const payload of [`{"a":${'['.repeat(4000)}${']'.repeat(4000)}}`, good.replace('"Ada"', '"\\u0000"'), good.replace('"Ada"', '"\\ud800"'), Buffer.from(good.replace('"Ada"', '"\xff"'), 'latin1'),
+            good.replace(/"exp":\d+/, '"exp":1e400'), good.replace(/"exp":\d+/, `"exp":${'9'.repeat(40)}`), good.replace(/"exp":\d+/, '"exp":253402300800'), good.replace('"Ada"', `"${'x'.repeat(257)}"`)]) {
+            const answer = await ask(payload);
+            assert.equal(answer.status, 401, `${String(payload).slice(0, 60)}: ${answer.text}`);
+            assert.equal(answer.json.code, 'INVALID_BEARER_TOKEN');
+        }
+        // the last second there is, and the longest names: taken, and shown whole
+        const long = '\u{1f600}'.repeat(256);
+        const far = await ask(JSON.stringify(claims({ externalUserId: long, externalProjectId: long, firstName: long, lastName: long, email: long, exp: 253402300799 })));
+        assert.equal(far.status, 200, far.text);
+        assert.equal(far.json.email, long);
+        assert.equal((await acme.api('GET', `/api/users/${far.json.id}`)).json.externalId, long);
+        assert.equal((await acme.api('GET', `/api/projects/${far.json.projectId}`)).json.externalId, long);
+        // a session is asked for in Authorization alone
+        const { token } = far.json;
+        for (const [query, headers] of [[`?token=${token}`, {}], [`?access_token=${token}`, {}], ['', { cookie: `token=${token}; session=${token}` }], ['', { authorization: `Basic ${token}` }]])
+            assert.equal((await request(`${server.console}/api/v1/flows${query}`, { headers })).status, 401);
+        assert.equal((await request(`${server.console}/api/v1/flows`, { headers: { authorization: `Bearer ${token}` } })).status, 200);
+    });
 
     test('fills no trail with it: it is taken often enough for any page, and then one at a time', async () => {
         const token = e.token();
