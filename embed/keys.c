@@ -194,6 +194,10 @@ enum fail keys_create(struct call *call, struct answer *answer, struct fault *fa
     AUTOFREE char *public_key = jose_key_public_pem(k.key);
     f = db_begin(call->db, fault);
     if (f == FAIL_NONE)
+        f = key_query_hold_platform(call->db, call->principal->platform_id, fault);
+    if (f == FAIL_NONE) // again: others may have been made meanwhile
+        f = check_room(call, fault);
+    if (f == FAIL_NONE)
         f = key_query_insert(call->db, call->principal->platform_id, k.id, &k.policy, public_key,
                              call->principal->token_id, &rows, fault);
     if (f == FAIL_NONE)

@@ -84,6 +84,9 @@ enum fail key_query_insert(struct db *db, const char *platform_id, const char *i
                            const struct key_policy *p, const char *public_key,
                            const char *created_by, struct db_rows **ret,
                            struct fault *fault) MUST_CHECK;
+// Makes of one platform happen one after the other until the transaction ends: what is counted holds.
+enum fail key_query_hold_platform(struct db *db, const char *platform_id,
+                                  struct fault *fault) MUST_CHECK;
 enum fail key_query_count(struct db *db, const char *platform_id, uint64_t *ret,
                           struct fault *fault) MUST_CHECK;
 // Not deleted ones. FAIL_NOT_FOUND "signing_key_not_found".

@@ -63,6 +63,12 @@ enum fail key_query_insert(struct db *db, const char *platform_id, const char *i
         db_text(p->is_disabled ? "DISABLED" : "ACTIVE"));
 }
 
+enum fail key_query_hold_platform(struct db *db, const char *platform_id, struct fault *fault)
+{
+    return db_query(db, fault, NULL, "select from platforms where id = $1 for no key update",
+                    db_text(platform_id));
+}
+
 enum fail key_query_count(struct db *db, const char *platform_id, uint64_t *ret,
                           struct fault *fault)
 {

@@ -6,7 +6,7 @@ import { MAILER, startEmbedding } from '../harness/embed.mjs';
 import { startHostPage } from '../harness/host-page.mjs';
 import { pie } from '../harness/pie.mjs';
 import { request, slowness } from '../harness/server.mjs';
-import { claims, makePlatform } from '../harness/tokens.mjs';
+import { claims, makePlatform, rsaPair } from '../harness/tokens.mjs';
 
 const PATIENCE = 20000 * slowness();
 
@@ -224,6 +224,14 @@ describe('another platform', () => {
         assert.equal((await mine.ask('GET', '/api/v1/flows')).status, 200);
         // a platform offers what its owner project has, never a customer's own
         assert.equal((await e.acme.api('PATCH', '/api/v1/pieces', { ids: [plugin.id], offered: true })).status, 404);
+    });
+
+    test('has a hundred keys and no more, however many are made at once', async () => {
+        const maker = await makePlatform(e.server, 'maker');
+        const { publicKey } = rsaPair();
+        const answers = await Promise.all(Array.from({ length: 120 }, () => maker.api('POST', '/api/v1/signing-keys', { displayName: 'x', publicKey })));
+        assert.equal(answers.filter((a) => a.status === 201).length, 100);
+        assert.ok(answers.filter((a) => a.status !== 201).every((a) => a.status === 409 && a.json.code === 'too_many_keys'));
     });
 
     test('with very many origins makes no head that proxies and clients refuse: who asks is named then', async () => {
