@@ -22,9 +22,9 @@ struct process_plan {
     uint64_t address_space; // RLIMIT_AS, of each process it becomes; 0: as ours
 };
 
-// Forks and executes. Besides the plan: a session of its own (so that Ctrl-C at a terminal reaches
-// us alone), no other groups, no capabilities, PR_SET_NO_NEW_PRIVS, RLIMIT_CORE 0, umask
-// 077, default signal handling. FAIL_INTERNAL with "start_failed" when any of it, or the exec, did
+// Forks and executes; the program may lie where only we can reach it, not its new uid. Besides the
+// plan: a session of its own (so that Ctrl-C at a terminal reaches us alone), no other groups, no
+// capabilities, PR_SET_NO_NEW_PRIVS, RLIMIT_CORE 0, umask 077, default signal handling. FAIL_INTERNAL with "start_failed" when any of it, or the exec, did
 // not work.
 enum fail process_start(const struct process_plan *plan, pid_t *ret_pid,
                         struct fault *fault) MUST_CHECK;

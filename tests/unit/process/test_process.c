@@ -91,6 +91,29 @@ static void test_root_is_given_up(void **state)
     close(p[1]);
 }
 
+// As a checkout in root's own home is.
+static void test_program_below_a_closed_folder(void **state)
+{
+    int p[2];
+    char folder[] = "/tmp/stoa-test-XXXXXX", program[64], command[160], said[32];
+    if (geteuid() != 0)
+        skip();
+    assert_non_null(mkdtemp(folder)); // 0700
+    snprintf(program, sizeof program, "%s/shell", folder);
+    snprintf(command, sizeof command, "cp /bin/sh %s && chmod 755 %s", program, program);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(pipe(p), 0);
+    struct process_plan plan = shell("id -u", (int[]){-1, p[1], p[1]}, 3);
+    plan.program = program;
+    plan.uid = plan.gid = 65534;
+    run(&plan, p[0], said, sizeof said);
+    assert_string_equal(said, "65534\n");
+    close(p[0]);
+    close(p[1]);
+    unlink(program);
+    rmdir(folder);
+}
+
 static void test_exec_failure_is_told(void **state)
 {
     struct process_plan plan = shell("true", (int[]){-1, -1, -1}, 3);
@@ -185,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_descriptors_take_their_places),
         cmocka_unit_test(test_root_is_given_up),
+        cmocka_unit_test(test_program_below_a_closed_folder),
         cmocka_unit_test(test_exec_failure_is_told),
         cmocka_unit_test(test_it_dies_with_its_parent),
         cmocka_unit_test(test_files_are_opened_as_another_user),
