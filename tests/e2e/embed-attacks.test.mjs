@@ -12,7 +12,8 @@ const PATIENCE = 20000 * slowness();
 
 let e;
 before(async () => {
-    e = await startEmbedding({ settings: { trusted_proxies: '127.0.0.1', proxy_header: 'X-Forwarded-For' } });
+    // names are looked up where nobody answers, and at once
+    e = await startEmbedding({ settings: { trusted_proxies: '127.0.0.1', proxy_header: 'X-Forwarded-For', dns_forwarders: '127.0.0.1@9' } });
     await e.catalogue(MAILER);
 });
 after(() => e?.stop());
