@@ -1,9 +1,8 @@
 // A project's apps as hosts of the embed protocol ask for them: /api/v1/flows. An app is an instance,
 // whoever's plugin it is of.
-#include <stdio.h>
-#include <stdlib.h>
 #include "edge/base/clock.h"
 #include "embed/catalogue.h"
+#include "embed/deployed_rows.h"
 
 enum {
     COLUMN_ID,
@@ -38,43 +37,7 @@ static json_t *app_json(const struct db_rows *rows, size_t row, const struct dep
                      "plugin", plugin, "createdAt", created);
 }
 
-static struct page_key key_of(const struct db_rows *rows, size_t row)
-{
-    struct page_key key = {.at = db_get_int(rows, row, COLUMN_AT)};
-    snprintf(key.id, sizeof key.id, "%.*s", STR_FMT(db_get(rows, row, COLUMN_ID)));
-    return key;
-}
-
-// What each of the rows runs: a plugin's instances all run the same.
-static enum fail find_deployed(struct db *db, const struct db_rows *rows, struct deployed *ret,
-                               struct fault *fault)
-{
-    size_t n = db_count(rows);
-    struct plugin *plugins AUTOFREE = calloc(n + 1, sizeof *plugins);
-    if (plugins == NULL)
-        abort();
-    for (size_t i = 0; i != n; ++i)
-        snprintf(plugins[i].id, sizeof plugins[i].id, "%.*s",
-                 STR_FMT(db_get(rows, i, COLUMN_PLUGIN)));
-    return n != 0 ? catalog_find_current(db, plugins, n, ret, fault) : FAIL_NONE;
-}
-
-static json_t *page_of(const struct page *page, const struct db_rows *rows,
-                       const struct deployed *deployed)
-{
-    size_t fetched = db_count(rows), shown = page_shown(page, fetched);
-    json_t *data = json_array();
-    struct page_key first = {0}, last = {0};
-    for (size_t i = 0; i != shown; ++i) {
-        size_t row = page_row(page, fetched, i);
-        json_array_append_new(data, app_json(rows, row, &deployed[row]));
-    }
-    if (shown != 0) {
-        first = key_of(rows, page_row(page, fetched, 0));
-        last = key_of(rows, page_row(page, fetched, shown - 1));
-    }
-    return page_json(page, data, fetched, &first, &last);
-}
+static const struct deployed_rows apps = {COLUMN_ID, COLUMN_AT, COLUMN_PLUGIN, app_json};
 
 enum fail catalogue_api_flows(struct call *call, struct answer *a, struct fault *fault)
 {
@@ -86,33 +49,17 @@ enum fail catalogue_api_flows(struct call *call, struct answer *a, struct fault 
         fail = page_init(&page, call_query(call, "cursor"), limit, fault);
     if (fail == FAIL_NONE)
         fail = catalogue_query_apps(call->db, call->principal->project_id, &page, &rows, fault);
-    if (fail != FAIL_NONE)
-        return fail;
-    size_t n = db_count(rows);
-    struct deployed *deployed AUTOFREE = calloc(n + 1, sizeof *deployed);
-    if (deployed == NULL)
-        abort();
-    fail = find_deployed(call->db, rows, deployed, fault);
-    if (fail == FAIL_NONE)
-        a->json = page_of(&page, rows, deployed);
-    for (size_t i = 0; i != n; ++i)
-        deployed_fini(&deployed[i]);
-    return fail;
+    return fail == FAIL_NONE ? deployed_rows_page(call->db, &apps, &page, rows, &a->json, fault)
+                             : fail;
 }
 
 enum fail catalogue_api_flow(struct call *call, struct answer *a, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
-    struct deployed d = {0};
     enum fail fail =
         catalogue_query_app(call->db, call->principal->project_id, call->params[0], &rows, fault);
     if (fail == FAIL_NONE && db_count(rows) == 0)
         fail = fault_set(fault, FAIL_NOT_FOUND, "instance_not_found",
                          "There is no such app in this project.");
-    if (fail == FAIL_NONE)
-        fail = find_deployed(call->db, rows, &d, fault);
-    if (fail == FAIL_NONE)
-        a->json = app_json(rows, 0, &d);
-    deployed_fini(&d);
-    return fail;
+    return fail == FAIL_NONE ? deployed_rows_first(call->db, &apps, rows, &a->json, fault) : fail;
 }

@@ -9,6 +9,7 @@
 #include "edge/catalog/declared.h"
 #include "edge/http/call_fields.h"
 #include "embed/catalogue.h"
+#include "embed/deployed_rows.h"
 
 // --- showing ---
 
@@ -64,55 +65,20 @@ static json_t *time_json(const struct db_rows *rows, size_t row, size_t column)
     return json_string(at);
 }
 
-static json_t *connection_json(const struct db_rows *rows, size_t row, const json_t *front)
+static json_t *connection_json(const struct db_rows *rows, size_t row, const struct deployed *d)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "id",
-                     text(rows, row, CONNECTION_ID), "externalId",
-                     text(rows, row, CONNECTION_EXTERNAL_ID), "displayName",
-                     text(rows, row, CONNECTION_DISPLAY_NAME), "pieceName",
-                     text(rows, row, CONNECTION_PIECE_NAME), "pluginId",
-                     text(rows, row, CONNECTION_PLUGIN_ID), "status", status_of(rows, row, front),
-                     "createdAt", time_json(rows, row, CONNECTION_CREATED_AT), "updatedAt",
-                     time_json(rows, row, CONNECTION_UPDATED_AT));
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "id", text(rows, row, CONNECTION_ID),
+        "externalId", text(rows, row, CONNECTION_EXTERNAL_ID), "displayName",
+        text(rows, row, CONNECTION_DISPLAY_NAME), "pieceName",
+        text(rows, row, CONNECTION_PIECE_NAME), "pluginId", text(rows, row, CONNECTION_PLUGIN_ID),
+        "status", status_of(rows, row, d->front), "createdAt",
+        time_json(rows, row, CONNECTION_CREATED_AT), "updatedAt",
+        time_json(rows, row, CONNECTION_UPDATED_AT));
 }
 
-static struct page_key key_of(const struct db_rows *rows, size_t row)
-{
-    struct page_key key = {.at = db_get_int(rows, row, CONNECTION_CREATED_AT)};
-    snprintf(key.id, sizeof key.id, "%.*s", STR_FMT(db_get(rows, row, CONNECTION_ID)));
-    return key;
-}
-
-// What each row's plugin has deployed; `ret` has room for all and is empty.
-static enum fail find_deployed(struct db *db, const struct db_rows *rows, struct deployed *ret,
-                               struct fault *fault)
-{
-    size_t n = db_count(rows);
-    struct plugin *plugins AUTOFREE = calloc(n + 1, sizeof *plugins);
-    if (plugins == NULL)
-        abort();
-    for (size_t i = 0; i != n; ++i)
-        snprintf(plugins[i].id, sizeof plugins[i].id, "%.*s",
-                 STR_FMT(db_get(rows, i, CONNECTION_PLUGIN_ID)));
-    return n != 0 ? catalog_find_current(db, plugins, n, ret, fault) : FAIL_NONE;
-}
-
-static json_t *page_of(const struct page *page, const struct db_rows *rows,
-                       const struct deployed *deployed)
-{
-    size_t fetched = db_count(rows), shown = page_shown(page, fetched);
-    json_t *data = json_array();
-    struct page_key first = {0}, last = {0};
-    for (size_t i = 0; i != shown; ++i) {
-        size_t row = page_row(page, fetched, i);
-        json_array_append_new(data, connection_json(rows, row, deployed[row].front));
-    }
-    if (shown != 0) {
-        first = key_of(rows, page_row(page, fetched, 0));
-        last = key_of(rows, page_row(page, fetched, shown - 1));
-    }
-    return page_json(page, data, fetched, &first, &last);
-}
+static const struct deployed_rows shown = {CONNECTION_ID, CONNECTION_CREATED_AT,
+                                           CONNECTION_PLUGIN_ID, connection_json};
 
 enum fail connections_api_list(struct call *call, struct answer *a, struct fault *fault)
 {
@@ -125,36 +91,20 @@ enum fail connections_api_list(struct call *call, struct answer *a, struct fault
     if (fail == FAIL_NONE)
         fail = connection_query_page(call->db, call->principal->project_id,
                                      call_query(call, "pieceName"), &page, &rows, fault);
-    if (fail != FAIL_NONE)
-        return fail;
-    size_t n = db_count(rows);
-    struct deployed *deployed AUTOFREE = calloc(n + 1, sizeof *deployed);
-    if (deployed == NULL)
-        abort();
-    fail = find_deployed(call->db, rows, deployed, fault);
-    if (fail == FAIL_NONE)
-        a->json = page_of(&page, rows, deployed);
-    for (size_t i = 0; i != n; ++i)
-        deployed_fini(&deployed[i]);
-    return fail;
+    return fail == FAIL_NONE ? deployed_rows_page(call->db, &shown, &page, rows, &a->json, fault)
+                             : fail;
 }
 
 // One by id or name, as it is shown; `ret_rows` is the caller's.
 static enum fail find(struct call *call, str ref, struct db_rows **ret_rows, json_t **ret,
                       struct fault *fault)
 {
-    struct deployed d = {0};
     enum fail fail =
         connection_query_find(call->db, call->principal->project_id, ref, ret_rows, fault);
     if (fail == FAIL_NONE && db_count(*ret_rows) == 0)
         fail = fault_set(fault, FAIL_NOT_FOUND, "connection_not_found",
                          "There is no such connection in this project.");
-    if (fail == FAIL_NONE)
-        fail = find_deployed(call->db, *ret_rows, &d, fault);
-    if (fail == FAIL_NONE)
-        *ret = connection_json(*ret_rows, 0, d.front);
-    deployed_fini(&d);
-    return fail;
+    return fail == FAIL_NONE ? deployed_rows_first(call->db, &shown, *ret_rows, ret, fault) : fail;
 }
 
 enum fail connections_api_get(struct call *call, struct answer *a, struct fault *fault)
