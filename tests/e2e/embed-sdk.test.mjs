@@ -95,7 +95,7 @@ describe('starting', () => {
             return { title, allow, referrerPolicy, src, parent: parentElement.id };
         });
         assert.match(frame.src, new RegExp(`^${e.server.console}/embed\\?currentDate=\\d+$`));
-        assert.deepEqual({ ...frame, src: '' }, { title: 'App builder', allow: 'clipboard-read; clipboard-write', referrerPolicy: 'strict-origin', src: '', parent: 'builder' });
+        assert.deepEqual({ ...frame, src: '' }, { title: 'App builder', allow: 'clipboard-write', referrerPolicy: 'strict-origin', src: '', parent: 'builder' });
         await (await e.frame(page)).waitForSelector('h1');
         assert.deepEqual(errors(), []);
         assert.deepEqual(await context.cookies(), []);

@@ -143,7 +143,7 @@ export class Setup {
     private makeFrame(title: string, style: string): HTMLIFrameElement {
         const frame = document.createElement('iframe');
         frame.title = title;
-        frame.allow = 'clipboard-read; clipboard-write';
+        frame.allow = 'clipboard-write';
         frame.referrerPolicy = 'strict-origin'; // whatever the host's own: it tells who frames
         frame.style.cssText = style;
         frame.src = `${this.url}/embed?currentDate=${Date.now()}`;
