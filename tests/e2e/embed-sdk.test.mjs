@@ -1,5 +1,6 @@
 // The SDK in a product's page, on another origin than the server's, in a real browser: start, routes, dialogs in a frame and in a window,
 // renewal, and every way it may go wrong. What it is served as, and what is in its npm package.
+// @release
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import crypto from 'node:crypto';

@@ -5,6 +5,8 @@
 //
 // A file that is not ok is run once more when all others are done, alone: what only a busy machine brings about is told from what is
 // broken, and both are said. What a sanitizer has found stays found.
+//
+// A file with a line that begins with "// @release" is about pages in a browser: its server is the release build, but for --full.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -41,11 +43,13 @@ function sums(output) {
     return { passed: found.pass ?? 0, failed: (found.fail ?? 0) + (found.cancelled ?? 0), skipped: (found.skipped ?? 0) + (found.todo ?? 0) };
 }
 
+const buildOf = (file) => (process.env.STOA_FULL !== '1' && /^\/\/ @release/m.test(fs.readFileSync(file, 'utf8')) ? 'build/release' : process.env.STOA_BUILD);
+
 function runFile(file) {
     return new Promise((resolve) => {
         const begun = Date.now();
         const child = spawn(process.execPath, [file], {
-            env: { ...process.env, STOA_TEST_PG: cluster.socket, STOA_TEST_ROOT: root, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'],
+            env: { ...process.env, STOA_BUILD: buildOf(file), STOA_TEST_PG: cluster.socket, STOA_TEST_ROOT: root, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'],
         });
         children.add(child);
         let output = '';
