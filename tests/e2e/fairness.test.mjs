@@ -1,7 +1,6 @@
 // One plugin's flood beside another's visitors (contract §4: fair share), open-loop: those who call the quiet one come at a fixed rate
 // whatever happens, and their latency counts from when they should have been asked. Both belong to one project, so they share its loop.
 // The flooded one is refused with a word when to come back, and what waits for it is bounded.
-// @release
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, before, describe, test } from 'node:test';

@@ -6,7 +6,7 @@
 // A file that is not ok is run once more when all others are done, alone: what only a busy machine brings about is told from what is
 // broken, and both are said. What a sanitizer has found stays found.
 //
-// A file with a line that begins with "// @release" is about pages in a browser, or about time: its server is the release build, but for --full.
+// A file with a line that begins with "// @release" is about pages in a browser: its server is the release build, but for --full.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
