@@ -6,7 +6,8 @@
 // A file that is not ok is run once more when all others are done, alone: what only a busy machine brings about is told from what is
 // broken, and both are said. What a sanitizer has found stays found.
 //
-// A file with a line that begins with "// @release" is about pages in a browser: its server is the release build, but for --full.
+// A file with a line that begins with "// @full" is left out of a run of all files but for --full: what it looks at is looked at in passing by
+// others. A file with a line that begins with "// @release" is about pages in a browser: its server is the release build, but for --full.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -74,6 +75,8 @@ function runFile(file) {
 }
 
 const total = { passed: 0, failed: 0, skipped: 0 };
+const MANY = 10; // fewer were asked for by name
+const isLeftOut = (file) => process.env.STOA_FULL !== '1' && files.length > MANY && /^\/\/ @full/m.test(fs.readFileSync(file, 'utf8'));
 function report(result) {
     const name = path.basename(result.file, '.test.mjs');
     fs.writeFileSync(path.join(options.logs, `${name}.log`), result.output);
@@ -91,7 +94,11 @@ function report(result) {
 }
 
 // Longest first, as far as an earlier run tells; files never seen before them all.
-const queue = [...files].sort((a, b) => (times[b] ?? 1e9) - (times[a] ?? 1e9));
+for (const file of files.filter(isLeftOut)) {
+    console.log(`      left out: ${path.basename(file)} (only with --full, or by name)`);
+    ++total.skipped;
+}
+const queue = files.filter((file) => !isLeftOut(file)).sort((a, b) => (times[b] ?? 1e9) - (times[a] ?? 1e9));
 const again = [];
 const isFinal = (result) => !result.failed || /Sanitizer|runtime error:/.test(result.output);
 await Promise.all(Array.from({ length: options.jobs }, async () => {
