@@ -83,6 +83,13 @@ const visit = (hostname, root, { port = tlsPort, where = '/', ...more } = {}) =>
     asked.on('error', reject).end();
 });
 const plainly = (hostname, where = '/') => request(new URL(where, server.apps), { headers: { host: hostname } });
+/** What the app's owner was told of the name, newest first: the events' types, and the data of one. */
+async function told(domain, type) {
+    const events = await server.api('GET', `/api/public-apps/instances/${instance.id}/events?limit=100`);
+    assert.equal(events.status, 200, events.text);
+    const its = events.json.data.filter((e) => e.data.domainId === domain.id);
+    return type ? its.filter((e) => e.type === type).map((e) => e.data) : its.map((e) => e.type);
+}
 const due = (domain) => sql(`update domain_certificates set next_at = now(), tried_at = now() - interval '1 day' where domain_id = '${domain.id}'`);
 const forget = () => sql('delete from acme_issues; update acme_accounts set paused_until = null');
 
@@ -108,6 +115,8 @@ test('a name that is verified and leads here has its certificate within seconds'
 
     const audit = sql(`select action from audit_events where subject = '${domain.id}' order by action`);
     assert.match(String(audit), /certificate\.issue/);
+    assert.deepEqual((await told(domain)).sort(), ['certificate.issued', 'domain.verified']);
+    assert.deepEqual((await told(domain, 'certificate.issued')).map((d) => [d.hostname, d.notAfter]), [[name, certificate.notAfter]]);
     assert.equal(Number(sql('select count(*) from acme_challenges')), 0);
 });
 
@@ -157,6 +166,8 @@ test('with a third of its life left it is renewed; the old one is served until t
     assert.equal(now.error, undefined);
     const actions = String(sql(`select action from audit_events where subject = '${domain.id}'`));
     assert.match(actions, /certificate\.renew/);
+    assert.deepEqual((await told(domain, 'certificate.renewed')).map((d) => d.hostname), [name]);
+    assert.equal((await told(domain, 'certificate.issued')).length, 1);
     assert.equal(Number(sql(`select count(*) from acme_accounts`)), 1);
 });
 
@@ -175,6 +186,8 @@ test('a refusal is shown in the authority\'s words, and tried again on a ladder'
         assert.ok(Math.abs(Date.parse(next) - Date.now() - minutes * 60000) < 20000, next);
     }
     // told once
+    const [failing, ...more] = await told(domain, 'certificate.failing');
+    assert.deepEqual([failing.hostname, failing.code, more.length], [`blocked.${ZONE}`, 'acme_refused', 0]);
     assert.equal(Number(sql(`select count(*) from audit_events where subject = '${domain.id}' and action = 'certificate.fail'`)), 1);
     // after a month, not by itself any more
     sql(`update domain_certificates set failing_since = now() - interval '31 days' where domain_id = '${domain.id}'`);

@@ -169,6 +169,8 @@ test('while its record stands a name is nobody else\'s; an hour without it, it i
     await dns.setRecords(zone, [txt(second, zone)]);
     assert.equal((await verify(theirs, second)).json.code, 'domain_held');
     assert.equal((await show(mine, first)).status, 'failing');
+    const failing = (await mine.api('GET', `/api/public-apps/instances/${mine.instance.id}/events`)).json.data.find((e) => e.type === 'domain.failing');
+    assert.deepEqual([failing?.data.hostname, failing?.data.before], [`shop.${zone}`, 'verified']);
     assert.match((await visit(`shop.${zone}`)).text, /hello from mine/); // still served
     await sql(`update domains set failing_since = now() - interval '61 minutes' where id = '${first.id}'`);
     assert.equal((await verify(theirs, second)).status, 200);
