@@ -144,7 +144,7 @@ static int64_t least(int64_t a, int64_t b)
 enum fail session_open(struct db *db, const struct session_wish *wish, struct session_grant *ret,
                        struct fault *fault)
 {
-    struct session_row row;
+    struct session_row row = {0};
     struct session_wish w = *wish;
     char id[TOKEN_ID_ROOM];
     struct session_claims claims = {.link.turn = 1};
