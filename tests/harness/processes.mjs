@@ -60,7 +60,7 @@ export function openDescriptors(pid) {
     for (const table of ['tcp', 'tcp6']) {
         for (const line of fs.readFileSync(`/proc/${pid}/net/${table}`, 'utf8').split('\n').slice(1)) tcp.add(line.trim().split(/\s+/)[9]);
     }
-    const count = { tcp: 0, unix: 0, file: 0, other: 0 };
+    const count = { tcp: 0, unix: 0, file: 0, other: 0, others: [] };
     for (const name of names) {
         let target;
         try {
@@ -72,7 +72,8 @@ export function openDescriptors(pid) {
         const socket = /^socket:\[(\d+)\]$/.exec(target);
         if (socket) ++count[tcp.has(socket[1]) ? 'tcp' : 'unix'];
         else if (target.startsWith('/') && !target.startsWith('/dev/') && !target.startsWith('/memfd:')) ++count.file;
-        else ++count.other;
+        else count.others.push(target);
     }
+    count.other = count.others.length;
     return count;
 }
