@@ -1,5 +1,4 @@
 // A person's browser: the deployed single-page app opens at its link, walks two levels deep, reloads there, and nothing is in the console.
-// @release
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,6 +1,5 @@
 // Custom domains in Chromium, over https by a certificate it trusts: the tutorial's client, unmodified, hands in its form at /, /x and
 // /a/b/c; a visitor uploads a file; a page tells why there is none; a former tenant's service worker does not own the name.
-// @release
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';

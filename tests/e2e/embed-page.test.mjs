@@ -1,6 +1,5 @@
 // The page that is framed: who may frame it and what it may do, what it takes from the host and when, and what it shows. The host here
 // speaks the protocol by hand, as one on another SDK would.
-// @full
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';

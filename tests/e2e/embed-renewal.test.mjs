@@ -1,6 +1,5 @@
 // How long a builder stays signed in: renewed without anybody noticing, by the host's next token where the server renews no further, and
 // told in time where there is none. Sessions are seconds here, minutes and hours elsewhere.
-// @full
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startEmbedding } from '../harness/embed.mjs';

@@ -1,6 +1,5 @@
 // The SDK in a product's page, on another origin than the server's, in a real browser: start, routes, dialogs in a frame and in a window,
 // renewal, and every way it may go wrong. What it is served as, and what is in its npm package.
-// @release
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import crypto from 'node:crypto';
@@ -9,6 +8,7 @@ import path from 'node:path';
 import zlib from 'node:zlib';
 import { after, before, describe, test } from 'node:test';
 import { chromium } from 'playwright-core';
+import { WHOLE_CHROMIUM } from '../harness/browser.mjs';
 import { MAILER, settled, startEmbedding } from '../harness/embed.mjs';
 import { startHostPage } from '../harness/host-page.mjs';
 import { buildFolder, repository, request, slowness, temporaryDirectory, until } from '../harness/server.mjs';
@@ -404,11 +404,14 @@ describe('connecting', () => {
     test('a window that is closed: early it is an error, later the person\'s choice; one that is blocked', async () => {
         const { page } = await e.open();
         assert.equal(await e.configure(page, { jwtToken: e.token() }), 'ok');
+        const isWindow = (url) => url.pathname.startsWith('/embed');
+        await page.context().route(isWindow, () => {}); // its page never comes: however late the close is, it is early
         let opening = page.waitForEvent('popup');
         let connected = settled(page, 'stoa.connect({ pieceName: "mailer", newWindow: {} })');
         await (await opening).close();
         const early = await connected;
         assert.equal(early.code, 'closed', JSON.stringify(early));
+        await page.context().unroute(isWindow);
         opening = page.waitForEvent('popup');
         connected = settled(page, 'stoa.connect({ pieceName: "mailer", newWindow: {} })');
         const popup = await opening;
@@ -466,7 +469,7 @@ test('a browser that blocks cookies and storage of third parties', async () => {
     fs.mkdirSync(path.join(profile, 'Default'));
     fs.writeFileSync(path.join(profile, 'Default/Preferences'), JSON.stringify({ profile: { block_third_party_cookies: true, cookie_controls_mode: 1 } }));
     const context = await chromium.launchPersistentContext(profile, {
-        executablePath: process.env.STOA_CHROMIUM || '/usr/bin/chromium', args: [...(process.getuid() === 0 ? ['--no-sandbox'] : []), '--disable-dev-shm-usage'],
+        executablePath: WHOLE_CHROMIUM, args: [...(process.getuid() === 0 ? ['--no-sandbox'] : []), '--disable-dev-shm-usage'],
     });
     try {
         const page = await context.newPage();

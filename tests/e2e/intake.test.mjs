@@ -1,7 +1,6 @@
 // examples/intake.pie as its people live it: a visitor chooses a file, sees it and how far it is, and is told in a sentence what came of
 // it; the owner finds it with `stoa files`. In a real browser, on a phone and on a desk, with the keyboard alone. Refusals the server can be
 // brought to are its own; the others are played in the browser.
-// @release
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,6 +1,5 @@
 // The example of a product that embeds, as README walks through it: sign in, make an app, connect it, a visitor uses it, the address bar
 // and the back button follow; who may only look, and who is of another company.
-// @release
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,6 +1,5 @@
 // The tutorial as its people live it: the owner deploys examples/rsvp.pie and launches the widget, a visitor opens the link it gave and
 // sends an answer, the owner reads it. In a real browser, its handler and client code as the tutorial has them.
-// @release
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -5,9 +5,6 @@
 //
 // A file that is not ok is run once more when all others are done, alone: what only a busy machine brings about is told from what is
 // broken, and both are said. What a sanitizer has found stays found.
-//
-// A file with a line that begins with "// @full" is left out of a run of all files but for --full: what it looks at is looked at in passing by
-// others. A file with a line that begins with "// @release" is about pages in a browser: its server is the release build, but for --full.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -44,13 +41,11 @@ function sums(output) {
     return { passed: found.pass ?? 0, failed: (found.fail ?? 0) + (found.cancelled ?? 0), skipped: (found.skipped ?? 0) + (found.todo ?? 0) };
 }
 
-const buildOf = (file) => (process.env.STOA_FULL !== '1' && /^\/\/ @release/m.test(fs.readFileSync(file, 'utf8')) ? 'build/release' : process.env.STOA_BUILD);
-
 function runFile(file) {
     return new Promise((resolve) => {
         const begun = Date.now();
         const child = spawn(process.execPath, [file], {
-            env: { ...process.env, STOA_BUILD: buildOf(file), STOA_TEST_PG: cluster.socket, STOA_TEST_ROOT: root, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'],
+            env: { ...process.env, STOA_TEST_PG: cluster.socket, STOA_TEST_ROOT: root, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'],
         });
         children.add(child);
         let output = '';
@@ -75,8 +70,6 @@ function runFile(file) {
 }
 
 const total = { passed: 0, failed: 0, skipped: 0 };
-const MANY = 10; // fewer were asked for by name
-const isLeftOut = (file) => process.env.STOA_FULL !== '1' && files.length > MANY && /^\/\/ @full/m.test(fs.readFileSync(file, 'utf8'));
 function report(result) {
     const name = path.basename(result.file, '.test.mjs');
     fs.writeFileSync(path.join(options.logs, `${name}.log`), result.output);
@@ -94,11 +87,7 @@ function report(result) {
 }
 
 // Longest first, as far as an earlier run tells; files never seen before them all.
-for (const file of files.filter(isLeftOut)) {
-    console.log(`      left out: ${path.basename(file)} (only with --full, or by name)`);
-    ++total.skipped;
-}
-const queue = files.filter((file) => !isLeftOut(file)).sort((a, b) => (times[b] ?? 1e9) - (times[a] ?? 1e9));
+const queue = files.sort((a, b) => (times[b] ?? 1e9) - (times[a] ?? 1e9));
 const again = [];
 const isFinal = (result) => !result.failed || /Sanitizer|runtime error:/.test(result.output);
 await Promise.all(Array.from({ length: options.jobs }, async () => {
