@@ -15,6 +15,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freshDatabase } from './postgres.mjs';
+import { refusingForwarder } from './no-dns.mjs';
 import { isAlive, openDescriptors, processTree, stillThere } from './processes.mjs';
 
 export const repository = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
@@ -136,6 +137,7 @@ export async function startServer(options = {}) {
     // no cluster for files that do not ask for one: starting it costs a second
     if (databaseUrl && !options.managedDb && !settings.plugin_database)
         Object.assign(settings, { plugin_database: databaseUrl, plugin_database_shared: 'accepted' });
+    if (!settings.dns_forwarders && !settings.dns_root_hints) settings.dns_forwarders = await refusingForwarder();
     if (options.tls) {
         const made = makeCertificate(options.tls);
         Object.assign(settings, { listen_tls: '127.0.0.1:0', tls_certificate: made.certificate, tls_key: made.key, ...options.settings });
