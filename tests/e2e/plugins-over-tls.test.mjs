@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { freePort } from '../harness/names.mjs';
 import { pie } from '../harness/pie.mjs';
 import { asUser, postgresPrograms } from '../harness/postgres.mjs';
 import { request, slowness, startServer, temporaryDirectory, until } from '../harness/server.mjs';
@@ -27,13 +27,6 @@ function authority(name, host) {
     openssl('x509', '-req', '-in', `${name}.csr`, '-CA', `${name}.pem`, '-CAkey', `${name}.key`, '-CAcreateserial', '-days', '2', '-extfile', `${name}.ext`,
         '-out', `${name}-server.pem`);
 }
-
-const freePort = () => new Promise((resolve) => {
-    const probe = net.createServer().listen(0, '127.0.0.1', () => {
-        const { port: free } = probe.address();
-        probe.close(() => resolve(free));
-    });
-});
 
 const quiet = { cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8' }, encoding: 'utf8', ...asUser('postgres') };
 const superuser = (sql) => execFileSync(`${postgresPrograms()}/psql`, ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-h', socket, '-p', String(port), '-U', 'postgres', '-d', 'postgres', '-c', sql], quiet).trim();

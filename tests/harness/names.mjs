@@ -1,17 +1,19 @@
 // Names that only a test knows: requests that say one name and connect to this machine, raw bytes where a client library would be too
 // polite, and a server with origins of its own on one TLS listener.
+import crypto from 'node:crypto';
 import net from 'node:net';
 import tls from 'node:tls';
 import { makeCertificate, request, startServer } from './server.mjs';
 
-/** A port that was free a moment ago, for a setting that must name it before the server binds it. */
-export function freePort() {
-    return new Promise((resolve, reject) => {
-        const probe = net.createServer().on('error', reject).listen(0, '127.0.0.1', () => {
-            const { port } = probe.address();
-            probe.close(() => resolve(port));
+/** A port that was free a moment ago, for a setting that must name it before the server binds it: none that a client's end could be given. */
+export async function freePort() {
+    for (;;) {
+        const port = crypto.randomInt(10000, 30000);
+        const isFree = await new Promise((resolve) => {
+            const probe = net.createServer().on('error', () => resolve(false)).listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
         });
-    });
+        if (isFree) return port;
+    }
 }
 
 /** For `lookup` of Node's clients: every name is 127.0.0.1. */
