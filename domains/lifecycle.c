@@ -132,13 +132,13 @@ static void end(struct domain_life *l, const char *why, int64_t now)
     l->ended = why;
 }
 
-// Only a name that was this project's is kept from others; a claim that proved nothing would keep
-// strangers from their own names.
+// Only a name that brought this project visitors is kept from others: a claim that proved nothing, or
+// was suspended, would keep strangers from their own names.
 static void drop(struct domain_life *l, int64_t now)
 {
-    bool was_held = l->status != DOMAIN_PENDING;
+    bool was_served = domain_is_served(l->status);
     end(l, "removed", now);
-    l->held_until = was_held ? now + DOMAIN_QUARANTINE_MS : 0;
+    l->held_until = was_served ? now + DOMAIN_QUARANTINE_MS : 0;
 }
 
 // --- the states ---

@@ -96,7 +96,7 @@ static enum fail judge(struct db *db, struct domain_rivals *rivals, const struct
     if (rivals->has_holder && domain_is_served(rivals->holder.life.status)) {
         ret->is_held = true;
         *ret_event = DOMAIN_HELD;
-    } else if (rivals->held_until > now) {
+    } else if (rivals->held_until > now && !domain_is_served(rivals->own.life.status)) {
         ret->is_held = true;
         ret->held_until = rivals->held_until;
         *ret_event = DOMAIN_HELD;

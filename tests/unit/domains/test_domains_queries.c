@@ -191,6 +191,16 @@ static const char *status_of(const struct owner *o, const char *id)
 }
 #define STATUS(owner, id, expected) assert_string_equal(status_of(owner, id), expected)
 
+static void patch(const char *id, json_t *body, enum fail expected)
+{
+    struct fault fault = {0};
+    json_t *d = NULL;
+    enum fail f = ask(domain_api_change, &mine, id, body, &d, &fault);
+    json_decref(d);
+    if (f != expected)
+        fail_msg("%d %s %s %s", (int)f, fault.code, fault.public_text, fault.log_text);
+}
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 static void sql(const char *format, const char *id)
@@ -558,6 +568,74 @@ static void a_claim_that_proved_nothing_keeps_nobody_out(void **state)
     VERIFY(&theirs, b, "verified");
 }
 
+// `a` was mine and suspended; the name is theirs by now.
+static void lose(const char *a, const char *b)
+{
+    add_record(&mine, a);
+    VERIFY(&mine, a, "verified");
+    sql("update domains set status = 'suspended', since = now() where id = '%s'", a);
+    played_clear();
+    add_record(&theirs, b);
+    VERIFY(&theirs, b, "verified");
+}
+
+// What they see of their own name, their record there and gone and there again.
+static void assert_theirs(const char *b)
+{
+    VERIFY(&theirs, b, "verified");
+    played_clear();
+    VERIFY(&theirs, b, "txt_not_found");
+    STATUS(&theirs, b, "failing");
+    add_record(&theirs, b);
+    VERIFY(&theirs, b, "verified");
+    played_clear();
+    sql("update domains set status = 'suspended', since = now() where id = '%s'", b);
+    add_record(&theirs, b);
+    VERIFY(&theirs, b, "verified");
+}
+
+static void a_former_holder_that_leaves_takes_nothing_along(void **state)
+{
+    struct fault fault = {0};
+    json_t *d = NULL;
+    const char *a = claim(&mine, name), *b = claim(&theirs, name);
+    lose(a, b);
+    OK(ask(domain_api_remove, &mine, a, NULL, &d, &fault));
+    json_decref(d);
+    assert_theirs(b);
+}
+
+static void nor_does_one_whose_instance_goes(void **state)
+{
+    struct fault fault = {0};
+    struct instance gone;
+    OK(db_begin(db, &fault));
+    OK(catalog_instance_create(db, mine.principal.project_id, &mine.plugin, &gone, &fault));
+    OK(db_commit(db, &fault));
+    const char *a = claim(&mine, name), *b = claim(&theirs, name);
+    patch(a, json_pack("{ss}", "instanceId", gone.id), FAIL_NONE);
+    lose(a, b);
+    OK(catalog_instance_delete(db, mine.principal.project_id, gone.id, &fault));
+    STATUS(&mine, a, "removed");
+    assert_theirs(b);
+}
+
+// However it came to be written down.
+static void no_quarantine_holds_against_who_is_served(void **state)
+{
+    const char *a = claim(&mine, name), *b = claim(&theirs, name);
+    lose(a, b);
+    sql("update domains set status = 'removed', ended = 'removed', instance_id = null, held_until "
+        "= now() + interval '7 days' where id = '%s'",
+        a);
+    VERIFY(&theirs, b, "verified");
+    played_clear();
+    VERIFY(&theirs, b, "txt_not_found");
+    STATUS(&theirs, b, "failing");
+    add_record(&theirs, b);
+    VERIFY(&theirs, b, "verified");
+}
+
 static void claims_stay_as_they_were_made(void **state)
 {
     static const char *const tries[] = {"update domains set hostname = 'x.y' where id = $1",
@@ -772,16 +850,6 @@ static const char *served(const char *hostname)
     return s.text;
 }
 
-static void patch(const char *id, json_t *body, enum fail expected)
-{
-    struct fault fault = {0};
-    json_t *d = NULL;
-    enum fail f = ask(domain_api_change, &mine, id, body, &d, &fault);
-    json_decref(d);
-    if (f != expected)
-        fail_msg("%d %s %s %s", (int)f, fault.code, fault.public_text, fault.log_text);
-}
-
 static void hosts_follow_the_claims(void **state)
 {
     char www[120], expected[300];
@@ -965,6 +1033,9 @@ int main(void)
         TEST(a_removed_name_is_nobody_elses_for_a_week),
         TEST(who_removed_it_may_have_it_back),
         TEST(a_claim_that_proved_nothing_keeps_nobody_out),
+        TEST(a_former_holder_that_leaves_takes_nothing_along),
+        TEST(nor_does_one_whose_instance_goes),
+        TEST(no_quarantine_holds_against_who_is_served),
         TEST(claims_stay_as_they_were_made),
         TEST(racing_verifies_have_one_winner),
         TEST(two_transactions_cannot_both_hold),
