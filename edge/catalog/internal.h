@@ -63,6 +63,7 @@ enum fail catalog_query_user_update(struct db *db, const struct provision *p, co
 enum fail catalog_query_external_project(struct db *db, const struct provision *p, bool locks,
                                          struct provisioned *ret, bool *ret_found,
                                          struct fault *fault) MUST_CHECK;
+// Unless a newer token, whosever, has said another; the project's row is locked.
 enum fail catalog_query_filter_update(struct db *db, const struct provision *p,
                                       const char *project_id, struct fault *fault) MUST_CHECK;
 // Fills the role.

@@ -85,7 +85,8 @@ static enum fail get_project(struct db *db, const struct provision *p, struct pr
     return f == FAIL_NONE ? catalog_query_external_project(db, p, true, r, &found, fault) : f;
 }
 
-// The token is good and not older than what was accepted before: all follows it.
+// The token is good and not older than what was accepted before of this user: all follows it, but for
+// the filter, which is the project's, where another member's newer token has spoken.
 static enum fail follow(struct db *db, const struct provision *p, struct provisioned *r,
                         struct fault *fault)
 {

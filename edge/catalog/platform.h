@@ -34,7 +34,7 @@ struct provision {
     const char *platform_id;
     str external_user_id, external_project_id, first_name, last_name, email; // email may be empty
     const char *role;   // "Admin", "Editor", "Viewer", "Operator"
-    bool has_filter;    // false: the project's stays as it is
+    bool has_filter;    // false: the project's stays as it is, as with a filter older than its own
     const char *filter; // "NONE", "ALLOWED"
     const json_t *tags; // array of strings, with ALLOWED
     int64_t issued_at;  // seconds: `iat`, else `exp`

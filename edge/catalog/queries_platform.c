@@ -129,11 +129,13 @@ enum fail catalog_query_filter_update(struct db *db, const struct provision *p,
     char *tags AUTOFREE = p->tags != NULL ? jsonx_dump(p->tags, NULL) : NULL;
     return db_query(db, fault, NULL,
                     "with wanted as (select array(select json_array_elements_text($4::json)) tags)"
-                    " update projects set pieces_filter = $3, pieces_tags = wanted.tags from wanted"
-                    " where platform_id = $1 and id = $2"
-                    " and (pieces_filter, pieces_tags) is distinct from ($3, wanted.tags)",
+                    " update projects set pieces_filter = $3, pieces_tags = wanted.tags,"
+                    " filter_issued_at = $5 from wanted where platform_id = $1 and id = $2"
+                    " and (filter_issued_at is null or filter_issued_at <= $5)"
+                    " and (pieces_filter, pieces_tags, filter_issued_at)"
+                    " is distinct from ($3, wanted.tags, $5::bigint)",
                     db_text(p->platform_id), db_text(project_id), db_text(p->filter),
-                    db_text(tags != NULL ? tags : "[]"));
+                    db_text(tags != NULL ? tags : "[]"), db_int(p->issued_at));
 }
 
 // --- who is what where ---

@@ -303,6 +303,21 @@ test('an older token changes nothing and yields no more than the present role', 
     assert.equal((await accepted(of({ role: 'Admin', iat: now - 5 }))).role, 'Admin');
 });
 
+test('an older token of another member does not bring back what the project was offered before', async () => {
+    const now = nowSeconds();
+    const of = (user, more) => key.sign({ externalUserId: user, externalProjectId: 'filtered', ...more });
+    const ben = of('ben', { iat: now - 100, piecesFilterType: 'NONE' });
+    const { projectId } = await accepted(ben);
+    const filter = () => sql(`select pieces_filter, array_to_json(pieces_tags) from projects where id = '${projectId}'`);
+    await accepted(of('ann', { iat: now - 10, piecesFilterType: 'ALLOWED', piecesTags: ['free'] }));
+    assert.match(filter(), /ALLOWED.*\["free"\]/);
+    await accepted(ben);
+    await accepted(of('carl', { iat: now - 50, piecesFilterType: 'NONE' })); // nor one that is new here
+    assert.match(filter(), /ALLOWED.*\["free"\]/);
+    await accepted(of('ben', { iat: now - 5, piecesFilterType: 'NONE' }));
+    assert.match(filter(), /NONE/);
+});
+
 test('an inactive user is refused, whatever the token says, and let in again when switched on', async () => {
     const { id } = await accepted(key.sign({ externalUserId: 'inactive' }));
     assert.equal((await acme.api('PATCH', `/api/v1/users/${id}`, { status: 'INACTIVE' })).status, 200);

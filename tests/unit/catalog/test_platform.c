@@ -250,6 +250,34 @@ static void test_filter_follows_the_token(void **state)
     assert_string_equal(value(PROJECT("cardinality(pieces_tags)"), r.project_id), "0");
 }
 
+// A member's older token is none of theirs that is stale, but the project knows a newer one.
+static void test_filter_is_the_newest_tokens_whosever(void **state)
+{
+    struct provision ben = wish("u6 ben", "ws6b"), ann = wish("u6 ann", "ws6b");
+    json_auto_t *tags = json_pack("[s]", "free");
+    ben.has_filter = ann.has_filter = true;
+    ben.filter = "NONE";
+    provision(&ben);
+    ann.filter = "ALLOWED";
+    ann.tags = tags;
+    ann.issued_at = ben.issued_at + 90;
+    struct provisioned r = provision(&ann);
+    assert_string_equal(value(PROJECT("pieces_filter"), r.project_id), "ALLOWED");
+    ben.role = "Viewer";
+    assert_false(provision(&ben).is_stale);
+    assert_string_equal(value(PROJECT("pieces_filter"), r.project_id), "ALLOWED");
+    assert_string_equal(value(PROJECT("pieces_tags[1]"), r.project_id), "free");
+    assert_string_equal(provision(&ben).role, "Viewer"); // the rest follows it
+    ann.issued_at += 10;                                 // the same filter, said again
+    provision(&ann);
+    ben.issued_at = ann.issued_at - 1;
+    provision(&ben);
+    assert_string_equal(value(PROJECT("pieces_filter"), r.project_id), "ALLOWED");
+    ben.issued_at = ann.issued_at;
+    provision(&ben);
+    assert_string_equal(value(PROJECT("pieces_filter"), r.project_id), "NONE");
+}
+
 static void test_the_same_ids_in_another_platform_are_others(void **state)
 {
     struct provision p = wish("u7", "ws7");
@@ -455,6 +483,7 @@ int main(void)
         cmocka_unit_test(test_issue_times_are_kept_for_each_project),
         cmocka_unit_test(test_inactive_user_changes_nothing),
         cmocka_unit_test(test_filter_follows_the_token),
+        cmocka_unit_test(test_filter_is_the_newest_tokens_whosever),
         cmocka_unit_test(test_the_same_ids_in_another_platform_are_others),
         cmocka_unit_test(test_long_names_are_cut_where_they_are_shown),
         cmocka_unit_test(test_platform_that_is_not_there),
