@@ -291,6 +291,7 @@ void features_init(const struct settings *s)
     router_add(embed_platforms_service());
     router_add(embed_keys_service());
     management_check_origins_by(embed_check_origin);
+    session_lock_keys_by(embed_lock_key);
     router_add(embed_page_service());
     router_add(embed_sdk_service());
     router_add(session_service());

@@ -23,6 +23,9 @@ struct service *embed_sdk_service(void);
 struct service *embed_keys_service(void);
 // For management_check_origins_by.
 enum fail embed_check_origin(const struct principal *p, str origin, struct fault *fault) MUST_CHECK;
+// For session_lock_keys_by. FAIL_NOT_FOUND "signing_key_not_found".
+enum fail embed_lock_key(struct db *db, const char *platform_id, str key_id,
+                         struct fault *fault) MUST_CHECK;
 // Channel "stoa_embed".
 void embed_keys_on_notice(str payload);
 void embed_keys_on_listener_back(void);

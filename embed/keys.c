@@ -7,6 +7,7 @@
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
 #include "edge/base/log.h"
+#include "embed/embed.h"
 
 // --- as their owner sees them ---
 
@@ -257,6 +258,12 @@ enum fail keys_change(struct call *call, struct answer *answer, struct fault *fa
     publish(call->db);
     answer->json = object_of(rows, 0);
     return FAIL_NONE;
+}
+
+enum fail embed_lock_key(struct db *db, const char *platform_id, str key_id, struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    return key_query_find(db, platform_id, key_id, true, &rows, fault);
 }
 
 static enum fail end(struct call *call, const char *id, size_t *ret_ended, struct fault *fault)

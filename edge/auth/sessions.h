@@ -54,8 +54,8 @@ enum fail session_is_live(struct db *db, const char *session_id, bool *ret,
 
 // Cut-offs: every session of the one named that has begun ends now. In a transaction; the caller
 // audits. They return how many were live. FAIL_NOT_FOUND "session_not_found" (also for one of another
-// platform), "user_not_found", "project_not_found"; a key is not looked up, and is changed by the
-// caller first.
+// platform), "user_not_found", "project_not_found"; a key is not looked up, and is locked by the caller
+// first.
 enum fail session_end(struct db *db, const char *platform_id, str session_id, size_t *ret_ended,
                       struct fault *fault) MUST_CHECK;
 enum fail session_end_of_key(struct db *db, const char *platform_id, const char *key_id,
@@ -66,6 +66,13 @@ enum fail session_end_of_project(struct db *db, const char *platform_id, const c
                                  size_t *ret_ended, struct fault *fault) MUST_CHECK;
 enum fail session_end_of_platform(struct db *db, const char *platform_id, size_t *ret_ended,
                                   struct fault *fault) MUST_CHECK;
+
+// Locks a signing key's row until the transaction ends, against exchanges too, each of which holds it
+// while it opens its session. FAIL_NOT_FOUND when the platform has no such key. Registered by who has
+// the keys, before the loops start; pool threads.
+typedef enum fail (*session_lock_key_fn)(struct db *db, const char *platform_id, str key_id,
+                                         struct fault *fault);
+void session_lock_keys_by(session_lock_key_fn lock);
 
 // The keys that sign: made at need, sealed under the master key, turned over without logging anybody
 // out. Reads them anew, publishes them, makes the next one when it is time, seals again what another

@@ -1,5 +1,6 @@
 // The requests about sessions: renewal and the end of one's own by the session itself; looking at
 // them and ending them by the platform's token; and the public halves of the keys that sign them.
+#include <assert.h>
 #include <stdio.h>
 #include "edge/auth/sessions_internal.h"
 #include "edge/base/clock.h"
@@ -141,6 +142,21 @@ static enum fail read_cut(const struct call *call, struct cut *ret, struct fault
     return f;
 }
 
+static session_lock_key_fn lock_key;
+
+void session_lock_keys_by(session_lock_key_fn lock)
+{
+    lock_key = lock;
+}
+
+static enum fail end_of_key(struct db *db, const char *platform, const char *key, size_t *ret,
+                            struct fault *fault)
+{
+    assert(lock_key != NULL);
+    enum fail f = lock_key(db, platform, str_from(key), fault);
+    return f == FAIL_NONE ? session_end_of_key(db, platform, key, ret, fault) : f;
+}
+
 static enum fail end_cut(struct db *db, const char *platform, const struct cut *c,
                          const char *subject, size_t *ret, struct fault *fault)
 {
@@ -149,7 +165,7 @@ static enum fail end_cut(struct db *db, const char *platform, const struct cut *
     if (c->project.p != NULL)
         return session_end_of_project(db, platform, subject, ret, fault);
     if (c->key.p != NULL)
-        return session_end_of_key(db, platform, subject, ret, fault);
+        return end_of_key(db, platform, subject, ret, fault);
     return session_end_of_platform(db, platform, ret, fault);
 }
 
@@ -263,7 +279,7 @@ static const struct endpoint endpoints[] = {
      .query = cut_fields,
      .answer = "SessionsEnded",
      .success = 200,
-     .codes = "invalid_request user_not_found project_not_found",
+     .codes = "invalid_request user_not_found project_not_found signing_key_not_found",
      .run = end_many},
 };
 

@@ -218,10 +218,10 @@ describe('another platform', () => {
             ['GET', `/api/audit-events?projectId=${mine.projectId}`],
             ['DELETE', `/api/sessions?userId=${mine.id}`],
             ['DELETE', `/api/sessions?projectId=${mine.projectId}`],
+            ['DELETE', `/api/sessions?keyId=${e.key.id}`],
             ['PATCH', '/api/v1/pieces', { ids: ['mailer'], offered: false }],
         ]) assert.equal((await other.api(method, where, body)).status, 404, where);
         assert.deepEqual((await other.api('GET', `/api/users?projectId=${mine.projectId}`)).json.data, []);
-        assert.deepEqual((await other.api('DELETE', `/api/sessions?keyId=${e.key.id}`)).json, { ended: 0 });
         assert.equal((await mine.ask('GET', '/api/v1/flows')).status, 200);
         // a platform offers what its owner project has, never a customer's own
         assert.equal((await e.acme.api('PATCH', '/api/v1/pieces', { ids: [plugin.id], offered: true })).status, 404);

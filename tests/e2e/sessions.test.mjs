@@ -160,6 +160,20 @@ test('each kind of revocation is seen by the next request', async () => {
     assert.ok(told.length >= 5, JSON.stringify(told));
 });
 
+test('a cut-off of a key takes the session of an exchange that is under way', async () => {
+    const short = await acme.makeKey({ allowedOrigins: [PAGE] });
+    // the exchange has its rows by then, and lingers
+    sql(`alter table sessions add constraint lingers check (key_id <> '${short.id}' or pg_sleep(1)::text is not null) not valid`);
+    const opening = open({ externalUserId: 'under way' }, { by: short });
+    await until(() => sql("select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()") === '1', 'the exchange to be under way');
+    const answer = await acme.api('DELETE', `/api/v1/sessions?keyId=${short.id}`);
+    sql('alter table sessions drop constraint lingers');
+    assert.equal(answer.status, 200, answer.text);
+    await refused((await opening).token, 'session_ended');
+    assert.equal(answer.json.ended, 1);
+    await works((await open({ externalUserId: 'under way' }, { by: short })).token); // no ban
+});
+
 test('an inactive user is refused at once, a demoted one may at once do less', async () => {
     const who = { externalUserId: 'changing', externalProjectId: 'changing' };
     const s = await open({ ...who, role: 'Admin', iat: nowSeconds() - 30 });
@@ -180,7 +194,11 @@ test('who may end what', async () => {
     assert.equal((await other.api('DELETE', `/api/v1/sessions/${sidOf(a.token)}`)).status, 404);
     assert.equal((await other.api('DELETE', `/api/v1/sessions?userId=${a.id}`)).status, 404);
     assert.equal((await other.api('DELETE', `/api/v1/sessions?projectId=${a.projectId}`)).status, 404);
-    assert.equal((await other.api('DELETE', `/api/v1/sessions?keyId=${key.id}`)).json.ended, 0);
+    for (const [platform, id] of [[other, key.id], [acme, 'key_none']]) {
+        const answer = await platform.api('DELETE', `/api/v1/sessions?keyId=${id}`);
+        assert.equal(answer.status, 404, answer.text);
+        assert.equal(answer.json.code, 'signing_key_not_found');
+    }
     assert.equal((await by(b.token, '/api/v1/sessions?all=true')).status, 403);
     for (const query of ['', '?all=false', `?userId=${a.id}&all=true`, '?userId=x&projectId=y']) assert.equal((await acme.api('DELETE', `/api/v1/sessions${query}`)).status, 422, query);
     assert.equal((await acme.api('DELETE', '/api/v1/sessions?userId=nobody')).status, 404);
