@@ -10,6 +10,12 @@
 // reference otherwise.
 json_t *jsonx_parse(str text, struct fault *fault);
 enum { JSONX_DEPTH_MAX = 2048 }; // jansson's own
+// Handlers' and visitors' text: all that jsonx_is_valid takes, of any type, as JSON.parse has it. Of
+// members of one name the last stays; strings may hold NUL (read their length); a surrogate without
+// a partner is U+FFFD, and an integer beyond 64 bits a real. What jansson has no room for is brought
+// near: NUL in a member's name is "?", a real beyond all reals the largest. A new reference, or NULL
+// when it is no JSON or nested JSONX_DEPTH_MAX deep.
+json_t *jsonx_parse_theirs(str text);
 // Whether `text` is one JSON value (of any type) in valid UTF-8, nested at most `depth` deep. For
 // text that is passed on as it is: nothing is built, and a megabyte costs about a millisecond. Says
 // nothing of duplicate keys, of escaped surrogates without a partner, nor of how large a number is;

@@ -1,5 +1,6 @@
 // Any bytes: what jsonx_is_valid takes, jansson takes, and the other way round, but for what the
-// header says; the text of a string is the one jansson reads.
+// header says; the text of a string is the one jansson reads; what is strangers' is read all the
+// same.
 #include <stdint.h>
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
@@ -41,6 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(!valid || is_jansson_stricter(&error));
     else
         check(valid);
+    json_auto_t *theirs = jsonx_parse_theirs(text);
+    check((theirs != NULL) == (valid && (value != NULL || is_jansson_stricter(&error))));
     if (json_is_string(value) && text.p[0] == '"' && text.p[text.n - 1] == '"')
         check_text(text, value);
     return 0;

@@ -92,11 +92,75 @@ static void test_any_bytes_become_a_string(void **state)
     }
 }
 
+// What JSON.parse takes: a handler's answer may hold it, and is not lost for it.
+static void test_theirs_is_read_as_javascript_reads_it(void **state)
+{
+    static const struct {
+        const char *text, *read;
+    } cases[] = {
+        {"{\"a\":1,\"a\":2}", "{\"a\":2}"},
+        {"{\"a\":\"x\\u0000y\",\"n\":-1.5e3,\"t\":true}",
+         "{\"a\":\"x\\u0000y\",\"n\":-1500.0,\"t\":true}"},
+        {"{\"n\":9223372036854775807}", "{\"n\":9223372036854775807}"},
+        {"[9223372036854775808,-100000000000000000000,1,false]",
+         "[9.2233720368547758e18,-1e20,1,false]"},
+        {"{\"a\\u0000\" : \"\\ud800\\u0000\\ud83d\\ude00\"}",
+         "{\"a?\":\"\xef\xbf\xbd\\u0000\xf0\x9f\x98\x80\"}"},
+        {"[1e999,-1e999,1e-999]", "[1.7976931348623157e308,-1.7976931348623157e308,0.0]"},
+        {"[\"\\udc00\",\"a\\\"\\\\\",\"\"]", "[\"\xef\xbf\xbd\",\"a\\\"\\\\\",\"\"]"},
+        {"\"top\"", "\"top\""},
+        {"18446744073709551616", "1.8446744073709552e19"},
+    };
+    for (size_t i = 0; i != sizeof cases / sizeof *cases; ++i) {
+        json_auto_t *value = jsonx_parse_theirs(str_from(cases[i].text));
+        if (value == NULL)
+            fail_msg("%s was refused", cases[i].text);
+        char *text = jsonx_dump(value, NULL);
+        assert_string_equal(text, cases[i].read);
+        free(text);
+    }
+    json_auto_t *value = jsonx_parse_theirs(STR("{\"a\":\"x\\u0000y\"}"));
+    assert_true(str_eq(jsonx_str(value, "a"), STR("x\0y")));
+}
+
+static void test_theirs_is_json(void **state)
+{
+    static const str bad[] = {STR(""),        STR("{"),        STR("{} {}"),
+                              STR("{'a':1}"), STR("\"\xff\""), STR("[1,]"),
+                              STR("[01]"),    STR("{}\0"),     STR("nul")};
+    for (size_t i = 0; i != sizeof bad / sizeof *bad; ++i)
+        if (jsonx_parse_theirs(bad[i]) != NULL)
+            fail_msg("%.*s was accepted", STR_FMT(bad[i]));
+    assert_null(jsonx_parse_theirs((str){0}));
+    char deep[100000];
+    memset(deep, '[', sizeof deep);
+    assert_null(jsonx_parse_theirs(str_of(deep, sizeof deep)));
+    memset(deep + JSONX_DEPTH_MAX, ']', JSONX_DEPTH_MAX);
+    json_auto_t *nested = jsonx_parse_theirs(str_of(deep, 2 * JSONX_DEPTH_MAX));
+    assert_non_null(nested);
+}
+
+static void test_a_number_of_a_million_digits(void **state)
+{
+    size_t n = 1000 * 1000;
+    char *text = malloc(n + 2);
+    memset(text, '9', n + 2);
+    text[0] = '[';
+    text[n + 1] = ']';
+    json_auto_t *value = jsonx_parse_theirs(str_of(text, n + 2));
+    assert_true(json_is_real(json_array_get(value, 0)));
+    free(text);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any_bytes_become_a_string), cmocka_unit_test(strict),
-        cmocka_unit_test(deep_nesting_is_refused), cmocka_unit_test(members),
-        cmocka_unit_test(strings_are_cut_at_a_bad_byte)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_bytes_become_a_string),
+                                       cmocka_unit_test(strict),
+                                       cmocka_unit_test(deep_nesting_is_refused),
+                                       cmocka_unit_test(members),
+                                       cmocka_unit_test(strings_are_cut_at_a_bad_byte),
+                                       cmocka_unit_test(test_theirs_is_read_as_javascript_reads_it),
+                                       cmocka_unit_test(test_theirs_is_json),
+                                       cmocka_unit_test(test_a_number_of_a_million_digits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
