@@ -54,6 +54,7 @@ struct domain_host {
     // NULL: none. The bytes of the chain are those of chain_digest, which may be empty.
     const char *certificate_id;
     str leaf, sealed_key, chain_digest;
+    int64_t not_after; // of the certificate, real ms
 };
 // Calls `visit` for every served name, or for that one when `hostname` is not empty. The strings
 // live during the call. A change is told as NOTIFY "stoa_domains" with the name.

@@ -113,6 +113,7 @@ static void add_host(void *arg, const struct domain_host *d)
                      .redirect_to = d->redirect_to,
                      .https_only = d->https_only,
                      .certificate = certificate_of(list, d),
+                     .certificate_ends = d->not_after,
                      .clears_until = d->clears_until};
     if (d->hsts_max_age >= 0)
         snprintf(h.hsts, sizeof h.hsts, "max-age=%lld%s", (long long)d->hsts_max_age,

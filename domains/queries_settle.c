@@ -168,7 +168,8 @@ static void visit_row(const struct db_rows *rows, size_t i,
                             .clears_until = db_get_int(rows, i, 9),
                             .leaf = bytes_of(rows, i, 12, &leaf),
                             .sealed_key = bytes_of(rows, i, 13, &key),
-                            .chain_digest = bytes_of(rows, i, 14, &chain)};
+                            .chain_digest = bytes_of(rows, i, 14, &chain),
+                            .not_after = db_get_int(rows, i, 15)};
     h.certificate_id = leaf != NULL ? db_get(rows, i, 11).p : NULL;
     if (domain_status_parse(db_get(rows, i, 10), &h.status))
         visit(arg, &h);
@@ -178,7 +179,8 @@ static void visit_row(const struct db_rows *rows, size_t i,
 #define HOST_COLUMNS \
     "d.hostname, d.project_id, i.id, i.slug, p.slug, coalesce(t.hostname, ''), d.https_only," \
     " coalesce(d.hsts_max_age, -1), d.hsts_subdomains," \
-    " " MS("d.changed_hands_at + $2 * interval '1 day'") ", d.status, d.id, c.leaf, c.key, c.chain"
+    " " MS("d.changed_hands_at + $2 * interval '1 day'") ", d.status, d.id, c.leaf, c.key, c.chain," \
+    " " MS("c.not_after")
 // clang-format on
 
 // The names of a piece are chosen before anything is joined to them: else each piece joins all names

@@ -13,9 +13,14 @@ void domain_rules_init(const char *port)
     tls_port = port;
 }
 
+static bool has_tls(const struct host *h)
+{
+    return h->certificate != NULL && h->certificate_ends > clock_real_ms();
+}
+
 static bool goes_to_tls(const struct request *r, const struct host *h)
 {
-    return h != NULL && h->https_only && h->certificate != NULL && !r->is_tls;
+    return h->https_only && has_tls(h) && !r->is_tls;
 }
 
 // Method, body, path and query go along (RFC 9110 §15.4.9).

@@ -16,6 +16,7 @@ struct host {
     str redirect_to;                 // another name of the same instance; empty: none
     bool https_only;                 // plain HTTP is sent to https:// where there is a certificate
     struct certificate *certificate; // a reference; NULL: none is served
+    int64_t certificate_ends;        // real ms: browsers take it until then
     int64_t clears_until;            // real ms: navigations until then carry Clear-Site-Data
     char hsts[48];                   // the value of Strict-Transport-Security; "": none
     uint64_t _hash;

@@ -1,0 +1,56 @@
+// What stands before the app on a custom domain (edge/route/domain_rules.h): where a redirect leads as things stand, what it carries, and which
+// plain requests go to TLS. Times pass by UPDATE in the server's database.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { DOMAINS, startWithDomains } from '../harness/domains.mjs';
+import { lookup } from '../harness/names.mjs';
+import { pie } from '../harness/pie.mjs';
+import { request, until } from '../harness/server.mjs';
+
+const NAVIGATION = { 'sec-fetch-dest': 'document', 'sec-fetch-mode': 'navigate', accept: 'text/html' };
+let server, mine, theirs;
+
+before(async () => {
+    server = await startWithDomains();
+    mine = await owner(server.token, 'mine');
+    const project = await server.api('POST', '/api/projects', { displayName: 'Theirs' });
+    theirs = await owner(project.json.token, 'theirs');
+});
+after(() => server?.stop());
+
+async function owner(token, name) {
+    const api = (method, where, body) => server.api(method, where, body, { token });
+    const made = await api('POST', '/api/plugins/import', pie(name, { 'index.html': `<title>${name}</title>` }));
+    assert.equal(made.status, 201, made.text);
+    return { api, instance: made.json.instance };
+}
+const sql = (text) => server.database.query(text);
+async function claim(who, hostname) {
+    const made = await who.api('POST', DOMAINS, { hostname, instanceId: who.instance.id });
+    assert.equal(made.status, 201, made.text);
+    return made.json;
+}
+const verify = (who, domain) => who.api('POST', `${DOMAINS}/${domain.id}/verify`);
+const change = async (who, domain, changes) => assert.equal((await who.api('PATCH', `${DOMAINS}/${domain.id}`, changes)).status, 200);
+const prove = ({ hostname, verification }) => server.setRecords(hostname, [`${verification.name}. TXT "${verification.value}"`, `${hostname}. A 127.0.0.1`]);
+async function proven(who, hostname) {
+    const domain = await claim(who, hostname);
+    await prove(domain);
+    assert.equal((await verify(who, domain)).status, 200);
+    return domain;
+}
+const visit = (host, where = '/', headers = {}) => request(new URL(where, server.apps), { headers: { host, ...headers } });
+const visitTls = (host, where = '/', headers = {}) => request(`https://${host}:${server.tlsPort}${where}`, { headers, lookup, servername: host });
+const answers = (host, expected) => until(async () => {
+    const { headers, text } = await visit(host);
+    return (headers.location ?? /<title>(.*)<\/title>/.exec(text)?.[1])?.replace(/:\d+/, '') === expected;
+}, `${expected} at ${host}`, 2000);
+
+test('nobody is sent to a certificate that has run out', async () => {
+    const name = 'late.late-shop.com';
+    const domain = await proven(mine, name);
+    await server.certify(domain);
+    await answers(name, `https://${name}/`);
+    await sql(`update domain_certificates set not_after = now() - interval '1 minute' where domain_id = '${domain.id}'; select pg_notify('stoa_domains', '${name}')`);
+    await answers(name, 'mine');
+});
