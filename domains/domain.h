@@ -45,7 +45,7 @@ bool challenges_answer(struct request *r);
 struct domain_host {
     str hostname; // A-labels, lower case
     str project_id, instance_id, instance_slug, plugin_slug;
-    str redirect_to;      // another served name of the same instance; empty: none
+    str redirect_to;      // another name of the project's, whatever its state; empty: none
     bool https_only;      // once there is a certificate
     int64_t hsts_max_age; // seconds; -1: off
     bool hsts_subdomains;

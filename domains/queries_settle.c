@@ -177,7 +177,7 @@ static void visit_row(const struct db_rows *rows, size_t i,
 
 // clang-format off
 #define HOST_COLUMNS \
-    "d.hostname, d.project_id, i.id, i.slug, p.slug, coalesce(t.hostname, ''), d.https_only," \
+    "d.hostname, d.project_id, i.id, i.slug, p.slug, coalesce(d.redirect_to, ''), d.https_only," \
     " coalesce(d.hsts_max_age, -1), d.hsts_subdomains," \
     " " MS("d.changed_hands_at + $2 * interval '1 day'") ", d.status, d.id, c.leaf, c.key, c.chain," \
     " " MS("c.not_after")
@@ -195,9 +195,6 @@ static enum fail read_hosts(struct db *db, str hostname, const char *after, stru
                     " order by hostname limit $4)"
                     " select " HOST_COLUMNS " from d"
                     " join instances i on i.id = d.instance_id join plugins p on p.id = i.plugin_id"
-                    " left join domains t on t.project_id = d.project_id"
-                    " and t.hostname = d.redirect_to and t.instance_id = d.instance_id"
-                    " and t.status in ('verified', 'failing') and t.redirect_to is null"
                     " left join domain_certificates c on c.domain_id = d.id"
                     " order by d.hostname",
                     hostname.n != 0 ? db_str(hostname) : DB_NULL, db_int(DOMAIN_CLEARS_DAYS),

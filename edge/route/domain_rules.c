@@ -54,15 +54,25 @@ static void add_fields(struct request *r)
         reply_add(r, "clear-site-data", STR("\"cache\", \"cookies\", \"storage\""));
 }
 
-bool domain_rules_answer(struct request *r)
+// What the name leads to, as things stand; NULL: nowhere, and the app is better than nothing. The other
+// name may be not proven yet, or another project's by now, or without the TLS this visitor came by.
+static const struct host *target_of(const struct request *r)
 {
     const struct host *h = r->domain;
-    if (h->redirect_to.n != 0) {
-        const struct host *to = hosts_find(h->redirect_to);
-        if (to != NULL) { // else it was removed a moment ago: better the app than nothing
-            redirect(r, to->name, r->is_tls || goes_to_tls(r, to));
-            return true;
-        }
+    if (h->redirect_to.n == 0)
+        return NULL;
+    const struct host *to = hosts_find(h->redirect_to);
+    bool leads_there = to != NULL && str_eq(to->slug, h->slug) && to->redirect_to.n == 0 &&
+                       (!r->is_tls || has_tls(to));
+    return leads_there ? to : NULL;
+}
+
+bool domain_rules_answer(struct request *r)
+{
+    const struct host *h = r->domain, *to = target_of(r);
+    if (to != NULL) {
+        redirect(r, to->name, r->is_tls || goes_to_tls(r, to));
+        return true;
     }
     if (goes_to_tls(r, h)) {
         redirect(r, h->name, true);

@@ -13,7 +13,7 @@ struct host {
     struct shared shared;
     str name;                        // A-labels, lower case, no final dot
     str slug;                        // the instance's
-    str redirect_to;                 // another name of the same instance; empty: none
+    str redirect_to;                 // another name of the project's, served or not; empty: none
     bool https_only;                 // plain HTTP is sent to https:// where there is a certificate
     struct certificate *certificate; // a reference; NULL: none is served
     int64_t certificate_ends;        // real ms: browsers take it until then

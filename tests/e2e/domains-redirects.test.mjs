@@ -46,6 +46,36 @@ const answers = (host, expected) => until(async () => {
     return (headers.location ?? /<title>(.*)<\/title>/.exec(text)?.[1])?.replace(/:\d+/, '') === expected;
 }, `${expected} at ${host}`, 2000);
 
+test('a redirect begins when the other name is proven, and ends when that is another project\'s', async () => {
+    const zone = 'twin-shop.com', www = `www.${zone}`;
+    const first = await proven(mine, www), apex = await claim(mine, zone);
+    await change(mine, first, { redirectTo: zone });
+    await answers(www, 'mine'); // better the app than nothing
+    await prove(apex);
+    assert.equal((await verify(mine, apex)).status, 200);
+    await answers(www, `http://${zone}/`);
+
+    const rival = await claim(theirs, zone);
+    await prove(rival);
+    assert.equal((await verify(theirs, rival)).json.code, 'domain_held');
+    await sql(`update domains set failing_since = now() - interval '61 minutes' where id = '${apex.id}'`);
+    assert.equal((await verify(theirs, rival)).status, 200);
+    await answers(zone, 'theirs');
+    await answers(www, 'mine');
+});
+
+test('over TLS a redirect waits for the other name\'s certificate', async () => {
+    const zone = 'safe-shop.com', www = `www.${zone}`;
+    const apex = await proven(mine, zone), first = await proven(mine, www);
+    await server.certify(first);
+    await change(mine, first, { redirectTo: zone });
+    await answers(www, `http://${zone}/`);
+    assert.equal((await visitTls(www)).status, 200); // its browser would meet an alert there
+    await server.certify(apex);
+    const page = await visitTls(www, '/a?b');
+    assert.deepEqual([page.status, page.headers.location], [308, `https://${zone}:${server.tlsPort}/a?b`]);
+});
+
 test('nobody is sent to a certificate that has run out', async () => {
     const name = 'late.late-shop.com';
     const domain = await proven(mine, name);
