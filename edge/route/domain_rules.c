@@ -54,12 +54,19 @@ static void add_fields(struct request *r)
         reply_add(r, "clear-site-data", STR("\"cache\", \"cookies\", \"storage\""));
 }
 
+// A worker's script that is redirected is an error to browsers, and the former tenant's worker stays: the
+// service tells it to go.
+static bool asks_for_worker(struct request *r)
+{
+    return str_eq(request_header(r, HEADER_SERVICE_WORKER), STR("script"));
+}
+
 // What the name leads to, as things stand; NULL: nowhere, and the app is better than nothing. The other
 // name may be not proven yet, or another project's by now, or without the TLS this visitor came by.
-static const struct host *target_of(const struct request *r)
+static const struct host *target_of(struct request *r)
 {
     const struct host *h = r->domain;
-    if (h->redirect_to.n == 0)
+    if (h->redirect_to.n == 0 || asks_for_worker(r))
         return NULL;
     const struct host *to = hosts_find(h->redirect_to);
     bool leads_there = to != NULL && str_eq(to->slug, h->slug) && to->redirect_to.n == 0 &&
@@ -70,14 +77,12 @@ static const struct host *target_of(const struct request *r)
 bool domain_rules_answer(struct request *r)
 {
     const struct host *h = r->domain, *to = target_of(r);
-    if (to != NULL) {
-        redirect(r, to->name, r->is_tls || goes_to_tls(r, to));
-        return true;
-    }
-    if (goes_to_tls(r, h)) {
-        redirect(r, h->name, true);
-        return true;
-    }
     add_fields(r);
-    return false;
+    if (to != NULL)
+        redirect(r, to->name, r->is_tls || goes_to_tls(r, to));
+    else if (goes_to_tls(r, h))
+        redirect(r, h->name, true);
+    else
+        return false;
+    return true;
 }

@@ -7,7 +7,7 @@
 
 // ":8443" or "": what is written behind a name that is reached over TLS. Process start; kept.
 void domain_rules_init(const char *tls_port);
-// Of a request with r->domain: true when it was answered. Adds header fields to the reply otherwise.
+// Of a request with r->domain: true when it was answered. Adds header fields to the reply in both cases.
 // Loop thread, before anything has waited.
 bool domain_rules_answer(struct request *r);
 #endif

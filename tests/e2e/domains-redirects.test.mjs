@@ -64,16 +64,39 @@ test('a redirect begins when the other name is proven, and ends when that is ano
     await answers(www, 'mine');
 });
 
-test('over TLS a redirect waits for the other name\'s certificate', async () => {
+test('on a name that has changed hands a redirect clears the storage, and the former worker is told to go', async () => {
+    const zone = 'handed-shop.com', www = `www.${zone}`;
+    const former = await proven(mine, www);
+    const apex = await proven(theirs, zone), rival = await claim(theirs, www);
+    await prove(rival);
+    assert.equal((await verify(theirs, rival)).json.code, 'domain_held');
+    await sql(`update domains set failing_since = now() - interval '61 minutes' where id = '${former.id}'`);
+    assert.equal((await verify(theirs, rival)).status, 200);
+    await change(theirs, rival, { redirectTo: apex.hostname });
+    await answers(www, `http://${zone}/`);
+
+    const page = await visit(www, '/a?b', NAVIGATION);
+    assert.equal(page.status, 308);
+    assert.match(page.headers['clear-site-data'] ?? '', /"storage"/);
+    for (const where of ['/sw.js', '/deep/worker.js', '/']) {
+        const script = await visit(www, where, { 'service-worker': 'script' });
+        assert.deepEqual([script.status, script.headers['content-type']?.split(';')[0]], [200, 'text/javascript'], where);
+        assert.match(script.text, /unregister\(\)/, where);
+    }
+});
+
+test('over TLS a redirect keeps browsers to it, and waits for the other name\'s certificate', async () => {
     const zone = 'safe-shop.com', www = `www.${zone}`;
     const apex = await proven(mine, zone), first = await proven(mine, www);
     await server.certify(first);
-    await change(mine, first, { redirectTo: zone });
+    await change(mine, first, { redirectTo: zone, hsts: { maxAge: 600 } });
     await answers(www, `http://${zone}/`);
     assert.equal((await visitTls(www)).status, 200); // its browser would meet an alert there
     await server.certify(apex);
     const page = await visitTls(www, '/a?b');
     assert.deepEqual([page.status, page.headers.location], [308, `https://${zone}:${server.tlsPort}/a?b`]);
+    assert.equal(page.headers['strict-transport-security'], 'max-age=600');
+    assert.equal((await visit(www)).headers['strict-transport-security'], undefined); // RFC 6797 §7.2
 });
 
 test('nobody is sent to a certificate that has run out', async () => {
