@@ -106,6 +106,11 @@ static void read_origins(struct reading *r, struct key_policy *p)
     json_t *item;
     if (list == NULL)
         return;
+    if (json_is_null(list)) {
+        call_refuse_field(r->answer, "allowedOrigins",
+                          "This must be a list; [] is the one that allows nobody.");
+        return;
+    }
     if (json_array_size(list) > KEY_ORIGINS_MAX) {
         call_refuse_field(r->answer, "allowedOrigins",
                           "This must be a list of at most 50 origins.");
@@ -145,6 +150,17 @@ static void read_seconds(struct reading *r, const char *field, int64_t max, int6
                               : "This must be 60 to 31622400 seconds, or null: any.");
 }
 
+static void read_single_use(struct reading *r, struct key_policy *p)
+{
+    const json_t *v = given(r, "singleUse");
+    if (v == NULL)
+        return;
+    if (json_is_boolean(v))
+        p->is_single_use = json_is_true(v);
+    else
+        call_refuse_field(r->answer, "singleUse", "This must be true or false.");
+}
+
 static void read_status(struct reading *r, struct key_policy *p)
 {
     str status = jsonx_str(r->fields, "status");
@@ -166,9 +182,7 @@ enum fail key_policy_read(const struct call *call, struct answer *answer, struct
     read_seconds(&r, "maxLifetime", KEY_LIFETIME_MAX, 0, &p->max_lifetime_s);
     read_seconds(&r, "sessionLength", KEY_LENGTH_MAX, KEY_SESSION_S, &p->session_s);
     read_seconds(&r, "absoluteLength", KEY_LENGTH_MAX, KEY_ABSOLUTE_S, &p->absolute_s);
-    const json_t *single = given(&r, "singleUse");
-    if (single != NULL)
-        p->is_single_use = json_is_true(single);
+    read_single_use(&r, p);
     read_status(&r, p);
     return call_fields_verdict(answer, fault);
 }

@@ -103,6 +103,14 @@ test('a policy is changed field by field, and every wrong field is told', async 
     assert.equal(changed.audience, 'stoa');
     assert.equal(changed.singleUse, true);
     assert.deepEqual(changed.allowedOrigins, [PAGE]);
+    // null is no list and no answer: what is there stays
+    for (const [field, says] of [['allowedOrigins', /\[\].*nobody/], ['singleUse', /true or false/], ['status', /ACTIVE/], ['displayName', /1 to 100/]]) {
+        const answer = await patch({ [field]: null });
+        assert.equal(answer.status, 422, answer.text);
+        assert.match(answer.json.details.fields[field], says);
+    }
+    const kept = (await acme.api('GET', `${KEYS}/${key.id}`)).json;
+    assert.deepEqual([kept.allowedOrigins, kept.singleUse, kept.status], [[PAGE], true, 'ACTIVE']);
     const back = (await patch({ maxLifetime: null, audience: null, sessionLength: null, singleUse: false, displayName: 'p\u00f6licy', allowedOrigins: [] })).json;
     assert.deepEqual([back.maxLifetime, back.audience, back.sessionLength, back.singleUse, back.displayName, back.allowedOrigins], [null, null, 604800, false, 'p\u00f6licy', []]);
     const wrong = refused(await patch({ displayName: '', maxLifetime: 5, sessionLength: 604801, absoluteLength: 0, audience: '', status: 'GONE', allowedOrigins: ['x'] }), 422, 'invalid_request');
