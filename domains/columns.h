@@ -10,7 +10,8 @@
     " " MS("d.created_at") ", " MS("d.checked_at") ", coalesce(d.redirect_to, ''), d.https_only," \
     " coalesce(d.hsts_max_age, -1), d.hsts_subdomains, d.checks, coalesce(d.routing, 'null')," \
     " coalesce(c.source, ''), " MS("c.not_before") ", " MS("c.not_after") ", " MS("c.next_at") "," \
-    " coalesce(c.error_code, ''), coalesce(c.error, ''), coalesce(c.claimed_until > now(), false)"
+    " coalesce(c.error_code, ''), coalesce(c.error, ''), coalesce(c.claimed_until > now(), false)," \
+    " " MS("d.missed_at")
 #define DOMAIN_FROM \
     " from domains d left join instances i on i.id = d.instance_id" \
     " left join domain_targets t on t.instance_id = d.instance_id" \

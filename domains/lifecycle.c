@@ -36,9 +36,15 @@ bool domain_is_served(enum domain_status status)
     return status == DOMAIN_VERIFIED || status == DOMAIN_FAILING;
 }
 
+// At two looks an hour apart.
+static bool is_absent(const struct domain_life *life, int64_t now)
+{
+    return life->missed_at != 0 && now - life->missed_at >= DOMAIN_ABSENCE_MS;
+}
+
 bool domain_may_be_taken(const struct domain_life *life, int64_t now)
 {
-    return life->status == DOMAIN_FAILING && now - life->failing_since >= DOMAIN_ABSENCE_MS;
+    return life->status == DOMAIN_FAILING && is_absent(life, now);
 }
 
 int64_t domain_ends_at(const struct domain_life *life)
@@ -102,7 +108,7 @@ static void verify(struct domain_life *l, int64_t now, uint32_t spread, enum dom
     l->status = DOMAIN_VERIFIED;
     l->verified_at = l->verified_at != 0 ? l->verified_at : now;
     l->seen_at = now;
-    l->failing_since = 0;
+    l->failing_since = l->missed_at = 0;
     l->next_at = next_day(now, spread);
 }
 
@@ -166,19 +172,27 @@ static void when_verified(struct domain_life *l, enum domain_event event, int64_
         l->next_at = now + DOMAIN_HOUR_MS;
 }
 
+// A suspended name is anybody's who proves it: after a silence one look is not enough for that either.
+static bool is_grace_over(const struct domain_life *l, enum domain_event event, int64_t now)
+{
+    int64_t age = now - l->failing_since;
+    if (event == DOMAIN_UNKNOWN)
+        return age >= 2 * DOMAIN_GRACE_MS;
+    return age >= DOMAIN_GRACE_MS && is_absent(l, now);
+}
+
 static void when_failing(struct domain_life *l, enum domain_event event, int64_t now,
                          uint32_t spread, enum domain_news *news)
 {
-    int64_t grace = event == DOMAIN_UNKNOWN ? 2 * DOMAIN_GRACE_MS : DOMAIN_GRACE_MS;
     if (event == DOMAIN_SEEN) {
         verify(l, now, spread, news);
     } else if (event == DOMAIN_TAKEN) {
         end(l, "transferred", now);
         *news = NEWS_TRANSFERRED;
-    } else if (now - l->failing_since >= grace) {
+    } else if (is_grace_over(l, event, now)) {
         suspend(l, now, news);
     } else {
-        l->next_at = next_look(l->failing_since, now);
+        l->next_at = next_look(l->missed_at != 0 ? l->missed_at : l->failing_since, now);
         if (now < l->failing_since + DOMAIN_GRACE_MS) // its last look is not later than promised
             l->next_at = earlier(l->next_at, l->failing_since + DOMAIN_GRACE_MS);
     }
@@ -201,6 +215,8 @@ struct domain_life domain_step(const struct domain_life *life, enum domain_event
     struct domain_life l = *life;
     *ret_news = NEWS_NONE;
     assert(event != DOMAIN_TAKEN || domain_may_be_taken(life, now));
+    if (event == DOMAIN_MISSED && domain_is_served(l.status) && l.missed_at == 0)
+        l.missed_at = now;
     if (event == DOMAIN_DROPPED && l.status != DOMAIN_REMOVED) {
         drop(&l, now);
         return l;

@@ -8,7 +8,8 @@
 // When DNS cannot tell (no answer in time, SERVFAIL, DNSSEC that does not hold), that is no word of
 // the owner's: it makes no claim fail. Two bounds keep a zone that never answers again from being
 // held for ever: a verified name not seen for DOMAIN_SILENCE_MS is failing, and a failing one is
-// suspended after twice its grace.
+// suspended after twice its grace. No silence, however long, counts as the absence that a transfer
+// needs.
 #ifndef STOA_DOMAINS_LIFECYCLE_H
 #define STOA_DOMAINS_LIFECYCLE_H
 #include <stdbool.h>
@@ -59,7 +60,8 @@ struct domain_life {
     enum domain_status status;
     int64_t since;         // in `status`
     int64_t verified_at;   // the first time
-    int64_t failing_since; // FAILING: the first of the misses
+    int64_t failing_since; // FAILING: the first of the misses, or of a silence that was too long
+    int64_t missed_at;     // the first look that found its TXT record absent, since it was seen
     int64_t seen_at;       // its TXT record, last
     int64_t next_at;       // when it is looked at again; 0: not by itself
     int64_t held_until;    // REMOVED: nobody else's until then

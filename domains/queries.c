@@ -32,6 +32,7 @@ static void life_of_row(const struct db_rows *rows, size_t row, struct domain_li
     l->next_at = db_get_int(rows, row, 14);
     l->held_until = db_get_int(rows, row, 15);
     l->ended = ended_of(db_get(rows, row, 16));
+    l->missed_at = db_get_int(rows, row, 32);
 }
 
 static void certificate_of_row(const struct db_rows *rows, size_t row,

@@ -66,14 +66,14 @@ enum fail domain_query_settle(struct db *db, const struct domain *d, struct faul
                     "update domains set status = $2, since = $3, verified_at = $4,"
                     " failing_since = $5, seen_at = $6, next_at = $7, held_until = $8, ended = $9,"
                     " checked_at = $10, checks = coalesce($11, checks),"
-                    " routing = coalesce($12, routing),"
+                    " routing = coalesce($12, routing), missed_at = $13,"
                     " instance_id = case when $2 = 'removed' then null else instance_id end"
                     " where id = $1",
                     db_text(d->id), db_text(domain_status_name(l->status)), db_time(l->since),
                     time_or_null(l->verified_at), time_or_null(l->failing_since),
                     time_or_null(l->seen_at), time_or_null(l->next_at), time_or_null(l->held_until),
                     db_text(l->ended != NULL ? l->ended : ""), time_or_null(d->checked_at),
-                    db_text(checks), db_text(routing));
+                    db_text(checks), db_text(routing), time_or_null(l->missed_at));
 }
 
 enum fail domain_query_take(struct db *db, const struct domain *d, struct fault *fault)

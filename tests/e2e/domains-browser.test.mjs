@@ -107,7 +107,7 @@ test('a former tenant\'s service worker, registered and in control, owns the nam
     await server.setRecords(PASSED, [`${claimed.verification.name}. TXT "${claimed.verification.value}"`, `${PASSED}. A 127.0.0.1`]);
     assert.equal((await server.api('POST', `${DOMAINS}/${claimed.id}/verify`, undefined, { token })).status, 409);
     const old = chains[PASSED].domain.id;
-    await server.database.query(`update domains set failing_since = now() - interval '61 minutes' where id = '${old}'`);
+    await server.database.query(`update domains set missed_at = now() - interval '61 minutes' where id = '${old}'`);
     assert.equal((await server.api('POST', `${DOMAINS}/${claimed.id}/verify`, undefined, { token })).status, 200);
     await until(() => openTls(server.tlsPort, PASSED).then((s) => { s.destroy(); return false; }, () => true), 'the old certificate to be gone', 3000);
     const { chain, key, root } = chains.second;

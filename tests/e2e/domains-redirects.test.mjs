@@ -58,7 +58,7 @@ test('a redirect begins when the other name is proven, and ends when that is ano
     const rival = await claim(theirs, zone);
     await prove(rival);
     assert.equal((await verify(theirs, rival)).json.code, 'domain_held');
-    await sql(`update domains set failing_since = now() - interval '61 minutes' where id = '${apex.id}'`);
+    await sql(`update domains set missed_at = now() - interval '61 minutes' where id = '${apex.id}'`);
     assert.equal((await verify(theirs, rival)).status, 200);
     await answers(zone, 'theirs');
     await answers(www, 'mine');
@@ -70,7 +70,7 @@ test('on a name that has changed hands a redirect clears the storage, and the fo
     const apex = await proven(theirs, zone), rival = await claim(theirs, www);
     await prove(rival);
     assert.equal((await verify(theirs, rival)).json.code, 'domain_held');
-    await sql(`update domains set failing_since = now() - interval '61 minutes' where id = '${former.id}'`);
+    await sql(`update domains set missed_at = now() - interval '61 minutes' where id = '${former.id}'`);
     assert.equal((await verify(theirs, rival)).status, 200);
     await change(theirs, rival, { redirectTo: apex.hostname });
     await answers(www, `http://${zone}/`);

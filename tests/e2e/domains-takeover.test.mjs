@@ -185,7 +185,7 @@ test('a former tenant\'s service worker is told to go by every path, and its sto
     const rival = await claim(theirs, name);
     await server.setRecords(name, [txt(rival), `${name}. A 127.0.0.1`]);
     assert.equal((await verify(theirs, rival)).json.code, 'domain_held');
-    await server.database.query(`update domains set failing_since = now() - interval '61 minutes' where id = '${first.id}'`);
+    await server.database.query(`update domains set missed_at = now() - interval '61 minutes' where id = '${first.id}'`);
     assert.equal((await verify(theirs, rival)).status, 200);
     await served(name, 'theirs');
     for (const where of ['/sw.js', '/deep/sw.js', '/', '/a/b/worker.js']) {

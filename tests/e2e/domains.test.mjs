@@ -172,7 +172,7 @@ test('while its record stands a name is nobody else\'s; an hour without it, it i
     const failing = (await mine.api('GET', `/api/public-apps/instances/${mine.instance.id}/events`)).json.data.find((e) => e.type === 'domain.failing');
     assert.deepEqual([failing?.data.hostname, failing?.data.before], [`shop.${zone}`, 'verified']);
     assert.match((await visit(`shop.${zone}`)).text, /hello from mine/); // still served
-    await sql(`update domains set failing_since = now() - interval '61 minutes' where id = '${first.id}'`);
+    await sql(`update domains set missed_at = now() - interval '61 minutes' where id = '${first.id}'`);
     assert.equal((await verify(theirs, second)).status, 200);
     await until(async () => /hello from theirs/.test((await visit(`shop.${zone}`)).text), 'the other app', 1000);
     assert.equal((await show(mine, first)).status, 'removed');

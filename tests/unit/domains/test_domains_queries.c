@@ -465,9 +465,9 @@ static void a_transfer_needs_an_hour_of_absence(void **state)
     VERIFY(&theirs, b, "domain_held"); // the first absence
     STATUS(&mine, a, "failing");
     VERIFY(&theirs, b, "domain_held"); // again at once
-    sql("update domains set failing_since = now() - interval '59 minutes' where id = '%s'", a);
+    sql("update domains set missed_at = now() - interval '59 minutes' where id = '%s'", a);
     VERIFY(&theirs, b, "domain_held");
-    sql("update domains set failing_since = now() - interval '61 minutes' where id = '%s'", a);
+    sql("update domains set missed_at = now() - interval '61 minutes' where id = '%s'", a);
     played_fail(DNS_SERVFAIL);
     VERIFY(&theirs, b, "dns_error");
     played_fail(DNS_FOUND);
@@ -496,7 +496,7 @@ static void a_record_that_comes_back_ends_the_absence(void **state)
     played_clear();
     add_record(&theirs, b);
     VERIFY(&theirs, b, "domain_held");
-    sql("update domains set failing_since = now() - interval '2 hours' where id = '%s'", a);
+    sql("update domains set missed_at = now() - interval '2 hours' where id = '%s'", a);
     add_record(&mine, a); // back before the second look
     VERIFY(&theirs, b, "domain_held");
     STATUS(&mine, a, "verified");
@@ -504,6 +504,31 @@ static void a_record_that_comes_back_ends_the_absence(void **state)
     add_record(&theirs, b);
     VERIFY(&theirs, b, "domain_held"); // begins anew
     STATUS(&mine, a, "failing");
+}
+
+static void a_week_of_silence_is_no_absence(void **state)
+{
+    static const char *const fails[] = {"8 days", "1 hour"};
+    for (size_t i = 0; i != 2; ++i) {
+        begin(NULL);
+        const char *a = claim(&mine, name), *b = claim(&theirs, name);
+        add_record(&mine, a);
+        VERIFY(&mine, a, "verified");
+        sql("update domains set seen_at = now() - interval '8 days' where id = '%s'", a);
+        played_fail(DNS_TIMEOUT);
+        VERIFY(&mine, a, "dns_error");
+        STATUS(&mine, a, "failing");
+        sql(i == 0 ? "update domains set failing_since = now() - interval '8 days' where id = '%s'"
+                   : "update domains set failing_since = now() - interval '1 hour' where id = '%s'",
+            a);
+        played_clear();
+        add_record(&theirs, b);
+        if (strcmp(verify(&theirs, b), "domain_held") != 0)
+            fail_msg("taken at the first look, failing for %s", fails[i]);
+        STATUS(&mine, a, "failing");
+        sql("update domains set missed_at = now() - interval '61 minutes' where id = '%s'", a);
+        VERIFY(&theirs, b, "verified");
+    }
 }
 
 // Whoever does not prove the name says nothing of its holder.
@@ -743,7 +768,8 @@ static void grace_suspension_and_recovery(void **state)
     sql("update domains set next_at = now() - interval '1 second' where id = '%s'", a);
     tend();
     STATUS(&mine, a, "failing");
-    sql("update domains set failing_since = now() - interval '7 days 1 second', next_at = now() - "
+    sql("update domains set failing_since = now() - interval '7 days 1 second', missed_at = "
+        "now() - interval '7 days 1 second', next_at = now() - "
         "interval '1 second'"
         " where id = '%s'",
         a);
@@ -885,7 +911,9 @@ static void hosts_follow_the_claims(void **state)
     played_clear();
     VERIFY(&mine, a, "txt_not_found");
     assert_string_not_equal(served(name), ""); // failing: still served
-    sql("update domains set failing_since = now() - interval '7 days' where id = '%s'", a);
+    sql("update domains set failing_since = now() - interval '7 days', missed_at = now() - "
+        "interval '7 days' where id = '%s'",
+        a);
     VERIFY(&mine, a, "txt_not_found");
     assert_string_equal(served(name), "");
 }
@@ -1029,6 +1057,7 @@ int main(void)
         TEST(only_one_holds_a_name),
         TEST(a_transfer_needs_an_hour_of_absence),
         TEST(a_record_that_comes_back_ends_the_absence),
+        TEST(a_week_of_silence_is_no_absence),
         TEST(strangers_cannot_make_a_name_fail),
         TEST(a_removed_name_is_nobody_elses_for_a_week),
         TEST(who_removed_it_may_have_it_back),

@@ -91,7 +91,7 @@ static struct domain_life life_of(enum domain_status status)
     if (status != DOMAIN_PENDING)
         l.verified_at = l.seen_at = T0;
     if (status == DOMAIN_FAILING)
-        l.failing_since = T0;
+        l.failing_since = l.missed_at = T0;
     if (status == DOMAIN_REMOVED) {
         l.next_at = 0;
         l.ended = "removed";
@@ -178,6 +178,32 @@ static void a_name_is_taken_only_after_an_hour_of_absence(void **state)
     assert_true(domain_may_be_taken(&l, T0 + HOUR));
 }
 
+// Whatever was not heard is not known to be absent: the hour begins at the first look that says so.
+static void silence_is_no_absence(void **state)
+{
+    struct domain_life l = life_of(DOMAIN_VERIFIED);
+    enum domain_news news;
+    l = domain_step(&l, DOMAIN_UNKNOWN, T0 + 7 * DAY, 0, &news);
+    assert_int_equal(l.status, DOMAIN_FAILING);
+    assert_false(domain_may_be_taken(&l, T0 + 14 * DAY));
+    for (int64_t after = 8 * DAY; after < 20 * DAY;
+         after += 7 * DAY) { // within its grace, and behind it
+        struct domain_life first = domain_step(&l, DOMAIN_MISSED, T0 + after, 0, &news);
+        assert_int_equal(first.status, DOMAIN_FAILING);
+        assert_int_equal(first.next_at, T0 + after + HOUR);
+        assert_false(domain_may_be_taken(&first, T0 + after + HOUR - 1));
+        assert_true(domain_may_be_taken(&first, T0 + after + HOUR));
+        first = domain_step(&first, DOMAIN_UNKNOWN, T0 + after + MIN, 0, &news);
+        assert_true(domain_may_be_taken(&first, T0 + after + HOUR));
+        first = domain_step(&first, DOMAIN_SEEN, T0 + after + 2 * MIN, 0, &news);
+        first = domain_step(&first, DOMAIN_MISSED, T0 + after + 3 * MIN, 0, &news);
+        assert_false(domain_may_be_taken(&first, T0 + after + HOUR)); // begins anew
+    }
+    struct domain_life late = domain_step(&l, DOMAIN_MISSED, T0 + 15 * DAY, 0, &news);
+    late = domain_step(&late, DOMAIN_MISSED, T0 + 15 * DAY + HOUR, 0, &news);
+    assert_int_equal(late.status, DOMAIN_SUSPENDED);
+}
+
 // A minute apart, then five, thirty, four hours: played from the first try to the last.
 static void a_pending_week(void **state)
 {
@@ -248,6 +274,7 @@ int main(void)
         cmocka_unit_test(every_state_and_event_has_a_row),
         cmocka_unit_test(only_what_was_served_is_kept_from_others),
         cmocka_unit_test(a_name_is_taken_only_after_an_hour_of_absence),
+        cmocka_unit_test(silence_is_no_absence),
         cmocka_unit_test(a_pending_week),
         cmocka_unit_test(a_failing_week),
         cmocka_unit_test(daily_checks_are_spread),
