@@ -114,7 +114,7 @@ enum fail certificate_query_store_own(struct db *db, const char *domain_id, cons
 // FAIL_NOT_FOUND when the owner gave none.
 enum fail certificate_query_remove_own(struct db *db, const char *domain_id,
                                        struct fault *fault) MUST_CHECK;
-// A name that has no certificate is tried again now, if the last try is a minute ago.
+// An order that failed, be it a renewal, is tried again now, if the last try is a minute ago.
 enum fail certificate_query_hurry(struct db *db, const char *domain_id,
                                   struct fault *fault) MUST_CHECK;
 // Counts the order, or says why it may not be: then *ret_wait_s and *ret_why are set. One at a time

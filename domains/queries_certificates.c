@@ -186,7 +186,7 @@ enum fail certificate_query_hurry(struct db *db, const char *domain_id, struct f
 {
     return db_query(db, fault, NULL,
                     "update domain_certificates set next_at = now(), failing_since = null"
-                    " where domain_id = $1 and leaf is null and error_code <> ''"
+                    " where domain_id = $1 and source = 'acme' and error_code <> ''"
                     " and claim is null and tried_at < now() - interval '1 minute'",
                     db_text(domain_id));
 }

@@ -1,6 +1,7 @@
 // Claims through their endpoints and the scheduler's task, with DNS played and a real PostgreSQL; two
 // projects beside each other, one of which tries what it must not.
 #include "domains/api.h"
+#include "domains/certificates.h"
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
 #include "edge/catalog/hooks.h"
@@ -963,6 +964,39 @@ static void changes_are_told_to_every_node(void **state)
     db_close(listener);
 }
 
+// --- certificates' rows ---
+
+// Ordered once, and served for a month yet; its renewal fails since a month ago.
+static const char *given_up(void)
+{
+    const char *id = claim(&mine, name);
+    sql("insert into domain_certificates (domain_id, project_id, leaf, key, not_after, error_code, "
+        "error, failing_since, tried_at) select id, project_id, 'x', 'x', now() + interval '30 "
+        "days', 'acme_refused', 'No.', now() - interval '31 days', now() - interval '2 minutes' "
+        "from domains where id = '%s'",
+        id);
+    return id;
+}
+#define DUE "select count(*) from domain_certificates where next_at <= now() and domain_id = '%s'"
+
+static void an_owner_hurries_a_renewal_too(void **state)
+{
+    struct fault fault = {0};
+    const char *id = given_up();
+    assert_int_equal(number(DUE, id), 0);
+    OK(certificate_query_hurry(db, id, &fault));
+    assert_int_equal(number(DUE " and failing_since is null", id), 1);
+    sql("update domain_certificates set next_at = null, tried_at = now() where domain_id = '%s'",
+        id);
+    OK(certificate_query_hurry(db, id, &fault)); // not twice a minute
+    assert_int_equal(number(DUE, id), 0);
+    sql("update domain_certificates set source = 'own', tried_at = now() - interval '1 hour'"
+        " where domain_id = '%s'",
+        id);
+    OK(certificate_query_hurry(db, id, &fault)); // the owner's own is not ours to renew
+    assert_int_equal(number(DUE, id), 0);
+}
+
 // --- routing ---
 
 static void routing_row(const char *type, const char *value, bool expected, const char *words)
@@ -1077,6 +1111,7 @@ int main(void)
         TEST(hosts_follow_the_claims),
         TEST(a_name_ends_with_its_instance),
         TEST(changes_are_told_to_every_node),
+        TEST(an_owner_hurries_a_renewal_too),
         TEST(routing_is_told_from_ownership),
         TEST(targets_are_never_issued_twice),
         TEST(names_are_refused_with_a_reason),
