@@ -226,7 +226,7 @@ static void ask_fetch(struct action_run *run, uint32_t call, str args)
         return;
     }
     ++run->_.fetches;
-    json_auto_t *parsed = jsonx_parse(args, NULL);
+    json_auto_t *parsed = jsonx_parse_theirs(args);
     start_fetch(run, call, parsed);
 }
 
@@ -263,7 +263,7 @@ static void ask_notice(struct action_run *run, uint32_t call, str op, str args)
         return;
     }
     ++run->_.notices;
-    json_t *parsed = jsonx_parse(args, NULL);
+    json_t *parsed = jsonx_parse_theirs(args);
     if (run->_.notice_facts == NULL)
         run->_.notice_facts = json_array();
     json_array_append_new(run->_.notice_facts,

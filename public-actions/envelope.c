@@ -142,7 +142,7 @@ static str kept_str(struct request *r, str s)
 // {"success":false,"error":true,"message":…,"data": for the documented client code.
 static str failure_head(struct request *r, const struct action_run *run)
 {
-    json_auto_t *data = jsonx_parse(str_of(run->data, run->data_size), NULL);
+    json_auto_t *data = jsonx_parse_theirs(str_of(run->data, run->data_size));
     str message = jsonx_str(data, "message");
     struct buf b;
     buf_init(&b, 16 * 1024);

@@ -281,10 +281,24 @@ static bool is_plain(str meta)
            str_eq(meta, STR("{\"responded\":false,\"dataError\":false,\"resultError\":false}"));
 }
 
+// What cannot be read is a failure: it may have said that the run failed.
+static void take_meta(struct action_run *run, str meta)
+{
+    if (is_plain(meta))
+        return;
+    run->meta = jsonx_parse_theirs(meta);
+    if (run->meta != NULL)
+        return;
+    run->outcome = PLUGIN_THREW;
+    run->meta = json_pack("{s:{s:s, s:s}}", "error", "name", "RangeError", "message",
+                          "What stands beside the answer (headers, widget data, "
+                          "_triggerToolCall) is nested too deeply.");
+}
+
 static void take_answer(struct action_run *run, const struct plugin_answer *a)
 {
     run->outcome = a->outcome;
-    run->meta = is_plain(a->meta) ? NULL : jsonx_parse(a->meta, NULL);
+    take_meta(run, a->meta);
     const json_t *error = json_object_get(run->meta, "error");
     if (run->outcome == PLUGIN_THREW && is_out_of_memory(error))
         run->outcome = PLUGIN_OUT_OF_MEMORY;

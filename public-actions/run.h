@@ -41,7 +41,7 @@ struct action_run {
     bool is_answered;    // false: there was no code to answer
     bool reported_error; // the data that was responded, or the result, has error: true; or onUpload
                          // responded with a 4xx
-    json_t *meta;        // protocol.h, WORKER_RESULT; never NULL
+    json_t *meta;        // protocol.h, WORKER_RESULT; NULL: nothing but the data was said
     char *data;          // the data's JSON; "null" for undefined
     size_t data_size;
     char run_id[CATALOG_ID_ROOM];

@@ -14,8 +14,9 @@
 #include "public-actions/runs/internal.h"
 
 enum {
-    AT_ONCE = 16,            // deliveries under way, of this node
-    AT_ONCE_PER_PROJECT = 4, // a slow subscriber leaves room for the others
+    AT_ONCE = 32,            // deliveries under way, of this node
+    AT_ONCE_PER_PROJECT = 4, // a slow subscriber leaves room for the others,
+    AT_ONCE_FIRST = 8,       // and so do many: places for projects that have none under way
     LEASE_SPARE_MS = 30 * 1000,
     LOOK_MS = 5000, // for what other nodes left behind
     AWAY_MS = 1000,
@@ -48,6 +49,8 @@ static struct {
     unsigned n;
 } under_way[AT_ONCE];
 static unsigned under_way_total;
+static char walked_to[CATALOG_ID_ROOM]; // through the projects; "": from the first
+static bool has_found;                  // something to deliver, since the first
 
 // --- a loop sends it ---
 
@@ -162,17 +165,26 @@ static void count_one(const char *project_id, int by)
     under_way[unused].n = (unsigned)by;
 }
 
-static size_t full_projects(const char *full[AT_ONCE], unsigned *ret_most)
+static unsigned under_way_of(const char *project_id)
 {
-    size_t n = 0;
-    *ret_most = 0;
-    for (size_t i = 0; i != AT_ONCE; ++i) {
-        if (under_way[i].n >= AT_ONCE_PER_PROJECT)
-            full[n++] = under_way[i].project_id;
-        else if (under_way[i].n > *ret_most)
-            *ret_most = under_way[i].n;
+    for (size_t i = 0; i != AT_ONCE; ++i)
+        if (under_way[i].n != 0 && strcmp(under_way[i].project_id, project_id) == 0)
+            return under_way[i].n;
+    return 0;
+}
+
+static json_t *turns_of(const json_t *projects)
+{
+    json_t *turns = json_object(), *project;
+    size_t i;
+    json_array_foreach(projects, i, project)
+    {
+        const char *id = json_string_value(project);
+        unsigned n = under_way_of(id);
+        if (n < AT_ONCE_PER_PROJECT)
+            json_object_set_new(turns, id, json_integer(n));
     }
-    return n;
+    return turns;
 }
 
 // --- how it went ---
@@ -250,23 +262,39 @@ static enum fail start_one(struct due_delivery *due, struct fault *fault)
     return FAIL_NONE;
 }
 
-static enum fail claim(bool *ret_any, struct fault *fault)
+static enum fail claim_some(size_t *ret_count, struct fault *fault)
 {
-    const char *full[AT_ONCE];
-    unsigned most;
     struct due_delivery *list AUTOFREE = NULL;
-    size_t n = 0, full_count = full_projects(full, &most);
-    *ret_any = false;
-    if (under_way_total == AT_ONCE)
-        return FAIL_NONE;
-    enum fail f = runs_query_deliveries_claim(
-        connection, AT_ONCE - under_way_total, AT_ONCE_PER_PROJECT - most, full, full_count,
-        runs_options.delivery_timeout_ms + LEASE_SPARE_MS, &list, &n, fault);
-    *ret_any = f == FAIL_NONE && n != 0;
-    for (size_t i = 0; i != n; ++i) {
+    json_auto_t *projects = NULL;
+    enum fail f = runs_query_due_projects(connection, walked_to, &projects, fault);
+    json_auto_t *turns = turns_of(projects);
+    if (f != FAIL_NONE || json_object_size(turns) == 0)
+        return f;
+    const struct delivery_claim c = {.turns = turns,
+                                     .limit = AT_ONCE - under_way_total,
+                                     .per_project = AT_ONCE_PER_PROJECT,
+                                     .kept_free = AT_ONCE_FIRST,
+                                     .lease_ms = runs_options.delivery_timeout_ms + LEASE_SPARE_MS};
+    f = runs_query_deliveries_claim(connection, &c, &list, ret_count, fault);
+    for (size_t i = 0; i != *ret_count; ++i) {
         enum fail one = start_one(&list[i], fault);
         f = one != FAIL_NONE ? one : f;
     }
+    return f;
+}
+
+// *ret_again: there may be more. There is not once all projects were walked and nothing was found.
+static enum fail claim(bool *ret_again, struct fault *fault)
+{
+    size_t n = 0;
+    *ret_again = false;
+    if (under_way_total == AT_ONCE)
+        return FAIL_NONE;
+    if (walked_to[0] == '\0')
+        has_found = false;
+    enum fail f = claim_some(&n, fault);
+    has_found = has_found || n != 0;
+    *ret_again = f == FAIL_NONE && (has_found || walked_to[0] != '\0');
     return f;
 }
 
@@ -285,14 +313,14 @@ static enum fail connect_when_lost(struct fault *fault)
 static uint64_t work(void)
 {
     struct fault fault = {0};
-    bool any = false, waits = false;
+    bool again = false, waits = false;
     int64_t next_ms = LOOK_MS;
     enum fail f = connect_when_lost(&fault);
     if (f == FAIL_NONE)
         f = finish_some(&fault);
     if (f == FAIL_NONE)
-        f = claim(&any, &fault);
-    if (f == FAIL_NONE && any)
+        f = claim(&again, &fault);
+    if (f == FAIL_NONE && again)
         return 0;
     if (f == FAIL_NONE && under_way_total != AT_ONCE)
         f = runs_query_deliveries_next(connection, &waits, &next_ms, &fault);

@@ -116,10 +116,20 @@ struct due_delivery {
     char run_id[CATALOG_ID_ROOM], instance_id[CATALOG_ID_ROOM];
 };
 void deliver_due_fini(struct due_delivery *d);
-// Claims up to `limit` that are due, no more than `per_project` of one project and none of the
-// projects in `full`, for `lease_ms`. Those whose event or subscription has gone are removed.
-enum fail runs_query_deliveries_claim(struct db *db, unsigned limit, unsigned per_project,
-                                      const char *const *full, size_t full_count, uint64_t lease_ms,
+// Projects that have something due, an array of ids: all of them while little is due; else those of
+// the next hundred or so behind `behind`, which moves on, and is "" when all have been walked.
+enum fail runs_query_due_projects(struct db *db, char behind[static CATALOG_ID_ROOM], json_t **ret,
+                                  struct fault *fault) MUST_CHECK;
+struct delivery_claim {
+    const json_t *turns;             // of these projects: {id: how many it has under way}
+    unsigned limit;                  // places that are free
+    unsigned per_project, kept_free; // of the places, for projects that have none under way
+    uint64_t lease_ms;
+};
+// Claims what is due, the first ones of all projects before any second one, no more than
+// `per_project` of one with what it has under way. Those whose event or subscription has gone come
+// without an URL.
+enum fail runs_query_deliveries_claim(struct db *db, const struct delivery_claim *c,
                                       struct due_delivery **ret, size_t *ret_count,
                                       struct fault *fault) MUST_CHECK;
 // Nothing changes when the claim was lost to another meanwhile. Real ms.

@@ -2,6 +2,7 @@
 #include "public-actions/runs/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include "edge/base/jsonx.h"
 
 #define MS(column) "coalesce((extract(epoch from " column ") * 1000)::bigint, 0)"
 
@@ -37,24 +38,92 @@ void deliver_due_fini(struct due_delivery *d)
     free(d->data);
 }
 
-// The due ones in their order, of which each project gets its share; what another node is claiming
-// right now is passed over. An orphan (its subscription or event went) is claimed too, comes back
-// without an URL, and is removed.
-enum fail runs_query_deliveries_claim(struct db *db, unsigned limit, unsigned per_project,
-                                      const char *const *full, size_t full_count, uint64_t lease_ms,
+// --- whose turn it is ---
+
+enum { FEW = 256, WALK_MAX = 128 };
+
+static enum fail oldest_projects(struct db *db, json_t **ret, bool *ret_all, struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f = db_query(db, fault, &rows,
+                           "select count(*), coalesce(json_agg(distinct project_id), '[]')"
+                           " from (select project_id from event_deliveries"
+                           " where not is_dead and next_at <= now() order by next_at limit $1) o",
+                           db_int(FEW));
+    if (f != FAIL_NONE)
+        return f;
+    *ret_all = db_get_int(rows, 0, 0) < FEW;
+    *ret = jsonx_parse(db_get(rows, 0, 1), fault);
+    return *ret != NULL ? FAIL_NONE : FAIL_INTERNAL;
+}
+
+// From one project to the next through the index: what each has waiting costs nothing.
+static enum fail walk_projects(struct db *db, char behind[static CATALOG_ID_ROOM], json_t **ret,
+                               struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f =
+        db_query(db, fault, &rows,
+                 "with recursive waiting as ("
+                 " (select project_id, next_at, 1 as place from event_deliveries"
+                 " where not is_dead and project_id > $1 order by project_id, next_at limit 1)"
+                 " union all select n.project_id, n.next_at, w.place + 1 from waiting w, lateral"
+                 " (select project_id, next_at from event_deliveries"
+                 " where not is_dead and project_id > w.project_id"
+                 " order by project_id, next_at limit 1) n where w.place < $2)"
+                 " select count(*), coalesce(json_agg(project_id) filter (where next_at <= now()),"
+                 " '[]'), coalesce(max(project_id), '') from waiting",
+                 db_text(behind), db_int(WALK_MAX));
+    if (f != FAIL_NONE)
+        return f;
+    bool is_end = db_get_int(rows, 0, 0) < WALK_MAX;
+    snprintf(behind, CATALOG_ID_ROOM, "%.*s", STR_FMT(is_end ? STR("") : db_get(rows, 0, 2)));
+    *ret = jsonx_parse(db_get(rows, 0, 1), fault);
+    return *ret != NULL ? FAIL_NONE : FAIL_INTERNAL;
+}
+
+enum fail runs_query_due_projects(struct db *db, char behind[static CATALOG_ID_ROOM], json_t **ret,
+                                  struct fault *fault)
+{
+    bool is_all = false;
+    enum fail f = oldest_projects(db, ret, &is_all, fault);
+    if (f != FAIL_NONE)
+        return f;
+    if (is_all) {
+        behind[0] = '\0';
+        return FAIL_NONE;
+    }
+    json_decref(*ret);
+    *ret = NULL;
+    return walk_projects(db, behind, ret, fault);
+}
+
+// --- claiming ---
+
+// Each project's oldest, numbered on from what it has under way: all first ones come before any
+// second one. What another node is claiming right now is passed over, hence more candidates than
+// wanted; only what is locked is claimed. An orphan (its subscription or event went) is claimed too,
+// comes back without an URL, and is removed.
+enum fail runs_query_deliveries_claim(struct db *db, const struct delivery_claim *c,
                                       struct due_delivery **ret, size_t *ret_count,
                                       struct fault *fault)
 {
     static const char sql[] =
-        "with due as (select id, project_id, next_at from event_deliveries"
-        " where not is_dead and next_at <= now()"
-        " and project_id not in (select json_array_elements_text($1::json))"
-        " order by next_at limit 256 for update skip locked),"
-        " fair as (select id, row_number() over (partition by project_id order by next_at) as n,"
-        " next_at from due),"
-        " chosen as (select id from fair where n <= $2 order by next_at limit $3),"
+        "with turns as (select key as project_id, value::bigint as under_way"
+        " from json_each_text($1::json)),"
+        " fair as (select h.id, h.next_at, t.under_way"
+        " + row_number() over (partition by t.project_id order by h.next_at) as n"
+        " from turns t, lateral (select id, next_at from event_deliveries"
+        " where not is_dead and project_id = t.project_id and next_at <= now()"
+        " order by next_at limit greatest($2 - t.under_way, 0)) h),"
+        " candidates as (select * from fair order by n, next_at limit 4 * $3),"
+        " locked as (select d.id, c.n, c.next_at from candidates c"
+        " join event_deliveries d on d.id = c.id where not d.is_dead and d.next_at <= now()"
+        " order by c.n, c.next_at limit $3 for update of d skip locked),"
+        " placed as (select id, n, row_number() over (order by n, next_at) as place from locked),"
         " claimed as (update event_deliveries d set attempts = d.attempts + 1,"
-        " next_at = now() + $4 * interval '1 millisecond' from chosen c where d.id = c.id"
+        " next_at = now() + $5 * interval '1 millisecond' from placed p"
+        " where d.id = p.id and (p.n = 1 or p.place <= $3 - $4)"
         " returning d.*)"
         " select d.id, d.attempts, " MS(
             "d.created_at") ", d.event_id, d.subscription_id,"
@@ -67,12 +136,9 @@ enum fail runs_query_deliveries_claim(struct db *db, unsigned limit, unsigned pe
                                                 "d.subscription_id"
                                                 " and s.project_id = d.project_id";
     DB_ROWS_AUTO rows = NULL;
-    json_auto_t *names = json_array();
-    for (size_t i = 0; i != full_count; ++i)
-        json_array_append_new(names, json_string(full[i]));
-    char *text AUTOFREE = json_dumps(names, JSON_COMPACT);
-    enum fail f = db_query(db, fault, &rows, sql, db_text(text), db_int(per_project), db_int(limit),
-                           db_int((int64_t)lease_ms));
+    char *turns AUTOFREE = json_dumps(c->turns, JSON_COMPACT);
+    enum fail f = db_query(db, fault, &rows, sql, db_text(turns), db_int(c->per_project),
+                           db_int(c->limit), db_int(c->kept_free), db_int((int64_t)c->lease_ms));
     if (f != FAIL_NONE)
         return f;
     size_t n = db_count(rows);

@@ -1,0 +1,70 @@
+// What handlers say and ask, taken at its word: text that JSON.parse takes and C libraries do not.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { pie } from '../harness/pie.mjs';
+import { request, startServer, until } from '../harness/server.mjs';
+
+const CODE = `
+const acts = {
+  tells: (input, context) => { context.widget.show({ wei: 1e20, lone: '\\ud800', nul: 'a\\0b' }); return { error: true, message: 'Sold out', wei: 1e20 }; },
+  refuses: (input, context) => context.publicApp.respond({ error: 1 }, { status: 404, headers: { 'X-A': 'a\\0b', 'X-B': 'b' } }),
+  deep: (input, context) => { let data = 1; for (let i = 0; i < 2045; ++i) data = { data }; context.widget.show(data); return { error: true }; },
+  soldOut: () => ({ error: true, message: 'Sold out', wei: 1e20 }),
+  twice: (input) => ({ error: true, message: 'Sold out', echo: input.payload }),
+  throws: () => { throw new RangeError('gone \\0 \\ud800 wrong'); },
+};
+module.exports = { handler: (input, context) => acts[input.actionId](input, context) };
+`;
+const EVENT = 'manifest:\n  heartbeatEvents:\n    events:\n      - id: told\n        displayName: Told\n        matchers:\n          - source: widget\n            actionId: tells\n';
+const rate = { perMinute: 600000, burst: 600000 };
+
+let server;
+let app;
+before(async () => {
+    server = await startServer({ managedDb: true });
+    const made = await server.api('POST', '/api/plugins/import', pie('texts', { 'index.html': 'x' }, { code: CODE, front: EVENT }));
+    assert.equal(made.status, 201, made.text);
+    app = made.json.instance;
+    const set = await server.api('PATCH', `/api/public-apps/instances/${app.id}`, { rateLimits: { visitorAction: rate, visitor: rate, instance: rate } });
+    assert.equal(set.status, 200, set.text);
+});
+after(() => server?.stop());
+
+const act = (action, body = '{}') => request(`${server.apps}/api/public-actions/${app.slug}/${action}`, {
+    method: 'POST', body, headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) } });
+const widget = (action) => server.api('POST', `/api/plugins/texts/instances/${app.slug}/widget-actions/${action}`, {});
+const runOf = async (action) => {
+    const run = await until(async () => (await server.api('GET', `/api/public-apps/instances/${app.id}/runs?action=${action}`)).json?.data?.[0], `the run of ${action}`);
+    return (await server.api('GET', `/api/runs/${run.id}`)).json;
+};
+
+describe('text that only JSON.parse takes', () => {
+    test('a widget\'s answer with error: true is one, whatever stands beside it, and raises no event', async () => {
+        const answer = await widget('tells');
+        assert.deepEqual([answer.status, answer.json.ok], [200, false], answer.text);
+        assert.deepEqual(answer.json.events, [{ type: 'show', data: { wei: 1e20, lone: '\ufffd', nul: 'a\0b' } }]);
+        const run = await runOf('tells');
+        assert.deepEqual([run.outcome, run.events], ['reported_error', []]);
+    });
+    test('a status stays when a header beside it is left out', async () => {
+        const answer = await act('refuses');
+        assert.deepEqual([answer.status, answer.headers['x-b'], answer.headers['x-a']], [404, 'b', undefined], answer.text);
+    });
+    test('a reported error keeps its message', async () => {
+        assert.equal((await act('soldOut')).json.message, 'Sold out');
+        for (const body of ['{"a":1,"a":2}', '{"a":"\\u0000","\\u0000":1}', '{"a":"\\ud800"}', '{"a":18446744073709551616,"b":1e400}']) {
+            const answer = await act('twice', body);
+            assert.equal(answer.json.message, 'Sold out', body);
+        }
+    });
+    test('what cannot be read at all fails the run, and says so', async () => {
+        const answer = await widget('deep');
+        assert.deepEqual([answer.json.ok, /nested too deeply/.test(answer.json.error?.message)], [false, true], answer.text.slice(0, 300));
+        assert.equal((await runOf('deep')).outcome, 'handler_error');
+    });
+    test('what is thrown is known to the owner', async () => {
+        const answer = await widget('throws');
+        assert.deepEqual([answer.json.error.name, answer.json.error.message], ['RangeError', 'gone \0 \ufffd wrong']);
+        assert.match(JSON.stringify((await runOf('throws')).error), /gone/);
+    });
+});
