@@ -52,13 +52,13 @@ static enum fail token_principal(struct db *db, str token, struct principal *ret
     return FAIL_NONE;
 }
 
-enum fail auth_principal(struct db *db, str authorization, struct principal *ret,
-                         struct fault *fault)
+enum fail auth_principal(struct db *db, str authorization, const struct auth_asker *asker,
+                         struct principal *ret, struct fault *fault)
 {
     str token = bearer(authorization);
     if (is_api_token(token))
         return token_principal(db, token, ret, fault);
-    return str_find(token, '.') != SIZE_MAX ? session_principal(db, token, ret, fault)
+    return str_find(token, '.') != SIZE_MAX ? session_principal(db, token, asker, ret, fault)
                                             : unauthorised(fault);
 }
 
@@ -86,15 +86,16 @@ enum fail auth_permit(const struct principal *p, enum permission permission, str
                      role_name(p->role));
 }
 
-enum fail auth_authenticate(struct db *db, str authorization, const struct endpoint *endpoint,
-                            struct principal **ret, struct fault *fault)
+enum fail auth_authenticate(const struct call *call, str authorization, struct principal **ret,
+                            struct fault *fault)
 {
     struct principal p;
-    enum fail f = auth_principal(db, authorization, &p, fault);
+    const struct auth_asker asker = {call->request_id, call->peer};
+    enum fail f = auth_principal(call->db, authorization, &asker, &p, fault);
     if (f == FAIL_NONE && p.role == ROLE_NONE)
-        f = auth_require(&p, endpoint->scope, fault);
+        f = auth_require(&p, call->endpoint->scope, fault);
     else if (f == FAIL_NONE)
-        f = auth_permit(&p, endpoint->permission, fault);
+        f = auth_permit(&p, call->endpoint->permission, fault);
     if (f != FAIL_NONE)
         return f;
     *ret = malloc(sizeof **ret);

@@ -23,11 +23,17 @@ struct principal {
     int64_t chain_turn;
 };
 
+// Where a request comes from, as the trail tells it.
+struct auth_asker {
+    const char *request_id;
+    str address;
+};
+
 // "Bearer …" of a request into a principal: an API token, or a session's JWT (sessions.h says what may
 // be wrong with one). FAIL_UNAUTHORISED with code "unauthorized" and one and the same sentence for
 // anything that is no live token. Records the last use (at most once a minute a token).
-enum fail auth_principal(struct db *db, str authorization, struct principal *ret,
-                         struct fault *fault) MUST_CHECK;
+enum fail auth_principal(struct db *db, str authorization, const struct auth_asker *asker,
+                         struct principal *ret, struct fault *fault) MUST_CHECK;
 // FAIL_DENIED "scope_too_low" naming the scope needed; SCOPE_PLATFORM is only a platform token's, so
 // an operator's token is "platform_token_needed".
 enum fail auth_require(const struct principal *p, enum scope scope, struct fault *fault) MUST_CHECK;
@@ -37,8 +43,8 @@ enum fail auth_permit(const struct principal *p, enum permission permission,
                       struct fault *fault) MUST_CHECK;
 // All of it, as the runner of management endpoints wants it (authenticate_fn): an API token by
 // its scope, a session by its role. *ret is malloc'ed.
-enum fail auth_authenticate(struct db *db, str authorization, const struct endpoint *endpoint,
-                            struct principal **ret, struct fault *fault) MUST_CHECK;
+enum fail auth_authenticate(const struct call *call, str authorization, struct principal **ret,
+                            struct fault *fault) MUST_CHECK;
 
 // Whether the token or session a principal came by is still good: for what goes on long after it was
 // asked for.

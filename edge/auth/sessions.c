@@ -177,11 +177,8 @@ enum fail session_open(struct db *db, const struct session_wish *wish, struct se
 
 // --- at each request ---
 
-// Who asks is not known where a request is let in.
-static const struct session_asker nobody = {.request_id = "", .address = {"", 0}};
-
 static enum fail audit_reuse(struct db *db, const struct principal *p,
-                             const struct session_link *link, const struct session_asker *asker,
+                             const struct session_link *link, const struct auth_asker *asker,
                              struct fault *fault)
 {
     json_auto_t *facts = json_pack("{ss}", "chain", link->chain_id);
@@ -191,7 +188,7 @@ static enum fail audit_reuse(struct db *db, const struct principal *p,
 
 // In a transaction of its own: the request that brought the token is refused, this stays.
 static enum fail end_reused(struct db *db, const struct principal *p,
-                            const struct session_link *link, const struct session_asker *asker,
+                            const struct session_link *link, const struct auth_asker *asker,
                             struct fault *fault)
 {
     bool is_ended = false;
@@ -208,13 +205,14 @@ static enum fail end_reused(struct db *db, const struct principal *p,
 }
 
 static enum fail reused(struct db *db, const struct principal *p, const struct session_link *link,
-                        const struct session_asker *asker, struct fault *fault)
+                        const struct auth_asker *asker, struct fault *fault)
 {
     enum fail f = end_reused(db, p, link, asker, fault);
     return f == FAIL_NONE ? ended(fault) : f;
 }
 
-enum fail session_principal(struct db *db, str token, struct principal *ret, struct fault *fault)
+enum fail session_principal(struct db *db, str token, const struct auth_asker *asker,
+                            struct principal *ret, struct fault *fault)
 {
     struct session_link link = {0};
     struct session_seen seen = {0};
@@ -227,7 +225,7 @@ enum fail session_principal(struct db *db, str token, struct principal *ret, str
     if (!found || !seen.is_live || seen.principal.role == ROLE_NONE || seen.behind < 0)
         return ended(fault);
     if (seen.behind > 1 || (seen.behind == 1 && !seen.is_in_grace))
-        return reused(db, &seen.principal, &link, &nobody, fault);
+        return reused(db, &seen.principal, &link, asker, fault);
     // When it cannot be noted (a standby, a full disk), reading goes on all the same.
     if (seen.wants_touch)
         (void)!session_query_touch(db, link.session_id, NULL);
@@ -274,9 +272,8 @@ static enum fail turn(struct db *db, const struct principal *p, const struct ses
     return session_sign(db, &claims, ret->token, fault);
 }
 
-enum fail session_refresh(struct db *db, const struct principal *p,
-                          const struct session_asker *asker, struct session_grant *ret,
-                          struct fault *fault)
+enum fail session_refresh(struct db *db, const struct principal *p, const struct auth_asker *asker,
+                          struct session_grant *ret, struct fault *fault)
 {
     struct session_link link = link_by(p);
     enum fail f = db_begin(db, fault);

@@ -46,8 +46,8 @@ enum fail session_open(struct db *db, const struct session_wish *wish, struct se
 // A session JWT into a principal with the user's present role; not in a transaction, since the reuse
 // of a token that was refreshed ends its chain. FAIL_UNAUTHORISED "session_expired", "session_ended",
 // "unauthorized".
-enum fail session_principal(struct db *db, str token, struct principal *ret,
-                            struct fault *fault) MUST_CHECK;
+enum fail session_principal(struct db *db, str token, const struct auth_asker *asker,
+                            struct principal *ret, struct fault *fault) MUST_CHECK;
 // Whether a request of the session would be let in now.
 enum fail session_is_live(struct db *db, const char *session_id, bool *ret,
                           struct fault *fault) MUST_CHECK;

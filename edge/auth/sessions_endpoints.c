@@ -30,7 +30,7 @@ static enum fail refresh(struct call *call, struct answer *answer, struct fault 
         return fault_set(fault, FAIL_DENIED, "session_needed",
                          "This renews the token of an embedded session; API tokens are not "
                          "renewed.");
-    const struct session_asker asker = {call->request_id, call->peer};
+    const struct auth_asker asker = {call->request_id, call->peer};
     enum fail f = session_refresh(call->db, call->principal, &asker, &grant, fault);
     if (f != FAIL_NONE)
         return f;

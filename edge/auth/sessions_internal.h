@@ -23,13 +23,8 @@ enum fail session_sign(struct db *db, const struct session_claims *claims,
                        char ret_token[static SESSION_TOKEN_MAX], struct fault *fault) MUST_CHECK;
 // The next token of the chain of a session's principal, in a transaction of its own. FAIL_UNAUTHORISED
 // "session_ended", and the chain ended, when the principal's link is not the present one.
-struct session_asker {
-    const char *request_id;
-    str address;
-};
-enum fail session_refresh(struct db *db, const struct principal *p,
-                          const struct session_asker *asker, struct session_grant *ret,
-                          struct fault *fault) MUST_CHECK;
+enum fail session_refresh(struct db *db, const struct principal *p, const struct auth_asker *asker,
+                          struct session_grant *ret, struct fault *fault) MUST_CHECK;
 
 // --- sessions_keys.c ---
 // The key of that id, a reference: from memory, or read from the database at most four times a

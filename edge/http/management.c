@@ -279,7 +279,7 @@ static enum fail run_call(struct management_call *c)
     c->call.db = e->scope != SCOPE_NONE ? db_of_thread() : NULL;
     if (e->scope != SCOPE_NONE) {
         struct principal *p = NULL;
-        enum fail fail = authenticate_hook(c->call.db, c->authorization, e, &p, &c->fault);
+        enum fail fail = authenticate_hook(&c->call, c->authorization, &p, &c->fault);
         if (fail != FAIL_NONE)
             return fail;
         c->call.principal = p;

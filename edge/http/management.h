@@ -5,11 +5,11 @@
 #include "edge/http/endpoint.h"
 #include "edge/http/request.h"
 
-// "Authorization" of a request into a principal that may do what the endpoint does: registered by
-// edge/auth. *ret is malloc'ed and freed by us. Pool thread.
-typedef enum fail (*authenticate_fn)(struct db *db, str authorization,
-                                     const struct endpoint *endpoint, struct principal **ret,
-                                     struct fault *fault);
+// "Authorization" of a request into a principal that may do what the call's endpoint does:
+// registered by edge/auth. Of the call neither principal nor parameters nor body are there yet. *ret
+// is malloc'ed and freed by us. Pool thread.
+typedef enum fail (*authenticate_fn)(const struct call *call, str authorization,
+                                     struct principal **ret, struct fault *fault);
 
 // Before the loops start. The tables are kept. `body_memory` bounds the bodies of all running calls
 // together.

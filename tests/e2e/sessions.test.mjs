@@ -109,8 +109,12 @@ test('the use of an old token after its grace ends the chain', async () => {
     const next = await renew(token);
     sql(`update session_chains set turned_at = turned_at - interval '11 seconds' where session_id = '${sidOf(token)}'`);
     await works(next.json.token);
-    await refused(token, 'session_ended');
+    const caught = await ask(token);
+    assert.equal(caught.json.code, 'session_ended', caught.text);
     await refused(next.json.token, 'session_ended');
+    const [told] = (await acme.events()).filter((e) => e.action === 'session.reuse' && e.subject === sidOf(token));
+    assert.equal(told.requestId, caught.headers['x-request-id']);
+    assert.equal(told.address, '127.0.0.1');
 });
 
 test('of many renewals with one token at once one is answered', async () => {

@@ -38,12 +38,14 @@ static void read_token(char to[static AUTH_TOKEN_ROOM])
     snprintf(to, AUTH_TOKEN_ROOM, "%s", line);
 }
 
+static const struct auth_asker asker = {"", {"", 0}};
+
 static enum fail authenticate(const char *format, const char *token, struct principal *ret,
                               struct fault *fault)
 {
     char header[200];
     snprintf(header, sizeof header, "%s%s", format, token);
-    return auth_principal(db, str_from(header), ret, fault);
+    return auth_principal(db, str_from(header), &asker, ret, fault);
 }
 
 static int64_t number(const char *sql)
@@ -172,9 +174,9 @@ static void test_anything_else_is_unauthorised_in_the_same_words(void **state)
     }
     struct fault fault = {0};
     struct principal p;
-    assert_int_equal(auth_principal(db, str_of(long_one, sizeof long_one), &p, &fault),
+    assert_int_equal(auth_principal(db, str_of(long_one, sizeof long_one), &asker, &p, &fault),
                      FAIL_UNAUTHORISED);
-    assert_int_equal(auth_principal(db, (str){0}, &p, &fault), FAIL_UNAUTHORISED);
+    assert_int_equal(auth_principal(db, (str){0}, &asker, &p, &fault), FAIL_UNAUTHORISED);
     // Unused bits of the last character: the same 32 bytes, another text, no token.
     char twin[AUTH_TOKEN_ROOM];
     snprintf(twin, sizeof twin, "%s", first);
@@ -244,9 +246,11 @@ static void test_authenticate_does_both(void **state)
     snprintf(header, sizeof header, "Bearer %s", first);
     OK(db_script(db, &fault, "update api_tokens set scope = 'deploy'"));
     const struct endpoint admins = {.scope = SCOPE_ADMIN}, deployers = {.scope = SCOPE_DEPLOY};
-    assert_int_equal(auth_authenticate(db, str_from(header), &admins, &p, &fault), FAIL_DENIED);
+    struct call call = {.db = db, .endpoint = &admins, .request_id = ""};
+    assert_int_equal(auth_authenticate(&call, str_from(header), &p, &fault), FAIL_DENIED);
     assert_null(p);
-    OK(auth_authenticate(db, str_from(header), &deployers, &p, &fault));
+    call.endpoint = &deployers;
+    OK(auth_authenticate(&call, str_from(header), &p, &fault));
     assert_int_equal(p->scope, SCOPE_DEPLOY);
     free(p);
     OK(db_script(db, &fault, "update api_tokens set scope = 'operator'"));

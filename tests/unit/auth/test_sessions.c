@@ -23,7 +23,7 @@ static struct provisioned ada; // Editor
 static const struct session_options standard = {
     .console_origin = "https://console.example", .seconds = 900, .kind = JOSE_ES256};
 
-static const struct session_asker asker = {"request", {"192.0.2.1", 9}};
+static const struct auth_asker asker = {"request", {"192.0.2.1", 9}};
 
 static void ok(enum fail f, const struct fault *fault)
 {
@@ -109,7 +109,7 @@ static struct principal principal_of(const char *token)
 {
     struct fault fault = {0};
     struct principal p;
-    OK(session_principal(db, str_from(token), &p, &fault));
+    OK(session_principal(db, str_from(token), &asker, &p, &fault));
     return p;
 }
 
@@ -117,7 +117,7 @@ static void refused_with(const char *code, const char *token)
 {
     struct fault fault = {0};
     struct principal p;
-    enum fail f = session_principal(db, str_from(token), &p, &fault);
+    enum fail f = session_principal(db, str_from(token), &asker, &p, &fault);
     if (f != FAIL_UNAUTHORISED || strcmp(fault.code, code) != 0)
         fail_msg("%d %s instead of %s", (int)f, f != FAIL_NONE ? fault.code : "", code);
     assert_false(db_is_in_transaction(db));
@@ -250,7 +250,7 @@ static int64_t reuses(const char *session_id)
     DB_ROWS_AUTO rows = NULL;
     OK(db_query(db, &fault, &rows,
                 "select count(*) from audit_events where action = 'session.reuse'"
-                " and subject = $1",
+                " and subject = $1 and request_id = 'request' and address = '192.0.2.1'",
                 db_text(session_id)));
     return db_get_int(rows, 0, 0);
 }
@@ -629,7 +629,7 @@ static void *open_on_thread(void *arg)
     if (f == FAIL_NONE)
         f = db_commit(own, &fault);
     if (f == FAIL_NONE)
-        f = session_principal(own, str_from(g.token), &p, &fault);
+        f = session_principal(own, str_from(g.token), &asker, &p, &fault);
     return f == FAIL_NONE ? NULL : arg;
 }
 
@@ -798,11 +798,14 @@ static void test_the_door_lets_sessions_in_by_role(void **state)
     const struct endpoint build = {.scope = SCOPE_DEPLOY, .permission = PERMISSION_BUILD},
                           manage = {.scope = SCOPE_ADMIN, .permission = PERMISSION_MANAGE},
                           closed = {.scope = SCOPE_READ};
-    OK(auth_authenticate(db, str_from(header), &build, &p, &fault));
+    struct call call = {.db = db, .endpoint = &build, .request_id = ""};
+    OK(auth_authenticate(&call, str_from(header), &p, &fault));
     free(p);
-    assert_int_equal(auth_authenticate(db, str_from(header), &manage, &p, &fault), FAIL_DENIED);
+    call.endpoint = &manage;
+    assert_int_equal(auth_authenticate(&call, str_from(header), &p, &fault), FAIL_DENIED);
     assert_string_equal(fault.code, "role_too_low");
-    assert_int_equal(auth_authenticate(db, str_from(header), &closed, &p, &fault), FAIL_DENIED);
+    call.endpoint = &closed;
+    assert_int_equal(auth_authenticate(&call, str_from(header), &p, &fault), FAIL_DENIED);
     assert_string_equal(fault.code, "not_for_sessions");
     bool is_live = false;
     OK(auth_is_live(db, ada.project_id, g.session_id, &is_live, &fault));
@@ -817,7 +820,7 @@ static void test_every_statement_may_fail(void **state)
         struct fault fault = {0};
         struct principal p;
         faults_at(n);
-        enum fail f = session_principal(db, str_from(g.token), &p, &fault);
+        enum fail f = session_principal(db, str_from(g.token), &asker, &p, &fault);
         if (f == FAIL_NONE)
             f = session_refresh(db, &p, &asker, &next, &fault);
         bool fired = faults_have_fired();
