@@ -103,7 +103,8 @@ enum fail runs_query_due_projects(struct db *db, char behind[static CATALOG_ID_R
 // Each project's oldest, numbered on from what it has under way: all first ones come before any
 // second one. What another node is claiming right now is passed over, hence more candidates than
 // wanted; only what is locked is claimed. An orphan (its subscription or event went) is claimed too,
-// comes back without an URL, and is removed.
+// comes back without an URL, and is removed. The bounds are rows, so that only the index by project
+// can serve them: through the one by time, a long backlog of others would be read.
 enum fail runs_query_deliveries_claim(struct db *db, const struct delivery_claim *c,
                                       struct due_delivery **ret, size_t *ret_count,
                                       struct fault *fault)
@@ -113,18 +114,18 @@ enum fail runs_query_deliveries_claim(struct db *db, const struct delivery_claim
         " from json_each_text($1::json)),"
         " fair as (select h.id, h.next_at, t.under_way"
         " + row_number() over (partition by t.project_id order by h.next_at) as n"
-        " from turns t, lateral (select id, next_at from event_deliveries"
-        " where not is_dead and project_id = t.project_id and next_at <= now()"
-        " order by next_at limit greatest($2 - t.under_way, 0)) h),"
-        " candidates as (select * from fair order by n, next_at limit 4 * $3),"
+        " from turns t, lateral (select id, next_at from event_deliveries where not is_dead"
+        " and (project_id, next_at) >= (t.project_id, '-infinity')"
+        " and (project_id, next_at) <= (t.project_id, now())"
+        " order by project_id, next_at limit $2) h),"
+        " candidates as (select * from fair where n <= $2 order by n, next_at limit 4 * $3),"
         " locked as (select d.id, c.n, c.next_at from candidates c"
         " join event_deliveries d on d.id = c.id where not d.is_dead and d.next_at <= now()"
         " order by c.n, c.next_at limit $3 for update of d skip locked),"
         " placed as (select id, n, row_number() over (order by n, next_at) as place from locked),"
-        " claimed as (update event_deliveries d set attempts = d.attempts + 1,"
-        " next_at = now() + $5 * interval '1 millisecond' from placed p"
-        " where d.id = p.id and (p.n = 1 or p.place <= $3 - $4)"
-        " returning d.*)"
+        " claimed as (update event_deliveries set attempts = attempts + 1,"
+        " next_at = now() + $5 * interval '1 millisecond' where id = any (array("
+        "select id from placed where n = 1 or place <= $3 - $4)) returning *)"
         " select d.id, d.attempts, " MS(
             "d.created_at") ", d.event_id, d.subscription_id,"
                             " d.project_id, e.type, " MS(

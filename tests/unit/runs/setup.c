@@ -31,7 +31,7 @@ static void on_start(struct loop *loop)
 {
 }
 
-static void make_owner(const char *name, struct owner *o)
+void setup_owner(const char *name, struct owner *o)
 {
     struct fault fault = {0};
     char owner[37];
@@ -68,8 +68,8 @@ void setup_start(void)
     db_configure(url);
     setup_db = db_of_thread();
     migrate_all();
-    make_owner("Mine", &mine);
-    make_owner("Others", &others);
+    setup_owner("Mine", &mine);
+    setup_owner("Others", &others);
     seal_key_make(&key);
     seal_init(&key, 1);
     h2o_config_init(&config);

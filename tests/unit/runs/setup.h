@@ -17,6 +17,8 @@ extern struct runs_options setup_options; // set before setup_start
 // Starts everything but the threads of the folder itself.
 void setup_start(void);
 void setup_threads(void); // runs_start, once
+// Another project, with an instance.
+void setup_owner(const char *name, struct owner *o);
 // A run of mine, or of another.
 struct run_record *setup_run(const struct owner *o, const char *action);
 // Gives it a heartbeat event.

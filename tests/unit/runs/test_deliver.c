@@ -155,10 +155,80 @@ static void a_slow_subscriber_holds_up_no_other(void **state)
     for (unsigned i = 0; i != played_count(); ++i)
         slow += strstr(played[i].url, "slow") != NULL;
     assert_int_equal(slow, 4);
-    assert_true(played_most() <= 16);
+    assert_true(played_most() <= 32);
     played_answer(ok);
     played_release(200);
     setup_wait_for("select count(*) from event_deliveries", 0);
+}
+
+// Each has more that is older than what a neighbour raises then than any one look takes in.
+static void many_slow_projects_hold_up_no_other(void **state)
+{
+    played_answer(slow_ones);
+    for (int i = 0; i != 10; ++i) {
+        struct owner slow;
+        char name[16], sql[400];
+        snprintf(name, sizeof name, "slow%d", i);
+        setup_owner(name, &slow);
+        subscribe(&slow, name, "https://slow.example/", "[\"*\"]");
+        snprintf(
+            sql, sizeof sql,
+            "with e as (insert into run_events (id, project_id, plugin_id, instance_id, run_id,"
+            " type, source, action, created_at, data) select '%s' || n, '%s', 'p', 'i', 'r',"
+            " 't', 'public', 'a', now(), '{}' from generate_series(1, 100) n returning *)"
+            " insert into event_deliveries (event_id, subscription_id, project_id)"
+            " select id, '%s', project_id from e",
+            name, slow.project_id, name);
+        setup_sql(sql);
+    }
+    deliver_wake();
+    wait_played(16);
+    nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL);
+    assert_int_equal(played_count(), 24); // and 8 places are left
+    subscribe(&others, "sub_b", "https://quick.example/", "[\"*\"]");
+    for (int i = 0; i != 20; ++i)
+        raise(&others, "received");
+    setup_wait_for("select count(*) from event_deliveries where subscription_id = 'sub_b'", 0);
+    assert_int_equal(played_count(), 44);
+    played_answer(ok);
+    played_release(200);
+    setup_wait_for("select count(*) from event_deliveries", 0);
+}
+
+// In a transaction of the test's own, which the deliverer does not see.
+static void all_projects_have_their_turn(void **state)
+{
+    struct fault fault = {0};
+    char behind[CATALOG_ID_ROOM] = "";
+    json_t *first = NULL, *rest = NULL, *few = NULL;
+    setup_sql("begin; insert into event_deliveries (event_id, subscription_id, project_id, next_at)"
+              " select 'e', 's', 'p' || n % 200, now() - n * interval '1 s'"
+              " from generate_series(1, 600) n; insert into event_deliveries (event_id,"
+              " subscription_id, project_id, next_at) values ('e', 's', 'p', now() + '1 h')");
+    assert_int_equal(runs_query_due_projects(setup_db, behind, &first, &fault), FAIL_NONE);
+    assert_string_not_equal(behind, "");
+    assert_int_equal(runs_query_due_projects(setup_db, behind, &rest, &fault), FAIL_NONE);
+    assert_string_equal(behind, "");
+    assert_int_equal(json_array_size(first) + json_array_size(rest), 200);
+    assert_string_not_equal(json_string_value(json_array_get(first, 0)),
+                            json_string_value(json_array_get(rest, 0)));
+    setup_sql("delete from event_deliveries where project_id > 'p110'");
+    assert_int_equal(runs_query_due_projects(setup_db, behind, &few, &fault), FAIL_NONE);
+    assert_string_equal(behind, "");
+    assert_in_range(json_array_size(few), 10, 20);
+    setup_sql("rollback");
+    json_decref(first);
+    json_decref(rest);
+    json_decref(few);
+}
+
+static void what_belongs_to_nothing_is_removed_whosever_it_is(void **state)
+{
+    setup_sql("insert into event_deliveries (event_id, subscription_id, project_id)"
+              " select 'e', 's', 'p' || n % 400 from generate_series(1, 1600) n");
+    deliver_wake();
+    setup_wait_for("select count(*) from event_deliveries", 0);
+    assert_int_equal(played_count(), 0);
 }
 
 static void what_a_dead_node_had_claimed_is_told_again(void **state)
@@ -176,8 +246,10 @@ static void what_a_dead_node_had_claimed_is_told_again(void **state)
               " event_subscriptions");
     // another node claims it, and dies
     setup_sql("begin; update event_deliveries set next_at = now()");
-    assert_int_equal(runs_query_deliveries_claim(setup_db, 5, 5, NULL, 0, 1500, &list, &n, &fault),
-                     FAIL_NONE);
+    json_auto_t *turns = json_pack("{si}", mine.project_id, 0);
+    const struct delivery_claim claim = {
+        .turns = turns, .limit = 5, .per_project = 5, .lease_ms = 1500};
+    assert_int_equal(runs_query_deliveries_claim(setup_db, &claim, &list, &n, &fault), FAIL_NONE);
     setup_sql("commit");
     assert_int_equal(n, 1);
     deliver_wake();
@@ -250,6 +322,9 @@ int main(void)
         cmocka_unit_test_setup(is_retried_with_the_same_id, reset),
         cmocka_unit_test_setup(is_given_up, reset),
         cmocka_unit_test_setup(a_slow_subscriber_holds_up_no_other, reset),
+        cmocka_unit_test_setup(many_slow_projects_hold_up_no_other, reset),
+        cmocka_unit_test_setup(all_projects_have_their_turn, reset),
+        cmocka_unit_test_setup(what_belongs_to_nothing_is_removed_whosever_it_is, reset),
         cmocka_unit_test_setup(what_a_dead_node_had_claimed_is_told_again, reset),
         cmocka_unit_test_setup(with_its_subscription_gone_nothing_is_told, reset),
         cmocka_unit_test_setup(a_database_that_goes_and_comes_loses_none, reset),
