@@ -83,6 +83,9 @@ static struct db_param time_or_null(int64_t real_ms)
     return real_ms != 0 ? db_time(real_ms) : DB_NULL;
 }
 
+// What the owner can mend is not hidden by what only waits.
+#define IS_NEWS "($7 or error_code in ('', 'certificate_budget'))"
+
 enum fail certificate_query_failed(struct db *db, const struct certificate_due *d,
                                    const struct certificate_failure *why, struct fault *fault)
 {
@@ -90,7 +93,9 @@ enum fail certificate_query_failed(struct db *db, const struct certificate_due *
     enum fail f =
         db_query(db, fault, &rows,
                  "update domain_certificates set claim = null, claimed_until = null,"
-                 " error_code = $3, error = $4, next_at = $5, failing_since = $6,"
+                 " error_code = case when " IS_NEWS " then $3 else error_code end,"
+                 " error = case when " IS_NEWS " then $4 else error end,"
+                 " next_at = $5, failing_since = $6,"
                  " attempts = attempts + $7::boolean::int, is_told = $8"
                  " where domain_id = $1 and claim = $2 returning domain_id",
                  db_text(d->domain_id), db_text(d->claim), db_text(why->code), db_text(why->text),

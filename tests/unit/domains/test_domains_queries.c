@@ -977,7 +977,9 @@ static const char *given_up(void)
         id);
     return id;
 }
-#define DUE "select count(*) from domain_certificates where next_at <= now() and domain_id = '%s'"
+#define DUE                                                                                        \
+    "select count(*) from domain_certificates where next_at < now() + interval '1 second'"         \
+    " and domain_id = '%s'"
 
 static void an_owner_hurries_a_renewal_too(void **state)
 {
@@ -995,6 +997,39 @@ static void an_owner_hurries_a_renewal_too(void **state)
         id);
     OK(certificate_query_hurry(db, id, &fault)); // the owner's own is not ours to renew
     assert_int_equal(number(DUE, id), 0);
+}
+
+static void fail_try(const char *id, const char *code, bool counts, const char *expected)
+{
+    struct fault fault = {0};
+    struct certificate_due due;
+    DOMAIN_AUTO d = {.checks = NULL};
+    sql("update domain_certificates set next_at = now() - interval '1 second', source = 'own' "
+        "where domain_id = '%s'",
+        id);
+    OK(certificate_query_due(db, NULL, &due, &fault));
+    assert_string_equal(due.domain_id, id);
+    OK(certificate_query_failed(db, &due,
+                                &(struct certificate_failure){.code = code,
+                                                              .text = code,
+                                                              .next_at = clock_real_ms() + 3600000,
+                                                              .failing_since = clock_real_ms(),
+                                                              .counts = counts},
+                                &fault));
+    OK(domain_query_find(db, mine.principal.project_id, str_from(id), &d, &fault));
+    assert_string_equal(d.certificate.error_code, expected);
+    assert_string_equal(d.certificate.error, expected);
+    assert_true(d.certificate.next_at > clock_real_ms() + 3500000);
+}
+
+static void our_own_budget_hides_no_error(void **state)
+{
+    const char *id = given_up();
+    sql("update domain_certificates set error_code = '', error = '' where domain_id = '%s'", id);
+    fail_try(id, "certificate_budget", false, "certificate_budget");
+    fail_try(id, "acme_refused", true, "acme_refused");
+    fail_try(id, "certificate_budget", false, "acme_refused");
+    fail_try(id, "caa_forbids", true, "caa_forbids");
 }
 
 // --- routing ---
@@ -1112,6 +1147,7 @@ int main(void)
         TEST(a_name_ends_with_its_instance),
         TEST(changes_are_told_to_every_node),
         TEST(an_owner_hurries_a_renewal_too),
+        TEST(our_own_budget_hides_no_error),
         TEST(routing_is_told_from_ownership),
         TEST(targets_are_never_issued_twice),
         TEST(names_are_refused_with_a_reason),
