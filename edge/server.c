@@ -357,6 +357,7 @@ _Noreturn static void leave(int status)
 int server_main(void)
 {
     struct fault fault = {0};
+    pthread_setname_np(pthread_self(), "stoa"); // started as /proc/self/exe
     log_set_role("server");
     harden();
     if (settings_from_fd(&settings, SETTINGS_FD, &fault) != FAIL_NONE)

@@ -137,16 +137,19 @@ test('a limit is one over all threads, within a tenth', async (t) => {
     await call(tight, '198.51.106.1');
     const seconds = 4;
     const port = Number(new URL(server.apps).port);
+    let begun = Date.now();
+    const took = () => Math.max(seconds, (Date.now() - begun) / 1000); // a busy machine sends the last of them late
     const run = await openLoop({ port, host: new URL(server.apps).host, path: `/api/public-actions/${tight.slug}/go`, rate: 300, seconds, from: 5000 });
+    const [least, most] = [99 + 100 * seconds, 99 + 100 * took()];
     t.diagnostic(`${run.statuses[200]} of ${run.sent} let in, over ${run.connections} connections`);
-    const expected = 99 + 100 * seconds;
-    assert.ok(Math.abs(run.statuses[200] - expected) <= expected * 0.1, `${run.statuses[200]}, not ${expected}`);
+    assert.ok(run.statuses[200] >= least * 0.9 && run.statuses[200] <= most * 1.1, `${run.statuses[200]}, not ${least} to ${most}`);
     assert.equal(run.statuses[200] + run.statuses[429], run.sent);
     // and one visitor's, whose connections are on both
     const one = await app({ ...WIDE, visitor: rate(3000, 50) });
+    begun = Date.now();
     const runs = await Promise.all([0, 1].map(() => openLoop({ port, host: new URL(server.apps).host, path: `/api/public-actions/${one.slug}/go`, rate: 100, seconds, from: 1 })));
     const let_ = runs[0].statuses[200] + runs[1].statuses[200];
-    assert.ok(Math.abs(let_ - (50 + 50 * seconds)) <= (50 + 50 * seconds) * 0.1, `${let_}, not ${50 + 50 * seconds}`);
+    assert.ok(let_ >= (50 + 50 * seconds) * 0.9 && let_ <= (50 + 50 * took()) * 1.1, `${let_}, not ${50 + 50 * seconds}`);
 });
 
 test('a refusal costs microseconds, and no thought of the database', async (t) => {

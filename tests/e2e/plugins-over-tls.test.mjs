@@ -97,7 +97,7 @@ test('tables are made, and a handler works, over TLS with SCRAM', { timeout: 600
 
 test('statements that outlive their run are ended over TLS too', { timeout: 60000 * slowness() }, async () => {
     const made = await server.api('POST', '/api/plugins/import', pie('slow', { 'index.html': '<p>' }, { front, code:
-        "module.exports = { handler: (i, c) => c.managedDb.query('select pg_sleep(60)', [], { timeoutMs: 300 }).then(() => 'slept', (e) => e.code) };" }));
+        "module.exports = { handler: (i, c) => c.managedDb.query('select pg_sleep(60)', [], { timeoutMs: 3000 }).then(() => 'slept', (e) => e.code) };" }));
     const answer = await request(`${server.apps}/api/public-actions/${made.json.instance.slug}/x`, { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } });
     assert.equal(answer.json?.data, '57014', answer.text);
 });

@@ -199,8 +199,8 @@ test('slow clients', { concurrency: true }, async (t) => {
             c.send(data(1, Buffer.alloc(400), i === 29 ? FLAG.END_STREAM : 0));
             await wait(100);
         }
-        const answer = await c.response(1);
-        assert.ok(target.isProbe ? /"bytes":12000\b/.test(answer.body) : target.fine.includes(answer.status));
+        const answer = await c.response(1, 20000);
+        assert.ok(target.isProbe ? /"bytes":12000\b/.test(answer.body) : target.fine.includes(answer.status), JSON.stringify([answer, c.goaway, c.closed]));
         c.close();
     });
     it('an honest slow reader gets all', async () => {
