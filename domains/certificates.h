@@ -26,6 +26,9 @@ struct certificate_usage {
 };
 // How long after that many failures in a row the next try is.
 int64_t certificate_pause_ms(unsigned failures);
+// How long the authority asks to wait with this name, seconds: `retry_after_s` is its last answer's,
+// which was about another name when ours failed before it was asked. 0: it asks for nothing.
+unsigned certificate_asked_s(const char *code, unsigned retry_after_s);
 // When it fails next, real ms; 0: not by itself. `asked_s`: what the CA asked to wait for.
 int64_t certificate_next_try(int64_t now, int64_t failing_since, unsigned failures,
                              unsigned asked_s);

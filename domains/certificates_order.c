@@ -16,9 +16,7 @@ enum {
     NOTICE_MS = 250, // for the other nodes to hear of a challenge
     PAUSE_S = 60,    // for all names, when the authority is away
     PAUSE_MAX_S = 60 * 60,
-    WAIT_MAX_S = 7 * 24 * 60 * 60,
-    LIMITED_S = 60 * 60, // when it takes no more orders and does not say for how long
-    TOLD_AT = 4,         // failures in a row that are the authority's own, not the owner's
+    TOLD_AT = 4, // failures in a row that are the authority's own, not the owner's
 };
 
 // --- sealing ---
@@ -252,13 +250,6 @@ static unsigned clamp(unsigned x, unsigned low, unsigned high)
     return x < low ? low : x > high ? high : x;
 }
 
-// What the authority asked for; or what we make of its silence.
-static unsigned wait_of(const struct acme *a, const struct fault *why)
-{
-    unsigned asked = clamp(acme_retry_after(a), 0, WAIT_MAX_S);
-    return asked == 0 && is_code(why, "acme_rate_limited") ? LIMITED_S : asked;
-}
-
 static struct certificate_failure failure_of(const struct acme *a, const struct certificate_due *d,
                                              const struct fault *why, unsigned budget_wait_s)
 {
@@ -274,7 +265,7 @@ static struct certificate_failure failure_of(const struct acme *a, const struct 
                                     .counts = !is_ours};
     r.next_at = is_ours ? now + budget_wait_s * INT64_C(1000)
                         : certificate_next_try(now, r.failing_since, (unsigned)d->attempts + 1,
-                                               wait_of(a, why));
+                                               certificate_asked_s(r.code, acme_retry_after(a)));
     r.is_told = d->is_told || d->attempts + 1 >= (is_theirs ? TOLD_AT : 1);
     return r;
 }

@@ -1,5 +1,10 @@
 #include "domains/certificates.h"
+#include <string.h>
 
+enum {
+    WAIT_MAX_S = 7 * 24 * 60 * 60,
+    LIMITED_S = 60 * 60, // when it takes no more orders and does not say for how long
+};
 #define SECOND_MS INT64_C(1000)
 #define DAY_MS (24 * 60 * 60 * SECOND_MS)
 
@@ -8,6 +13,15 @@ int64_t certificate_pause_ms(unsigned failures)
     static const unsigned minutes[] = {1, 5, 15, 30, 60, 120, 240, 360};
     size_t last = sizeof minutes / sizeof minutes[0] - 1, i = failures != 0 ? failures - 1 : 0;
     return minutes[i < last ? i : last] * 60 * SECOND_MS;
+}
+
+unsigned certificate_asked_s(const char *code, unsigned retry_after_s)
+{
+    if (strncmp(code, "acme_", 5) != 0)
+        return 0;
+    if (retry_after_s == 0 && strcmp(code, "acme_rate_limited") == 0)
+        return LIMITED_S;
+    return retry_after_s < WAIT_MAX_S ? retry_after_s : WAIT_MAX_S;
 }
 
 int64_t certificate_next_try(int64_t now, int64_t failing_since, unsigned failures,

@@ -42,6 +42,21 @@ static void it_ends_after_a_month(void **state)
     assert_int_equal(certificate_next_try(now, now, 50, 60), now + 6 * 60 * MINUTE);
 }
 
+static void what_the_authority_asks_for_is_the_names_own(void **state)
+{
+    assert_int_equal(certificate_asked_s("acme_refused", 0), 0);
+    assert_int_equal(certificate_asked_s("acme_refused", 90), 90);
+    assert_int_equal(certificate_asked_s("acme_unreachable", 90), 90);
+    assert_int_equal(certificate_asked_s("acme_rate_limited", 0), 3600);
+    assert_int_equal(certificate_asked_s("acme_rate_limited", 7200), 7200);
+    assert_int_equal(certificate_asked_s("acme_rate_limited", UINT32_MAX), 7 * 24 * 3600);
+    // nobody asked it about these
+    static const char *const codes[] = {"caa_forbids", "caa_unknown", "invalid_certificate",
+                                        "internal", "acm"};
+    for (size_t i = 0; i != 5; ++i)
+        assert_int_equal(certificate_asked_s(codes[i], 86400), 0);
+}
+
 static void renewal_with_a_third_left(void **state)
 {
     assert_int_equal(certificate_renews_at(0, 90 * DAY), 60 * DAY);
@@ -133,6 +148,7 @@ int main(void)
         cmocka_unit_test(the_ladder),
         cmocka_unit_test(no_more_than_the_authority_allows_an_hour),
         cmocka_unit_test(it_ends_after_a_month),
+        cmocka_unit_test(what_the_authority_asks_for_is_the_names_own),
         cmocka_unit_test(renewal_with_a_third_left),
         cmocka_unit_test(the_budget),
         cmocka_unit_test(authorities_by_name),
