@@ -265,14 +265,17 @@ static enum fail admit_again(struct exchange *x, struct fault *fault)
 
 static json_t *answer_of(const struct exchange *x)
 {
-    char expires[CLOCK_RFC3339_ROOM];
+    char expires[CLOCK_RFC3339_ROOM], ends[CLOCK_RFC3339_ROOM];
     const struct claims *c = &x->claims;
     clock_rfc3339(x->grant.expires_at, expires);
+    clock_rfc3339(x->grant.ends_at, ends);
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:s}", "token",
                           x->grant.token, "projectId", x->user.project_id, "id", x->user.user_id,
                           "platformId", x->key->platform_id, "platformRole", "MEMBER", "status",
                           "ACTIVE", "verified", 1, "trackEvents", 0, "newsLetter", 0, "role",
                           x->user.role, "expiresAt", expires);
+    json_object_set_new(o, "endsAt", json_string(ends));
+    json_object_set_new(o, "projectName", json_string(x->grant.project_name));
     json_object_set_new(o, "platformName", json_string(x->key->platform_name));
     json_object_set_new(o, "externalId", jsonx_string(c->external_user_id));
     json_object_set_new(o, "firstName", jsonx_string(c->first_name));

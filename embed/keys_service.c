@@ -115,12 +115,14 @@ static const char schemas[] =
     "SigningKey\"}},\"next\":" TEXT_OR_NULL ",\"previous\":" TEXT_OR_NULL "}},"
     "\"ExternalTokenAnswer\":{\"type\":\"object\",\"required\":[\"token\",\"projectId\",\"id\","
     "\"externalId\",\"firstName\",\"lastName\",\"platformId\",\"platformRole\",\"status\","
-    "\"email\",\"verified\",\"trackEvents\",\"newsLetter\",\"role\",\"expiresAt\"],"
+    "\"email\",\"verified\",\"trackEvents\",\"newsLetter\",\"role\",\"expiresAt\","
+    "\"projectName\",\"endsAt\"],"
     "\"properties\":{\"token\":" TEXT ",\"projectId\":" TEXT ",\"id\":" TEXT ",\"externalId\":" TEXT
     ",\"firstName\":" TEXT ",\"lastName\":" TEXT ",\"platformId\":" TEXT ",\"platformName\":" TEXT
     ",\"platformRole\":{\"enum\":[\"MEMBER\"]},\"status\":{\"enum\":[\"ACTIVE\"]},\"email\":" TEXT
     ",\"verified\":" BOOL ",\"trackEvents\":" BOOL ",\"newsLetter\":" BOOL
-    ",\"role\":{\"enum\":[\"Admin\",\"Editor\",\"Viewer\",\"Operator\"]},\"expiresAt\":" TIME "}}}";
+    ",\"role\":{\"enum\":[\"Admin\",\"Editor\",\"Viewer\",\"Operator\"]},\"expiresAt\":" TIME
+    ",\"projectName\":" TEXT ",\"endsAt\":" TIME "}}}";
 
 struct service *embed_keys_service(void)
 {

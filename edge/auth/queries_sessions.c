@@ -64,7 +64,7 @@ enum fail session_query_join(struct db *db, const struct session_wish *wish, con
     if (f == FAIL_NONE)
         f = db_query(db, fault, &rows,
                      "select s.id, s.platform_id, s.project_id, s.user_id, " MS(
-                         "s.ends_at") ", " LIVE " from " TABLES
+                         "s.ends_at") ", " LIVE ", p.display_name from " TABLES
                                       " where s.platform_id = $1 and s.provisioning = $2",
                      db_text(wish->platform_id),
                      db_bytes(str_of(wish->provisioning.b, sizeof wish->provisioning.b)));
@@ -78,6 +78,7 @@ enum fail session_query_join(struct db *db, const struct session_wish *wish, con
     copy(ret->platform_id, sizeof ret->platform_id, db_get(rows, 0, 1));
     copy(ret->project_id, sizeof ret->project_id, db_get(rows, 0, 2));
     copy(ret->user_id, sizeof ret->user_id, db_get(rows, 0, 3));
+    copy(ret->project_name, sizeof ret->project_name, db_get(rows, 0, 6));
     return FAIL_NONE;
 }
 
@@ -150,21 +151,23 @@ enum fail session_query_is_live(struct db *db, const char *session_id, bool *ret
 // --- turning and ending ---
 
 enum fail session_query_turn(struct db *db, const struct session_link *link,
-                             int64_t *ret_expires_at, int64_t *ret_ends_at, struct fault *fault)
+                             struct session_grant *ret, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
-    enum fail f = db_query(
-        db, fault, &rows,
-        "update session_chains c set turn = turn + 1, turned_at = now(),"
-        " expires_at = least(s.ends_at, now() + length_s * interval '1 second')"
-        " from sessions s where c.id = $1 and s.id = $2 and s.id = c.session_id and turn = $3"
-        " and c.ended_at is null and s.ended_at is null and s.ends_at > now()"
-        " returning " MS("c.expires_at") ", " MS("s.ends_at"),
-        db_text(link->chain_id), db_text(link->session_id), db_int(link->turn));
-    if (f != FAIL_NONE)
+    ret->expires_at = ret->ends_at = 0;
+    enum fail f = db_query(db, fault, &rows,
+                           "update session_chains c set turn = turn + 1, turned_at = now(),"
+                           " expires_at = least(s.ends_at, now() + length_s * interval '1 second')"
+                           " from sessions s join projects p on p.id = s.project_id"
+                           " where c.id = $1 and s.id = $2 and s.id = c.session_id and turn = $3"
+                           " and c.ended_at is null and s.ended_at is null and s.ends_at > now()"
+                           " returning " MS("c.expires_at") ", " MS("s.ends_at") ", p.display_name",
+                           db_text(link->chain_id), db_text(link->session_id), db_int(link->turn));
+    if (f != FAIL_NONE || db_count(rows) == 0)
         return f;
-    *ret_expires_at = db_count(rows) != 0 ? db_get_int(rows, 0, 0) : 0;
-    *ret_ends_at = db_count(rows) != 0 ? db_get_int(rows, 0, 1) : 0;
+    ret->expires_at = db_get_int(rows, 0, 0);
+    ret->ends_at = db_get_int(rows, 0, 1);
+    copy(ret->project_name, sizeof ret->project_name, db_get(rows, 0, 2));
     return FAIL_NONE;
 }
 

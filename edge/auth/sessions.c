@@ -170,6 +170,7 @@ enum fail session_open(struct db *db, const struct session_wish *wish, struct se
     if (f == FAIL_NONE)
         f = session_sign(db, &claims, ret->token, fault);
     memcpy(ret->session_id, row.id, sizeof row.id);
+    memcpy(ret->project_name, row.project_name, sizeof row.project_name);
     ret->expires_at = claims.expires_at;
     ret->ends_at = row.ends_at;
     return f;
@@ -265,7 +266,7 @@ static struct session_link link_by(const struct principal *p)
 static enum fail turn(struct db *db, const struct principal *p, const struct session_link *link,
                       struct session_grant *ret, struct fault *fault)
 {
-    enum fail f = session_query_turn(db, link, &ret->expires_at, &ret->ends_at, fault);
+    enum fail f = session_query_turn(db, link, ret, fault);
     if (f != FAIL_NONE || ret->expires_at == 0)
         return f;
     struct session_claims claims = next_claims(p, link, ret->expires_at);

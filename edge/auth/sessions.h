@@ -7,6 +7,7 @@
 #include "edge/auth/auth.h"
 #include "edge/auth/jose/jose.h"
 #include "edge/base/digest.h"
+#include "edge/catalog/catalog.h"
 #include "edge/http/service.h"
 
 enum {
@@ -34,9 +35,10 @@ struct session_wish {
 struct session_grant {
     char session_id[33];
     char token[SESSION_TOKEN_MAX];
-    int64_t expires_at; // real ms
-    int64_t ends_at;    // real ms: the absolute end
-    bool is_new;        // the session record was made now
+    char project_name[CATALOG_NAME_ROOM]; // what people call it
+    int64_t expires_at;                   // real ms
+    int64_t ends_at;                      // real ms: the absolute end
+    bool is_new;                          // the session record was made now
 };
 // In a transaction, in which the caller has locked the signing key's row (for share) and found it
 // active: then no cut-off of the key passes by unseen. Joins or makes the session record, and begins

@@ -34,8 +34,9 @@ static enum fail refresh(struct call *call, struct answer *answer, struct fault 
     enum fail f = session_refresh(call->db, call->principal, &asker, &grant, fault);
     if (f != FAIL_NONE)
         return f;
-    answer->json = json_pack("{ss so so}", "token", grant.token, "expiresAt",
-                             time_json(grant.expires_at), "endsAt", time_json(grant.ends_at));
+    answer->json =
+        json_pack("{ss so so ss}", "token", grant.token, "expiresAt", time_json(grant.expires_at),
+                  "endsAt", time_json(grant.ends_at), "projectName", grant.project_name);
     explicit_bzero(grant.token, sizeof grant.token);
     return FAIL_NONE;
 }
@@ -301,9 +302,9 @@ static const char schemas[] =
     "\"properties\":{\"data\":{\"type\":\"array\","
     "\"items\":{\"$ref\":\"#/components/schemas/Session\"}},"
     "\"next\":" TEXT_OR_NULL ",\"previous\":" TEXT_OR_NULL "}},"
-    "\"SessionToken\":{\"type\":\"object\",\"required\":[\"token\",\"expiresAt\",\"endsAt\"],"
-    "\"properties\":{\"token\":" TEXT_SCHEMA ",\"expiresAt\":" TIME_SCHEMA ","
-    "\"endsAt\":" TIME_SCHEMA "}},"
+    "\"SessionToken\":{\"type\":\"object\",\"required\":[\"token\",\"expiresAt\",\"endsAt\","
+    "\"projectName\"],\"properties\":{\"token\":" TEXT_SCHEMA ",\"expiresAt\":" TIME_SCHEMA ","
+    "\"endsAt\":" TIME_SCHEMA ",\"projectName\":" TEXT_SCHEMA "}},"
     "\"SessionsEnded\":{\"type\":\"object\",\"required\":[\"ended\"],"
     "\"properties\":{\"ended\":{\"type\":\"integer\"}}}}";
 

@@ -3,7 +3,6 @@
 #define STOA_AUTH_SESSIONS_INTERNAL_H
 #include "edge/auth/sessions.h"
 #include "edge/base/seal.h"
-#include "edge/catalog/catalog.h"
 #include "edge/catalog/page.h"
 
 extern struct session_options session_options;
@@ -39,7 +38,7 @@ void session_keys_forget(void);             // what is in memory; tests
 
 // --- queries_sessions.c ---
 struct session_row {
-    char id[33], platform_id[33], project_id[33], user_id[37];
+    char id[33], platform_id[33], project_id[33], user_id[37], project_name[CATALOG_NAME_ROOM];
     int64_t ends_at; // real ms
     bool is_live;
 };
@@ -65,10 +64,9 @@ enum fail session_query_link(struct db *db, const struct session_link *link,
                              struct fault *fault) MUST_CHECK;
 enum fail session_query_touch(struct db *db, const char *session_id,
                               struct fault *fault) MUST_CHECK;
-// *ret_expires_at 0: the link is not the present one.
+// Fills the times and the project's name; expires_at 0: the link is not the present one.
 enum fail session_query_turn(struct db *db, const struct session_link *link,
-                             int64_t *ret_expires_at, int64_t *ret_ends_at,
-                             struct fault *fault) MUST_CHECK;
+                             struct session_grant *ret, struct fault *fault) MUST_CHECK;
 // Ends the link's chain when it is further on. *ret is false when it is not, or had ended before.
 enum fail session_query_end_chain(struct db *db, const struct session_link *link, bool *ret,
                                   struct fault *fault) MUST_CHECK;

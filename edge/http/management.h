@@ -6,7 +6,7 @@
 #include "edge/http/request.h"
 
 // "Authorization" of a request into a principal that may do what the call's endpoint does:
-// registered by edge/auth. Of the call neither principal nor parameters nor body are there yet. *ret
+// registered by edge/auth. Of the call neither principal nor query nor body are there yet. *ret
 // is malloc'ed and freed by us. Pool thread.
 typedef enum fail (*authenticate_fn)(const struct call *call, str authorization,
                                      struct principal **ret, struct fault *fault);

@@ -49,13 +49,17 @@ test('a good token is exchanged for a session, a user and a project', async () =
     assert.match(answer.token, /^[\w-]+\.[\w-]+\.[\w-]+$/);
     assert.match(answer.projectId, /^prj_/);
     assert.ok(Date.parse(answer.expiresAt) > Date.now());
-    const { token, projectId, id, expiresAt, ...rest } = answer;
+    const { token, projectId, id, expiresAt, endsAt, ...rest } = answer;
+    assert.ok(Math.abs(Date.parse(endsAt) - Date.now() - 12 * 3600e3) < 60e3, endsAt);
     assert.deepEqual(rest, {
         externalId: 'ada', firstName: 'Ada', lastName: 'Brook', platformId: acme.id, platformName: 'acme', platformRole: 'MEMBER', status: 'ACTIVE',
         email: 'ada@example.com', verified: true, trackEvents: false, newsLetter: false, role: 'Editor',
+        projectName: 'w',
     });
     assert.equal((await server.api('GET', '/api/v1/plugins', undefined, { token })).status, 200);
+    assert.equal((await acme.api('PATCH', `/api/v1/projects/${projectId}`, { displayName: 'Ada\u2019s \u201cspace\u201d' })).status, 200);
     const again = await accepted(key.sign({ externalUserId: 'ada', externalProjectId: 'w', lastName: 'Lovelace' }));
+    assert.equal(again.projectName, 'Ada\u2019s \u201cspace\u201d');
     assert.equal(again.id, id);
     assert.equal(again.projectId, projectId);
     assert.equal(sql(`select last_name from users where id = '${id}'`), 'Lovelace');

@@ -54,7 +54,7 @@ async function refused(token, code) {
 // --- renewal ---
 
 test('a token is renewed, and is one of a session of its own kind', async () => {
-    const { token, expiresAt } = await open();
+    const { token, expiresAt, endsAt } = await open();
     const [header, payload] = parts(token);
     assert.deepEqual({ alg: header.alg, typ: header.typ }, { alg: 'ES256', typ: 'stoa-session+jwt' });
     assert.equal(payload.iss, server.console);
@@ -63,7 +63,9 @@ test('a token is renewed, and is one of a session of its own kind', async () => 
     assert.ok(Math.abs(payload.exp - nowSeconds() - 900) < 30);
     const next = await renew(token);
     assert.equal(next.status, 200, next.text);
-    assert.deepEqual(Object.keys(next.json).sort(), ['endsAt', 'expiresAt', 'token']);
+    assert.deepEqual(Object.keys(next.json).sort(), ['endsAt', 'expiresAt', 'projectName', 'token']);
+    assert.equal(next.json.projectName, 'workspace-1');
+    assert.equal(next.json.endsAt, endsAt);
     assert.match(next.headers['cache-control'], /no-store/);
     assert.notEqual(next.json.token, token);
     assert.equal(sidOf(next.json.token), payload.sid);

@@ -233,6 +233,8 @@ static void test_renewal_gives_the_next_token(void **state)
     assert_string_equal(p.token_id, a.session_id);
     assert_int_equal(p.chain_turn, 2);
     assert_int_equal(b.ends_at, a.ends_at);
+    assert_string_equal(a.project_name, "first");
+    assert_string_equal(b.project_name, "first");
     refreshed(b.token);
 }
 
