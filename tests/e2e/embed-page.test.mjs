@@ -290,6 +290,23 @@ describe('what it shows', () => {
         assert.deepEqual(errors(), []);
     });
 
+    const LETTERS = { pieceName: 'mailer', secrets: { SMTP_PASSWORD: 's' }, fields: { sender: 'a@b.c' } };
+
+    test('a connection that is renewed keeps its name', async () => {
+        const token = e.token();
+        const call = await e.session(token);
+        assert.equal((await call('POST', '/connections', { ...LETTERS, externalId: 'letters', displayName: 'Letters to customers' })).status, 201);
+        const { frame, at } = await embed({ jwtToken: token, initialRoute: '/connections' });
+        await at('Connections');
+        await frame.click('.row button.small');
+        await frame.fill('dialog [data-secret]', 'another');
+        await frame.fill('dialog [data-field=sender]', 'x@b.c');
+        await frame.click('dialog [type=submit]');
+        await frame.waitForSelector('dialog', { state: 'detached' });
+        const [kept] = (await call('GET', '/connections')).json.data;
+        assert.deepEqual([kept.displayName, kept.externalId], ['Letters to customers', 'letters']);
+    });
+
     test('a role that may only look is offered nothing else', async () => {
         const { frame, at, say } = await embed({ jwtToken: e.token({ role: 'Viewer' }) });
         await at('Apps');

@@ -92,8 +92,8 @@ export function connectForm(context: Context, piece: Json, { pieceName, name, on
         submit.textContent = words.saving;
         trouble.hidden = true;
         try {
-            const displayName = name ?? title.value;
-            onDone(await context.api.connect({ pieceName, ...(name && { externalId: name }), displayName, secrets: valuesOf(secrets), fields: valuesOf(values) }));
+            const names = name ? { externalId: name } : { displayName: title.value }; // one that is there keeps what it is called
+            onDone(await context.api.connect({ pieceName, ...names, secrets: valuesOf(secrets), fields: valuesOf(values) }));
         } catch (error) {
             trouble.textContent = sentence(error, words);
             trouble.hidden = false;
