@@ -307,6 +307,34 @@ describe('what it shows', () => {
         assert.deepEqual([kept.displayName, kept.externalId], ['Letters to customers', 'letters']);
     });
 
+    test('a connection that is refused: each field says why, and the first has the focus', async () => {
+        const { frame, at, say } = await embed({ jwtToken: e.token(), initialRoute: '/connections' });
+        await at('Connections');
+        await frame.click('.heading button');
+        await frame.click('dialog .card:has-text("mailer") button');
+        await frame.fill('dialog [data-field=perDay]', '2');
+        await frame.evaluate(() => { document.querySelector('dialog form').noValidate = true; }); // as what a browser does not see to
+        await frame.click('dialog [type=submit]');
+        await frame.waitForSelector('dialog [data-field=sender][aria-invalid=true]');
+        const described = (selector) => frame.evaluate((s) => document.querySelector(s).getAttribute('aria-describedby').split(' ').map((id) => document.getElementById(id)?.textContent ?? '').join(' '), selector);
+        assert.match(await described('[data-secret]'), /This secret is required/);
+        assert.match(await described('[data-field=sender]'), /This field is required/);
+        assert.equal(await frame.getAttribute('[data-field=perDay]', 'aria-invalid'), null);
+        assert.equal(await frame.evaluate(() => document.activeElement.dataset.secret), 'SMTP_PASSWORD');
+        assert.doesNotMatch(await frame.textContent('dialog'), /details/);
+        await frame.fill('dialog [data-secret]', 'one');
+        await frame.click('dialog [type=submit]');
+        await frame.waitForSelector('dialog [data-secret]:not([aria-invalid])');
+        await frame.waitForSelector('dialog [data-field=sender]:focus');
+        await say('VENDOR_ROUTE_CHANGED', { vendorRoute: '/files' });
+
+        const named = await embed({ jwtToken: e.token(), initialRoute: `/embed/connections?pieceName=mailer&connectionName=${'x'.repeat(300)}` });
+        await named.frame.fill('[data-secret]', 'one');
+        await named.frame.fill('[data-field=sender]', 'a@b.c');
+        await named.frame.click('[type=submit]');
+        await named.frame.waitForSelector('.trouble:has-text("1 to 256 characters")'); // of what has no field here
+    });
+
     test('a role that may only look is offered nothing else', async () => {
         const { frame, at, say } = await embed({ jwtToken: e.token({ role: 'Viewer' }) });
         await at('Apps');
