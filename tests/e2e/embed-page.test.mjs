@@ -335,6 +335,17 @@ describe('what it shows', () => {
         await named.frame.waitForSelector('.trouble:has-text("1 to 256 characters")'); // of what has no field here
     });
 
+    test('a role that may only look is not asked for a secret', async () => {
+        const { frame, heard, errors } = await embed({ jwtToken: e.token({ role: 'Viewer' }), initialRoute: '/embed/connections?pieceName=mailer' });
+        await frame.waitForSelector('.sheet footer button');
+        assert.equal(await frame.textContent('.sheet .trouble'), 'Your role does not allow that.');
+        assert.equal(await frame.$('form, input'), null);
+        assert.equal((await heard('CLIENT_SHOW_CONNECTION_IFRAME')).length, 1);
+        await frame.click('.sheet footer button');
+        assert.deepEqual(await heard('CLIENT_NEW_CONNECTION_DIALOG_CLOSED'), [{}]);
+        assert.deepEqual(errors(), []);
+    });
+
     test('a role that may only look is offered nothing else', async () => {
         const { frame, at, say } = await embed({ jwtToken: e.token({ role: 'Viewer' }) });
         await at('Apps');

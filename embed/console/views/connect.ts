@@ -38,9 +38,15 @@ export function connectView(context: Context, { query }: Place): void {
         // a frame that the host has yet to show takes no focus: it is drawn first when it is shown
         requestAnimationFrame(() => (content.querySelector<HTMLElement>('input, select') ?? title).focus());
     };
+    const refuse = (text: string): void => {
+        fill(content, h('p', { class: 'trouble', role: 'alert' }, text),
+            h('footer', {}, h('button', { type: 'button', on: { click: () => close() } }, words.close)));
+        show();
+    };
     context.api.piece(pieceName, context.signal).then((piece) => {
         title.textContent = say(words.connectTo, piece.displayName);
         document.title = title.textContent;
+        if (!context.may('connect')) return refuse(words.forbidden); // before a secret is typed for nothing
         fill(content, connectForm(context, piece, {
             pieceName, name, onCancel: () => close(), onDone: (made) => close({ id: made.id, name: made.externalId }),
         }));
@@ -52,9 +58,7 @@ export function connectView(context: Context, { query }: Place): void {
             return;
         }
         title.textContent = words.connect;
-        fill(content, h('p', { class: 'trouble', role: 'alert' }, sentence(error, words)),
-            h('footer', {}, h('button', { type: 'button', on: { click: () => close() } }, words.close)));
-        show();
+        refuse(sentence(error, words));
     });
 }
 
