@@ -2,6 +2,7 @@
 #include "domains/caa.h"
 #include <stdio.h>
 #include <string.h>
+#include "edge/base/clock.h"
 
 enum { CRITICAL = 128, VALUE_MAX = 256 };
 
@@ -108,10 +109,22 @@ static enum fail judge(const char *name, const struct dns_answer *a, str identit
     return fault_set(fault, FAIL_REFUSED, "caa_forbids", "%s", why);
 }
 
-enum fail caa_look(const char *name, str identities, struct fault *fault)
+static enum fail too_long(const char *name, struct fault *fault)
 {
+    return fault_set(
+        fault, FAIL_UPSTREAM, "caa_unknown",
+        "Whether CAA records at %.100s allow a certificate cannot be told in time: the "
+        "name servers of the names below it are slow.",
+        name);
+}
+
+enum fail caa_look(const char *name, str identities, unsigned patience_ms, struct fault *fault)
+{
+    uint64_t until = clock_monotonic_ms() + patience_ms;
     for (const char *at = name; at != NULL; at = strchr(at, '.')) {
         at += *at == '.';
+        if (clock_monotonic_ms() > until)
+            return too_long(at, fault);
         struct dns_answer a;
         enum fail f = dns_lookup(str_from(at), DNS_CAA, &a, fault);
         if (f != FAIL_NONE)

@@ -9,6 +9,9 @@
 // otherwise. No identities: true, the authority itself will say.
 bool caa_judge(const struct dns_answer *a, const char *name, str identities, char why[static 320]);
 // The same of the nearest name, from this one up, that has such records (§3). FAIL_REFUSED
-// "caa_forbids"; FAIL_UPSTREAM "caa_unknown" when DNS does not say.
-enum fail caa_look(const char *name, str identities, struct fault *fault) MUST_CHECK;
+// "caa_forbids"; FAIL_UPSTREAM "caa_unknown" when DNS does not say, or not within `patience_ms`,
+// behind which no further name is asked about (dns.h says how long one may take).
+enum { CAA_PATIENCE_MS = 20 * 1000 };
+enum fail caa_look(const char *name, str identities, unsigned patience_ms,
+                   struct fault *fault) MUST_CHECK;
 #endif

@@ -103,7 +103,9 @@ static enum fail look_at_caa(const struct acme *a, const char *hostname, struct 
     buf_add(&identities, str_from(certificate_options.caa));
     if (identities.n == 0)
         acme_identities(a, &identities);
-    enum fail f = identities.n != 0 ? caa_look(hostname, buf_str(&identities), fault) : FAIL_NONE;
+    enum fail f = identities.n != 0
+                      ? caa_look(hostname, buf_str(&identities), CAA_PATIENCE_MS, fault)
+                      : FAIL_NONE;
     buf_fini(&identities);
     return f;
 }

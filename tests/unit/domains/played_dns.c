@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { RECORDS = 200 };
 static struct {
@@ -11,6 +12,7 @@ static struct {
 static size_t count;
 static enum dns_outcome failure;
 static bool answers_are_cut;
+static unsigned slow_ms;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void played_clear(void)
@@ -19,6 +21,7 @@ void played_clear(void)
     count = 0;
     failure = DNS_FOUND;
     answers_are_cut = false;
+    slow_ms = 0;
     pthread_mutex_unlock(&lock);
 }
 
@@ -52,6 +55,11 @@ void played_cut(bool is_cut)
     answers_are_cut = is_cut;
 }
 
+void played_slow(unsigned ms)
+{
+    slow_ms = ms;
+}
+
 static void add(struct dns_answer *a, size_t i)
 {
     struct dns_record *r = &a->records[a->count++];
@@ -64,6 +72,7 @@ enum fail dns_lookup(str name, enum dns_type type, struct dns_answer *ret, struc
 {
     struct dns_answer a = {.outcome = DNS_NXDOMAIN, .ms = 2};
     snprintf(a.resolver, sizeof a.resolver, "played");
+    nanosleep(&(struct timespec){.tv_nsec = slow_ms * 1000000L}, NULL);
     pthread_mutex_lock(&lock);
     for (int depth = 0; depth != 3; ++depth) {
         str next = {0};

@@ -10,4 +10,6 @@ void played_remove(const char *name);
 // Every lookup ends so, whatever there is; DNS_FOUND: none does.
 void played_fail(enum dns_outcome outcome);
 void played_cut(bool is_cut);
+// Each answer takes that long.
+void played_slow(unsigned ms);
 #endif
