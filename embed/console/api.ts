@@ -35,12 +35,26 @@ export async function send(method: string, path: string, body?: unknown, token?:
 }
 
 const id = encodeURIComponent;
+const PAGE = 100; // the most that the server gives at once
+const ALL_MAX = 1000;
 
 /** One method for each thing that views ask for. `call` adds the session. */
 export class Api {
     constructor(private readonly call: (method: string, path: string, body?: unknown, signal?: AbortSignal) => Promise<Json>) {}
 
-    apps = (signal?: AbortSignal): Promise<Page> => this.call('GET', '/flows?limit=100', undefined, signal);
+    // What is searched in and chosen from is there as a whole, up to ALL_MAX; the rest is behind `next`.
+    private readonly all = async (path: string, signal?: AbortSignal): Promise<Page> => {
+        const data: Json[] = [];
+        let next: string | null = null;
+        do {
+            const page: Page = await this.call('GET', `${path}?limit=${PAGE}${next ? `&cursor=${id(next)}` : ''}`, undefined, signal);
+            data.push(...page.data);
+            next = page.next;
+        } while (next && data.length < ALL_MAX);
+        return { data, next };
+    };
+
+    apps = (signal?: AbortSignal): Promise<Page> => this.all('/flows', signal);
     app = (app: string, signal?: AbortSignal): Promise<Json> => this.call('GET', `/flows/${id(app)}`, undefined, signal);
     makeApp = (plugin: string): Promise<Json> => this.call('POST', `/plugins/${id(plugin)}/instances`);
     piece = async (name: string, signal?: AbortSignal): Promise<Json> => {
@@ -48,7 +62,7 @@ export class Api {
         if (!data.length) throw new ApiError('piece_not_found', name, 404);
         return data[0];
     };
-    pieces = (signal?: AbortSignal): Promise<Page> => this.call('GET', '/pieces?limit=100', undefined, signal);
+    pieces = (signal?: AbortSignal): Promise<Page> => this.all('/pieces', signal);
 
     runs = (app: string, limit: number, cursor?: string, signal?: AbortSignal): Promise<Page> =>
         this.call('GET', `/public-apps/instances/${id(app)}/runs?limit=${limit}${cursor ? `&cursor=${id(cursor)}` : ''}`, undefined, signal);
@@ -57,12 +71,12 @@ export class Api {
         this.call('GET', `/files?limit=${limit}${app ? `&instance=${id(app)}` : ''}${cursor ? `&cursor=${id(cursor)}` : ''}`, undefined, signal);
     file = (file: string): Promise<Json> => this.call('GET', `/files/${id(file)}`);
 
-    domains = (signal?: AbortSignal): Promise<Page> => this.call('GET', '/public-apps/domains?limit=100', undefined, signal);
+    domains = (signal?: AbortSignal): Promise<Page> => this.all('/public-apps/domains', signal);
     addDomain = (hostname: string, instanceId: string): Promise<Json> => this.call('POST', '/public-apps/domains', { hostname, instanceId });
     verifyDomain = (domain: string): Promise<Json> => this.call('POST', `/public-apps/domains/${id(domain)}/verify`);
     removeDomain = (domain: string): Promise<Json> => this.call('DELETE', `/public-apps/domains/${id(domain)}`);
 
-    connections = (signal?: AbortSignal): Promise<Page> => this.call('GET', '/connections?limit=100', undefined, signal);
+    connections = (signal?: AbortSignal): Promise<Page> => this.all('/connections', signal);
     connect = (connection: Json): Promise<Json> => this.call('POST', '/connections', connection);
     removeConnection = (connection: string): Promise<Json> => this.call('DELETE', `/connections/${id(connection)}`);
 }

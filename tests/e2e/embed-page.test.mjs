@@ -335,6 +335,16 @@ describe('what it shows', () => {
         await named.frame.waitForSelector('.trouble:has-text("1 to 256 characters")'); // of what has no field here
     });
 
+    test('more than a page of them: all are there', async () => {
+        const token = e.token();
+        const call = await e.session(token);
+        for (let n = 0; n < 103; ++n) assert.equal((await call('POST', '/connections', { ...LETTERS, externalId: `letters-${n}` })).status, 201);
+        const { frame, at } = await embed({ jwtToken: token, initialRoute: '/connections' });
+        await at('Connections');
+        await frame.waitForSelector('.rows .row');
+        assert.equal(await frame.evaluate(() => document.querySelectorAll('.rows .row').length), 103);
+    });
+
     test('a role that may only look is not asked for a secret', async () => {
         const { frame, heard, errors } = await embed({ jwtToken: e.token({ role: 'Viewer' }), initialRoute: '/embed/connections?pieceName=mailer' });
         await frame.waitForSelector('.sheet footer button');
