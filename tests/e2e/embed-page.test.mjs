@@ -345,6 +345,24 @@ describe('what it shows', () => {
         assert.equal(await frame.evaluate(() => document.querySelectorAll('.rows .row').length), 103);
     });
 
+    test('a dialog goes with the view it was opened in', async () => {
+        const token = e.token();
+        const call = await e.session(token);
+        await call('POST', '/plugins/intake/instances');
+        await call('POST', '/connections', LETTERS);
+        const { frame, at, say, errors } = await embed({ jwtToken: token, initialRoute: '/connections' });
+        for (const [route, title, button] of [['/connections', 'Connections', '.heading button'], ['/connections', 'Connections', '.row .plain'], ['/connections', 'Connections', '.row .small'], ['/domains', 'Domains', '.heading button']]) {
+            await say('VENDOR_ROUTE_CHANGED', { vendorRoute: route });
+            await at(title);
+            await frame.click(button);
+            await frame.waitForSelector('dialog[open]');
+            await say('VENDOR_ROUTE_CHANGED', { vendorRoute: '/files' });
+            await at('Files');
+            await frame.waitForSelector('dialog', { state: 'detached', timeout: PATIENCE });
+        }
+        assert.deepEqual(errors(), []);
+    });
+
     test('a role that may only look is not asked for a secret', async () => {
         const { frame, heard, errors } = await embed({ jwtToken: e.token({ role: 'Viewer' }), initialRoute: '/embed/connections?pieceName=mailer' });
         await frame.waitForSelector('.sheet footer button');

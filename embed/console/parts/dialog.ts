@@ -1,18 +1,18 @@
 // Dialogs on the browser's own element: focus stays inside, Escape closes, and goes back to where it was.
+// They go with the view that opened them.
+import type { Context } from '../context';
 import { h, icon } from '../dom';
-import type { Words } from '../words';
 
 export interface Dialog {
-    element: HTMLDialogElement;
     close: () => void;
 }
 
 let count = 0;
 
-export function dialog(words: Words, title: string, content: (close: () => void) => Node[], onClose?: () => void): Dialog {
+export function dialog({ words, signal }: Context, title: string, content: (close: () => void) => Node[]): Dialog {
     const id = `dialog-${++count}`;
     const close = (): void => element.close();
-    const element = h('dialog', { 'aria-labelledby': id, on: { close: () => { element.remove(); onClose?.(); } } },
+    const element: HTMLDialogElement = h('dialog', { 'aria-labelledby': id, on: { close: () => element.remove() } },
         h('header', {}, h('h2', { id }, title),
             h('button', { type: 'button', class: 'plain', 'aria-label': words.close, on: { click: close } }, icon('close'))));
     element.append(...content(close));
@@ -21,12 +21,14 @@ export function dialog(words: Words, title: string, content: (close: () => void)
     });
     document.body.append(element);
     element.showModal();
-    return { element, close };
+    signal.addEventListener('abort', close);
+    return { close };
 }
 
 /** Asks before something goes. */
-export function confirm(words: Words, question: string, act: string, yes: () => Promise<void>): void {
-    dialog(words, act, (close) => [
+export function confirm(context: Context, question: string, act: string, yes: () => Promise<void>): void {
+    const { words } = context;
+    dialog(context, act, (close) => [
         h('p', {}, question),
         h('footer', {},
             h('button', { type: 'button', on: { click: close } }, words.cancel),

@@ -37,12 +37,10 @@ export function makeApp(context: Context): HTMLElement {
     const { words, api } = context;
     return catalogue(context, words.make, words.making, (piece) => piece.hasApp !== false, async (piece) => {
         const made = await api.makeApp(piece.id);
-        document.querySelector('dialog')?.close();
         context.go(`/apps/${made.id}`);
     });
 }
 
 export function openCatalogue(context: Context): void {
-    const { close } = dialog(context.words, context.words.newAppTitle, () => [h('p', { class: 'quiet' }, context.words.newAppText), makeApp(context)]);
-    context.signal.addEventListener('abort', close);
+    dialog(context, context.words.newAppTitle, () => [h('p', { class: 'quiet' }, context.words.newAppText), makeApp(context)]);
 }

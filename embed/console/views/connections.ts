@@ -14,7 +14,7 @@ import { catalogue } from './catalogue';
 
 function openForm(context: Context, piece: Json, again: () => void, old?: Json): void {
     const { words } = context;
-    dialog(words, say(words.connectTo, piece.displayName), (close) => [
+    dialog(context, say(words.connectTo, piece.displayName), (close) => [
         ...whoAsks(context),
         connectForm(context, piece, {
             pieceName: old?.pieceName ?? piece.slug, name: old?.externalId, onCancel: close,
@@ -28,7 +28,7 @@ function openForm(context: Context, piece: Json, again: () => void, old?: Json):
 
 function chooseWhat(context: Context, again: () => void): void {
     const { words } = context;
-    const chooser = dialog(words, words.newConnection, () => [catalogue(context, words.connect, words.connect, () => true, async (piece) => {
+    const chooser = dialog(context, words.newConnection, () => [catalogue(context, words.connect, words.connect, () => true, async (piece) => {
         chooser.close();
         openForm(context, piece, again);
     })]);
@@ -38,7 +38,7 @@ async function renew(context: Context, connection: Json, again: () => void): Pro
     try {
         openForm(context, await context.api.piece(connection.pieceName, context.signal), again, connection);
     } catch (error) {
-        context.tell(sentence(error, context.words));
+        if (!context.signal.aborted) context.tell(sentence(error, context.words));
     }
 }
 
@@ -51,7 +51,7 @@ function item(context: Context, connection: Json, again: () => void): HTMLElemen
         actions: context.may('connect') ? [
             h('button', { type: 'button', class: 'small', 'aria-label': `${words.reconnect}: ${name}`, on: { click: () => void renew(context, connection, again) } }, words.reconnect),
             h('button', { type: 'button', class: 'plain', 'aria-label': `${words.remove}: ${name}`, title: words.remove, on: { click: () =>
-                confirm(words, say(words.removeConnection, name), words.remove, () => api.removeConnection(connection.id).then(again, (error) => context.tell(sentence(error, words)))) } }, icon('close')),
+                confirm(context, say(words.removeConnection, name), words.remove, () => api.removeConnection(connection.id).then(again, (error) => context.tell(sentence(error, words)))) } }, icon('close')),
         ] : [],
     });
 }

@@ -34,7 +34,7 @@ function domainItem(context: Context, domain: Json, apps: Json[], again: () => v
         again();
     }, (text) => (said.textContent = text));
     const remove = may('manage') && h('button', { type: 'button', class: 'plain', 'aria-label': `${words.remove}: ${domain.unicodeHostname}`, title: words.remove, on: { click: () =>
-        confirm(words, say(words.removeDomain, domain.unicodeHostname), words.remove, () => api.removeDomain(domain.id).then(again, (error) => context.tell(sentence(error, words)))) } }, icon('close'));
+        confirm(context, say(words.removeDomain, domain.unicodeHostname), words.remove, () => api.removeDomain(domain.id).then(again, (error) => context.tell(sentence(error, words)))) } }, icon('close'));
     return row(context, {
         title: domain.unicodeHostname ?? domain.hostname, pill: statusOf(context, domain), facts: [app?.displayName ?? domain.instanceSlug, domain.certificate?.status !== 'none' && `${words.certificate}: ${domain.certificate?.status}`],
         actions: [check, remove], below: wanted.length ? h('div', {}, records(context, wanted), said) : undefined,
@@ -58,7 +58,7 @@ function addDomain(context: Context, apps: Json[]): void {
     const host = h('input', { id: 'new-domain', type: 'text', required: true, placeholder: 'forms.example.com', autocapitalize: 'none', spellcheck: 'false', autocomplete: 'off' });
     const app = h('select', { id: 'new-domain-app' }, apps.map((one) => h('option', { value: one.id }, `${one.displayName} (${one.slug})`)));
     const trouble = h('p', { class: 'trouble', role: 'alert', hidden: true });
-    const { close } = dialog(words, words.addDomain, (shut) => [
+    const { close } = dialog(context, words.addDomain, (shut) => [
         h('form', { class: 'form', on: { submit: (event: Event) => { event.preventDefault(); void save(); } } },
             h('div', { class: 'field' }, h('label', { for: 'new-domain' }, words.hostname), host),
             apps.length > 1 && h('div', { class: 'field' }, h('label', { for: 'new-domain-app' }, words.app), app),
