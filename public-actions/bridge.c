@@ -14,6 +14,9 @@ enum {
     HEADERS_MAX = 64,
     FETCH_REDIRECTS_MAX = 10,
     REPLY_MAX = 16 * 1024 * 1024,
+    NOTICE_MAX = 16 * 1024, // its arguments, as JSON: what context.js tells the handler
+    NOTICE_DEPTH_MAX = 200,
+    FACT_METHOD_MAX = 16,
 };
 
 struct bridge {
@@ -184,6 +187,8 @@ static json_t *add_fact(struct action_run *run, str method, str url)
 {
     if (run->_.fetch_facts == NULL)
         run->_.fetch_facts = json_array();
+    if (method.n > FACT_METHOD_MAX) // none that there is
+        method.n = FACT_METHOD_MAX;
     json_t *fact =
         json_pack("{s:o, s:o}", "method", jsonx_string(method), "host", jsonx_string(host_of(url)));
     json_array_append_new(run->_.fetch_facts, fact);
@@ -253,7 +258,21 @@ static void ask_files(struct action_run *run, uint32_t call, str op, str args)
     files_ask(&b->files, op, args);
 }
 
-// --- notify, streamEvent: recorded ---
+// --- notify, streamEvent: recorded, as text ---
+
+static bool keep_notice(struct buf *notices, str op, str args)
+{
+    static const str parts[] = {{",{\"op\":\"", 8}, {"\",\"args\":", 9}};
+    if (args.n > NOTICE_MAX || !jsonx_is_valid(args, NOTICE_DEPTH_MAX) ||
+        notices->n + parts[0].n + op.n + parts[1].n + args.n + 1 > RUN_NOTICES_BYTES_MAX)
+        return false;
+    buf_add(notices, notices->n != 0 ? parts[0] : str_skip(parts[0], 1));
+    buf_add(notices, op);
+    buf_add(notices, parts[1]);
+    buf_add(notices, args);
+    buf_addc(notices, '}');
+    return true;
+}
 
 static void ask_notice(struct action_run *run, uint32_t call, str op, str args)
 {
@@ -263,11 +282,8 @@ static void ask_notice(struct action_run *run, uint32_t call, str op, str args)
         return;
     }
     ++run->_.notices;
-    json_t *parsed = jsonx_parse_theirs(args);
-    if (run->_.notice_facts == NULL)
-        run->_.notice_facts = json_array();
-    json_array_append_new(run->_.notice_facts,
-                          json_pack("{s:o, s:o*}", "op", jsonx_string(op), "args", parsed));
+    if (!keep_notice(&run->_.notices_text, op, args))
+        ++run->_.notices_left_out;
     if (call != 0)
         plugin_reply(&run->plugin, call, STR("true"));
 }

@@ -26,6 +26,7 @@ struct action_run *action_run_create(struct target *target, enum run_source sour
     run->entry = "handler";
     memcpy(run->action, action.p, action.n);
     buf_init(&run->input, CALL_MAX);
+    buf_init(&run->_.notices_text, RUN_NOTICES_BYTES_MAX);
     return run;
 }
 
@@ -56,7 +57,7 @@ void action_run_destroy(struct action_run *run)
     json_decref(run->refusal);
     json_decref(run->meta);
     json_decref(run->_.fetch_facts);
-    json_decref(run->_.notice_facts);
+    buf_fini(&run->_.notices_text);
     run_record_destroy(run->_.record);
     forget(&run->_.secrets);
     free(run->data);
@@ -345,18 +346,22 @@ static void add_error(struct run_record *r, const struct action_run *run)
     }
 }
 
+// What was asked of others stands there in any case, notices as far as there is room for them.
 static void add_facts(struct run_record *r, struct action_run *run)
 {
-    if (run->_.fetch_facts == NULL && run->_.notice_facts == NULL)
+    const struct action_run_state *s = &run->_;
+    if (s->fetch_facts == NULL && s->notices == 0)
         return;
-    json_auto_t *facts = json_object();
-    if (run->_.fetch_facts != NULL)
-        json_object_set(facts, "fetches", run->_.fetch_facts);
-    if (run->_.notice_facts != NULL)
-        json_object_set(facts, "notices", run->_.notice_facts);
-    char *text = jsonx_dump(facts, NULL);
-    buf_add(&r->facts, str_from(text));
-    free(text);
+    char *fetches = s->fetch_facts != NULL ? jsonx_dump(s->fetch_facts, NULL) : NULL;
+    buf_add(&r->facts, STR("{\"fetches\":"));
+    buf_add(&r->facts, fetches != NULL ? str_from(fetches) : STR("[]"));
+    buf_add(&r->facts, STR(",\"notices\":["));
+    buf_add(&r->facts, buf_str(&s->notices_text));
+    buf_addc(&r->facts, ']');
+    if (s->notices_left_out != 0)
+        buf_addf(&r->facts, ",\"noticesLeftOut\":%u", s->notices_left_out);
+    buf_addc(&r->facts, '}');
+    free(fetches);
 }
 
 // What subscribers are told; a payload of more than 64 KiB is left out, and said to be.

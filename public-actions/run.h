@@ -9,6 +9,7 @@
 enum {
     RUN_FETCHES_MAX = 10,
     RUN_NOTICES_MAX = 20,
+    RUN_NOTICES_BYTES_MAX = 48 * 1024, // of RUN_FACTS_MAX; ten requests' facts need 15 KiB at most
     RUN_QUERIES_MAX = 1000,
     RUN_FILES_MAX = 100,
     RUN_ACTION_ROOM = 65
@@ -54,7 +55,9 @@ struct action_run {
         enum fail secrets_fail;
         struct bridge *bridges; // under way
         unsigned fetches, queries, notices, files;
-        json_t *fetch_facts, *notice_facts;
+        json_t *fetch_facts;
+        struct buf notices_text; // JSON objects with commas between; RUN_NOTICES_BYTES_MAX at most
+        unsigned notices_left_out;
         struct run_record *record;
         struct run_kept kept;
         int64_t started_at;

@@ -28,6 +28,17 @@ void runs_writer_start(void);
 void runs_writer_stop(void);
 void runs_writer_metrics(struct buf *to);
 
+// --- writer_room.c: what the writer holds, queued or in its transaction ---
+// One bound for all. Records nobody waits for fill three quarters of it, one project's a quarter, so
+// that no app's long logs cost a visitor of another's the answer. Not locked: the writer does.
+enum { WRITER_COUNT_MAX = 20000, WRITER_BYTES_MAX = 64 << 20 };
+struct writer_share;
+// False, and nothing taken, when there is no room. *ret goes to writer_room_vacate: NULL when waited
+// for.
+bool writer_room_occupy(const char *project_id, size_t bytes, bool is_waited,
+                        struct writer_share **ret) MUST_CHECK;
+void writer_room_vacate(struct writer_share *share, size_t bytes);
+
 // --- collect.c: blocking ---
 enum fail runs_collect_all(struct db *db, size_t *ret_removed, struct fault *fault) MUST_CHECK;
 

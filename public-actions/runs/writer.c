@@ -22,13 +22,13 @@ enum {
     STUCK_MS = 3000, // a transaction that takes longer: nobody waits for it, nor behind it
     STOP_MS = 5000,
     WATCH_MS = 500,
-    QUEUE_MAX = 20000,
 };
-static const size_t queue_bytes_max = 64u << 20, batch_bytes_max = 8u << 20;
+static const size_t batch_bytes_max = 8u << 20;
 
 struct entry {
     struct entry *next;
     struct run_record *record;
+    struct writer_share *share; // NULL: somebody waits, or did
     struct loop *loop;
     struct run_kept *kept; // NULL: nobody waits (any more)
     size_t bytes;
@@ -41,7 +41,6 @@ struct queue {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // guards all below, and entries' `kept`
 static pthread_cond_t changed;
 static struct queue waited, others;
-static size_t queued_bytes;
 static uint64_t waited_since, others_since; // monotonic ms: when the first of them came
 static size_t last_waited;                  // how many the last transaction had
 static uint64_t writing_since;              // 0: between transactions
@@ -95,29 +94,30 @@ static void settle(struct entry *e, enum fail fail)
     loop_post(e->loop, &kept->message);
 }
 
-static void drop(struct entry *e, enum fail fail)
+// One that has no room.
+static void refuse(struct entry *e)
 {
     if (e->kept == NULL)
         ++totals.dropped;
-    settle(e, fail);
-    queued_bytes -= e->bytes;
+    settle(e, FAIL_BUSY);
     entry_free(e);
+}
+
+static void drop(struct entry *e)
+{
+    writer_room_vacate(e->share, e->bytes);
+    refuse(e);
 }
 
 static void fail_waited(void)
 {
     while (waited.count != 0)
-        drop(take(&waited), FAIL_BUSY);
+        drop(take(&waited));
 }
 
 static bool is_stuck(uint64_t now)
 {
     return writing_since != 0 && now > writing_since + STUCK_MS; // `now` may be a moment older
-}
-
-static bool has_room(const struct entry *e)
-{
-    return waited.count + others.count < QUEUE_MAX && queued_bytes + e->bytes <= queue_bytes_max;
 }
 
 static size_t bytes_of(const struct run_record *r)
@@ -134,11 +134,9 @@ void runs_record(struct run_record *r, struct loop *loop, struct run_kept *on_ke
     *e = (struct entry){.record = r, .loop = loop, .kept = on_kept, .bytes = bytes_of(r)};
     uint64_t now = clock_monotonic_ms();
     pthread_mutex_lock(&lock);
-    bool refuse = on_kept != NULL && (away_until > now || is_stuck(now));
-    bool fits = has_room(e) && stop_by == 0;
-    queued_bytes += e->bytes;
-    if (refuse || !fits) {
-        drop(e, FAIL_BUSY);
+    bool is_hopeless = stop_by != 0 || (on_kept != NULL && (away_until > now || is_stuck(now)));
+    if (is_hopeless || !writer_room_occupy(r->project_id, e->bytes, on_kept != NULL, &e->share)) {
+        refuse(e);
     } else if (on_kept != NULL) {
         if (waited.count == 0)
             waited_since = now;
@@ -203,7 +201,7 @@ static void put_back(struct entry *e)
 static void finish(struct entry *e, enum fail fail)
 {
     settle(e, fail);
-    queued_bytes -= e->bytes;
+    writer_room_vacate(e->share, e->bytes);
     if (fail == FAIL_NONE)
         ++totals.written;
     else
@@ -216,7 +214,7 @@ static void finish_away(void)
     for (size_t i = batch_count; i-- != 0;) {
         struct entry *e = batch[i];
         if (e->kept != NULL || stop_by != 0) {
-            drop(e, FAIL_BUSY);
+            drop(e);
         } else {
             put_back(e);
         }
@@ -386,7 +384,7 @@ static void *writer_main(void *arg)
         write_gathered();
     fail_waited();
     while (others.count != 0)
-        drop(take(&others), FAIL_BUSY);
+        drop(take(&others));
     db_close(connection);
     connection = NULL;
     has_stopped = true;

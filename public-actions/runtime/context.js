@@ -16,10 +16,11 @@
   const dateTime = uncurry(Date.prototype.getTime);
   const { Map: Map_ } = globalThis;
   const includes = uncurry(Array.prototype.includes);
+  const charCodeAt = uncurry(String.prototype.charCodeAt);
   const mapForEach = uncurry(Map.prototype.forEach);
 
   const FILE_MOST = 10 * 1024 * 1024; // bytes
-  const NOTICES_MOST = 20, TYPE_MOST = 100, WIDGET_MOST = 192 * 1024, ARRAY_DEPTH_MOST = 6;
+  const NOTICES_MOST = 20, NOTICE_MOST = 16 * 1024 /* bytes */, TYPE_MOST = 100, WIDGET_MOST = 192 * 1024, ARRAY_DEPTH_MOST = 6;
 
   const resolved = Promise.resolve.bind(Promise), rejected = Promise.reject.bind(Promise);
   // A promise of what f returns, be it one already; it rejects with what f throws. An async function
@@ -184,9 +185,23 @@
   }
 
   // --- notices and events ---
+  // In UTF-8, of what stringify wrote: each half of a pair is 2 of its 4 bytes.
+  function hasMoreBytes(json, most) {
+    let bytes = json.length;
+    if (bytes > most || bytes * 3 <= most)
+      return bytes > most;
+    for (let i = 0; i < json.length; ++i) {
+      const c = charCodeAt(json, i);
+      bytes += c < 0x80 ? 0 : c < 0x800 || (c >= 0xd800 && c <= 0xdfff) ? 1 : 2;
+    }
+    return bytes > most;
+  }
+
   function tell(run, op, json) {
     if (isOver(run))
       throw new Error_(`context.${op}: this run is over`);
+    if (hasMoreBytes(json, NOTICE_MOST - 1)) // it travels in brackets, one in the place of a comma
+      throw new RangeError_(`context.${op}: the arguments may have ${NOTICE_MOST / 1024} KiB as JSON at most`);
     if (sendCall(run, op, json, null) === 0)
       throw new RangeError_(`context.${op}: the arguments are too large`);
     return true;

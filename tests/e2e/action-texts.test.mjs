@@ -11,6 +11,13 @@ const acts = {
   deep: (input, context) => { let data = 1; for (let i = 0; i < 2045; ++i) data = { data }; context.widget.show(data); return { error: true }; },
   soldOut: () => ({ error: true, message: 'Sold out', wei: 1e20 }),
   twice: (input) => ({ error: true, message: 'Sold out', echo: input.payload }),
+  floods: (input, context) => Promise.all([1, 2, 3].map(() => context.streamEvent('b', new Array(3e5).fill({})).then(() => 'kept', String))),
+  most: (input, context) => Promise.all([['x', 16377], ['x', 16378], ['\u00e4', 8188], ['\u00e4', 8189]].map(([c, n]) => context.notify(c.repeat(n)).catch((error) => error.name))),
+  tellsMuch: async (input, context) => {
+    const asked = context.fetch('http://127.0.0.1:1/').catch((error) => error.code);
+    for (let i = 0; i < 20; ++i) await context.notify('n'.repeat(15000), { i });
+    return asked;
+  },
   throws: () => { throw new RangeError('gone \\0 \\ud800 wrong'); },
 };
 module.exports = { handler: (input, context) => acts[input.actionId](input, context) };
@@ -66,5 +73,22 @@ describe('text that only JSON.parse takes', () => {
         const answer = await widget('throws');
         assert.deepEqual([answer.json.error.name, answer.json.error.message], ['RangeError', 'gone \0 \ufffd wrong']);
         assert.match(JSON.stringify((await runOf('throws')).error), /gone/);
+    });
+});
+
+describe('notices', () => {
+    test('one over 16 KiB is refused where it is made', async () => {
+        const told = 'RangeError: context.streamEvent: the arguments may have 16 KiB as JSON at most';
+        assert.deepEqual((await act('floods')).json.data, [told, told, told]);
+        assert.deepEqual((await runOf('floods')).notices, []);
+        assert.deepEqual((await act('most')).json.data, [true, 'RangeError', true, 'RangeError']);
+        assert.deepEqual((await runOf('most')).notices.map((n) => n.args[0].length), [16377, 8188]);
+    });
+    test('many large ones leave out themselves alone, and are counted', async () => {
+        assert.equal((await act('tellsMuch')).json.data, 'blocked_address');
+        const run = await runOf('tellsMuch');
+        assert.deepEqual(run.fetches.map((f) => [f.host, f.error]), [['127.0.0.1:1', 'blocked_address']]);
+        assert.deepEqual(run.notices.map((n) => [n.op, n.args[0].length, n.args[1].i]), [0, 1, 2].map((i) => ['notify', 15000, i]));
+        assert.match(JSON.stringify(server.database.query(`select facts from runs where id = '${run.id}'`)), /noticesLeftOut[^0-9]+17\b/);
     });
 });
