@@ -75,7 +75,7 @@ enum fail domain_api_get(struct call *call, struct answer *a, struct fault *faul
 static enum fail may_ask(struct call *call, const struct domain *d, struct answer *a,
                          struct fault *fault)
 {
-    if (domain_may_ask(call->principal->project_id, d->registrable, &a->retry_after))
+    if (domain_may_ask(d, true, &a->retry_after))
         return FAIL_NONE;
     return fault_set(fault, FAIL_TOO_MANY, "rate_limited",
                      "DNS was asked too often about names of this project or zone. Try again in "
@@ -107,7 +107,7 @@ enum fail domain_api_dns(struct call *call, struct answer *a, struct fault *faul
     bool has_routing;
     int64_t now = clock_real_ms();
     domain_look(call->db, &d, &proof, &routing, &has_routing);
-    domain_asked(call->principal->project_id);
+    domain_asked(d.project_id);
     if (!has_routing)
         routing =
             (struct routing){.seen = json_array(), .message = "The name servers do not answer."};
@@ -166,7 +166,7 @@ enum fail domain_api_verify(struct call *call, struct answer *a, struct fault *f
     ROUTING_AUTO routing;
     bool has_routing;
     domain_look(call->db, &d, &proof, &routing, &has_routing);
-    domain_asked(call->principal->project_id);
+    domain_asked(d.project_id);
     f = domain_settle(call->db, &d, &proof, has_routing ? &routing : NULL, &actor, &verdict, fault);
     if (f == FAIL_NONE)
         f = verdict_of(&d, &proof, &verdict, a, fault);

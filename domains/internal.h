@@ -125,9 +125,9 @@ enum fail domain_tell(struct db *db, const struct domain *before, const struct d
 // --- tend.c ---
 
 // How often one project, and one registrable domain, may be asked about, and how many looks a project
-// may have under way; false, and *ret_wait_s set, when it is too much now. `project_id` NULL (the
-// server's own looks): only the zone. What was begun is ended by domain_asked.
-bool domain_may_ask(const char *project_id, const char *registrable, unsigned *ret_wait_s);
+// may have under way; false, and *ret_wait_s set, when it is too much now. What an owner began is
+// ended by domain_asked; the server's own looks (`by_owner` false) are not.
+bool domain_may_ask(const struct domain *d, bool by_owner, unsigned *ret_wait_s);
 void domain_asked(const char *project_id);
 // Names a project may claim.
 bool domain_may_claim(const char *project_id, unsigned *ret_wait_s);

@@ -21,12 +21,12 @@ static _Atomic unsigned tenders;
 
 // --- how often DNS is asked ---
 
-static struct limit_check check_of(const char *kind, const char *whose, uint64_t quota,
-                                   uint64_t burst)
+static struct limit_check check_of(const char *kind, const char *whose, const char *of,
+                                   uint64_t quota, uint64_t burst)
 {
-    str parts[] = {STR("domains"), str_from(kind), str_from(whose)};
+    str parts[] = {STR("domains"), str_from(kind), str_from(whose), str_from(of)};
     return (struct limit_check){
-        .key = limits_key_of(LIMIT_OTHER, parts, 3),
+        .key = limits_key_of(LIMIT_OTHER, parts, 4),
         .policy = {.name = "domains", .quota = quota, .burst = burst, .window_s = 60}};
 }
 
@@ -47,20 +47,33 @@ static uint64_t under_way(const char *project_id)
     return limits_key_of(LIMIT_OTHER, parts, 3);
 }
 
-bool domain_may_ask(const char *project_id, const char *registrable, unsigned *ret_wait_s)
+// Anybody may claim names of a zone, and none of them shall keep the zone's owner waiting: one project
+// has a third of what strangers have together (a part of that by the scheduler's looks at what it
+// claimed), and who has proven a name has a share that strangers have no part in.
+static size_t checks_of(const struct domain *d, bool by_owner, struct limit_check checks[static 3])
 {
-    struct limit_check checks[2];
     size_t n = 0;
-    if (project_id != NULL) {
-        *ret_wait_s = 5;
-        if (!limits_enter(under_way(project_id), LOOKS_PER_PROJECT))
-            return false;
-        checks[n++] = check_of("project", project_id, 60, 30);
+    if (by_owner)
+        checks[n++] = check_of("project", d->project_id, "", 60, 30);
+    if (domain_is_served(d->life.status)) {
+        checks[n++] = check_of("held zone", d->registrable, "", 60, 40);
+        return n;
     }
-    checks[n++] = check_of("zone", registrable, 30, 20);
-    bool may = charge(checks, n, ret_wait_s);
-    if (!may && project_id != NULL)
-        limits_leave(under_way(project_id));
+    checks[n++] = by_owner ? check_of("zone by owner", d->registrable, d->project_id, 15, 15)
+                           : check_of("zone by server", d->registrable, d->project_id, 5, 5);
+    checks[n++] = check_of("zone", d->registrable, "", 60, 40);
+    return n;
+}
+
+bool domain_may_ask(const struct domain *d, bool by_owner, unsigned *ret_wait_s)
+{
+    struct limit_check checks[3];
+    *ret_wait_s = 5;
+    if (by_owner && !limits_enter(under_way(d->project_id), LOOKS_PER_PROJECT))
+        return false;
+    bool may = charge(checks, checks_of(d, by_owner, checks), ret_wait_s);
+    if (!may && by_owner)
+        limits_leave(under_way(d->project_id));
     return may;
 }
 
@@ -71,7 +84,7 @@ void domain_asked(const char *project_id)
 
 bool domain_may_claim(const char *project_id, unsigned *ret_wait_s)
 {
-    struct limit_check check = check_of("claims", project_id, 60, 60);
+    struct limit_check check = check_of("claims", project_id, "", 60, 60);
     return charge(&check, 1, ret_wait_s);
 }
 
@@ -108,7 +121,7 @@ static enum fail tend_one(struct db *db, struct domain *d, struct fault *fault)
         enum fail f = domain_expire(db, d, fault);
         return f == FAIL_NOT_FOUND ? FAIL_NONE : f;
     }
-    if (!domain_may_ask(NULL, d->registrable, &wait))
+    if (!domain_may_ask(d, false, &wait))
         return domain_query_postpone(db, d->id, wait + 30, fault);
     return look_at(db, d, fault);
 }
