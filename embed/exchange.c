@@ -274,6 +274,8 @@ static json_t *answer_of(const struct exchange *x)
                           "platformId", x->key->platform_id, "platformRole", "MEMBER", "status",
                           "ACTIVE", "verified", 1, "trackEvents", 0, "newsLetter", 0, "role",
                           x->user.role, "expiresAt", expires);
+    if (x->user.is_stale)
+        json_object_set_new(o, "stale", json_true());
     json_object_set_new(o, "endsAt", json_string(ends));
     json_object_set_new(o, "projectName", json_string(x->grant.project_name));
     json_object_set_new(o, "platformName", json_string(x->key->platform_name));

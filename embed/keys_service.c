@@ -122,7 +122,7 @@ static const char schemas[] =
     ",\"platformRole\":{\"enum\":[\"MEMBER\"]},\"status\":{\"enum\":[\"ACTIVE\"]},\"email\":" TEXT
     ",\"verified\":" BOOL ",\"trackEvents\":" BOOL ",\"newsLetter\":" BOOL
     ",\"role\":{\"enum\":[\"Admin\",\"Editor\",\"Viewer\",\"Operator\"]},\"expiresAt\":" TIME
-    ",\"projectName\":" TEXT ",\"endsAt\":" TIME "}}}";
+    ",\"projectName\":" TEXT ",\"endsAt\":" TIME ",\"stale\":" BOOL "}}}";
 
 struct service *embed_keys_service(void)
 {

@@ -82,8 +82,8 @@ static enum fail audit_switched(const struct call *call, const char *user, bool 
 }
 
 // Off: every request of theirs is refused from now on, and so are the sessions when on again. The
-// user's row is locked before their sessions' rows, as an exchange does it; and they end first, since
-// of somebody who is off none would be counted.
+// user's row is locked before their projects' and their sessions' rows, as an exchange does it; and
+// sessions end first, since of somebody who is off none would be counted.
 static enum fail switch_user(const struct call *call, bool is_active, struct fault *fault)
 {
     bool was_active = false;
@@ -97,6 +97,8 @@ static enum fail switch_user(const struct call *call, bool is_active, struct fau
     if (f != FAIL_NONE || was_active == is_active)
         return f;
     if (!is_active)
+        f = platform_forget_times_ahead(call->db, platform, user, fault);
+    if (f == FAIL_NONE && !is_active)
         f = session_end_of_user(call->db, platform, user, &ended, fault);
     if (f == FAIL_NONE)
         f = platform_query_set_status(call->db, platform, user, is_active, fault);

@@ -54,6 +54,13 @@ struct provisioned {
 enum fail platform_provision(struct db *db, const struct provision *p, struct provisioned *ret,
                              struct fault *fault) MUST_CHECK;
 
+// What is kept of a user's tokens as issued in time to come, as it is where `exp` stands for `iat`,
+// was issued now: tokens that are signed from here on count again. So do the filters of their
+// projects that none but they can have said. In a transaction that has the user's row locked, and no
+// session's yet.
+enum fail platform_forget_times_ahead(struct db *db, const char *platform_id, const char *user_id,
+                                      struct fault *fault) MUST_CHECK;
+
 // The trail, newest first, for page_rows_json: project id, seq, time, actor, action, subject,
 // request id, address, facts. A key's id is the project's id, a dot and the seq. *ret is freed by
 // the caller. The project's own, or those of all the platform's projects.

@@ -173,6 +173,35 @@ enum fail catalog_query_member_put(struct db *db, const struct provision *p,
                     db_int(p->issued_at));
 }
 
+#define NOW_SECONDS "floor(extract(epoch from now()))::bigint"
+
+// A filter that is newer than all of the user's tokens is another's.
+static enum fail forget_filters_ahead(struct db *db, const char *platform_id, const char *user_id,
+                                      struct fault *fault)
+{
+    return db_query(db, fault, NULL,
+                    "with held as (select p.id from projects p"
+                    " join project_members m on m.project_id = p.id"
+                    " where p.platform_id = $1 and m.user_id = $2::uuid"
+                    " and p.filter_issued_at > " NOW_SECONDS " and p.filter_issued_at <="
+                    " m.issued_at order by p.id for no key update of p)"
+                    " update projects p set filter_issued_at = " NOW_SECONDS
+                    " from held where p.id = held.id",
+                    db_text(platform_id), db_text(user_id));
+}
+
+enum fail platform_forget_times_ahead(struct db *db, const char *platform_id, const char *user_id,
+                                      struct fault *fault)
+{
+    enum fail f = forget_filters_ahead(db, platform_id, user_id, fault);
+    return f == FAIL_NONE ? db_query(db, fault, NULL,
+                                     "update project_members m set issued_at = " NOW_SECONDS
+                                     " from users u where u.platform_id = $1 and u.id = $2::uuid"
+                                     " and m.user_id = u.id and m.issued_at > " NOW_SECONDS,
+                                     db_text(platform_id), db_text(user_id))
+                          : f;
+}
+
 // --- the trail ---
 
 #define EVENT_COLUMNS                                                                              \

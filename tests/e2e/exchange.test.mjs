@@ -307,6 +307,25 @@ test('an older token changes nothing and yields no more than the present role', 
     assert.equal((await accepted(of({ role: 'Admin', iat: now - 5 }))).role, 'Admin');
 });
 
+test('a host whose tokens begin to have iat is told that they are older, and switches the user off and on', async () => {
+    const of = (more) => key.sign({ externalUserId: 'frozen', externalProjectId: 'frozen', ...more });
+    const far = of({ iat: undefined, exp: nowSeconds() + 30 * 86400, role: 'Viewer', piecesFilterType: 'ALLOWED' });
+    const { id, projectId, stale } = await accepted(far);
+    assert.equal(stale, undefined);
+    const wish = { role: 'Admin', piecesFilterType: 'NONE' };
+    const early = of({ ...wish, iat: nowSeconds() - 30 });
+    const frozen = await accepted(of(wish));
+    assert.equal(frozen.stale, true);
+    assert.equal(frozen.role, 'Viewer');
+    for (const status of ['INACTIVE', 'ACTIVE']) assert.equal((await acme.api('PATCH', `/api/v1/users/${id}`, { status })).status, 200);
+    const old = await accepted(early); // signed before, never exchanged
+    assert.deepEqual([old.stale, old.role], [true, 'Viewer']);
+    const thawed = await accepted(of(wish));
+    assert.deepEqual([thawed.stale, thawed.role], [undefined, 'Admin']);
+    assert.match(sql(`select pieces_filter from projects where id = '${projectId}'`), /NONE/);
+    await refused(far, /session/i); // what it opened was ended
+});
+
 test('an older token of another member does not bring back what the project was offered before', async () => {
     const now = nowSeconds();
     const of = (user, more) => key.sign({ externalUserId: user, externalProjectId: 'filtered', ...more });

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "edge/base/clock.h"
 #include "edge/catalog/platform.h"
 #include "tests/harness/postgres.h"
 
@@ -278,6 +279,42 @@ static void test_filter_is_the_newest_tokens_whosever(void **state)
     assert_string_equal(value(PROJECT("pieces_filter"), r.project_id), "NONE");
 }
 
+static void forget_ahead(const struct provisioned *r)
+{
+    struct fault fault = {0};
+    OK(db_begin(db, &fault));
+    OK(platform_forget_times_ahead(db, acme.id, r->user_id, &fault));
+    OK(db_commit(db, &fault));
+}
+
+// Two whose tokens were ordered by an `exp` of another century.
+static void test_times_ahead_are_forgotten_of_one_user(void **state)
+{
+    struct provision ben = wish("u9 ben", "ws9"), ann = wish("u9 ann", "ws9");
+    ben.has_filter = ann.has_filter = true;
+    ben.filter = "NONE";
+    ann.filter = "ALLOWED";
+    ben.issued_at = 5000000000;
+    ann.issued_at = ben.issued_at + 5;
+    struct provisioned b = provision(&ben), a = provision(&ann);
+    forget_ahead(&b);
+    struct provision with_iat = ben;
+    with_iat.role = "Viewer";
+    with_iat.issued_at = clock_real_ms() / 1000;
+    assert_string_equal(provision(&with_iat).role, "Viewer");
+    assert_string_equal(value(PROJECT("pieces_filter"), a.project_id), "ALLOWED"); // Ann's is newer
+    with_iat.issued_at -= 100;
+    assert_true(provision(&with_iat).is_stale); // what is past stays
+    with_iat = ann;
+    with_iat.filter = "NONE";
+    with_iat.issued_at = clock_real_ms() / 1000;
+    assert_true(provision(&with_iat).is_stale);
+    forget_ahead(&a);
+    with_iat.issued_at = clock_real_ms() / 1000;
+    assert_false(provision(&with_iat).is_stale);
+    assert_string_equal(value(PROJECT("pieces_filter"), a.project_id), "NONE");
+}
+
 static void test_the_same_ids_in_another_platform_are_others(void **state)
 {
     struct provision p = wish("u7", "ws7");
@@ -484,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_inactive_user_changes_nothing),
         cmocka_unit_test(test_filter_follows_the_token),
         cmocka_unit_test(test_filter_is_the_newest_tokens_whosever),
+        cmocka_unit_test(test_times_ahead_are_forgotten_of_one_user),
         cmocka_unit_test(test_the_same_ids_in_another_platform_are_others),
         cmocka_unit_test(test_long_names_are_cut_where_they_are_shown),
         cmocka_unit_test(test_platform_that_is_not_there),
