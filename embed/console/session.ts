@@ -29,6 +29,8 @@ export class Session {
     identity!: Identity;
     private token = '';
     private expiresAt = '';
+    /** Its end, which no renewal puts off; nothing where the server does not tell. */
+    endsAt?: string;
     private openedAt = 0;
     private timer?: number;
     private renewing?: Promise<boolean>;
@@ -67,12 +69,9 @@ export class Session {
         }
     };
 
-    get endsAt(): string {
-        return this.expiresAt;
-    }
-
     private take(made: Json): void {
         const isBack = this.isOver;
+        this.endsAt = made.endsAt ?? this.endsAt;
         this.token = made.token;
         this.expiresAt = made.expiresAt;
         this.openedAt = Date.now();

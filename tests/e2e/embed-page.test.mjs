@@ -29,8 +29,8 @@ after(async () => {
 });
 
 /** A frame with the page in it, spoken to by hand: `init` is all of VENDOR_INIT's data. */
-async function embed(init, { viewport, colorScheme, until = 'CLIENT_CONFIGURATION_FINISHED' } = {}) {
-    const { page, errors } = await e.open({ viewport, colorScheme }, plain);
+async function embed(init, { viewport, colorScheme, until = 'CLIENT_CONFIGURATION_FINISHED', ...opened } = {}) {
+    const { page, errors } = opened.page ? opened : await e.open({ viewport, colorScheme }, plain);
     await page.evaluate(([src, origin, data, last]) => new Promise((done) => {
         const frame = document.createElement('iframe');
         frame.style.cssText = 'width:100%;height:100%;border:0';
@@ -361,6 +361,21 @@ describe('what it shows', () => {
             await frame.waitForSelector('dialog', { state: 'detached', timeout: PATIENCE });
         }
         assert.deepEqual(errors(), []);
+    });
+
+    test('settings: the project by its name, and when the session ends, not its token', async () => {
+        const { page, errors } = await e.open({}, plain);
+        const endsAt = '2031-05-06T07:08:00.000Z';
+        await page.route('**/managed-authn/external-token', async (route) => {
+            const asked = route.request();
+            const answer = await request(asked.url(), { method: 'POST', headers: asked.headers(), body: asked.postData() });
+            await route.fulfill({ status: answer.status, json: { ...answer.json, projectName: 'Brook and daughters', endsAt } });
+        });
+        const { frame, at } = await embed({ jwtToken: e.token(), initialRoute: '/settings', locale: 'en' }, { page, errors });
+        await at('Settings');
+        const facts = await frame.evaluate(() => Object.fromEntries([...document.querySelectorAll('.facts-list > div')].map((one) => [one.querySelector('dt').textContent, one.querySelector('dd').textContent])));
+        assert.equal(facts.Project, 'Brook and daughters');
+        assert.match(facts['This session ends'], /2031/);
     });
 
     test('a role that may only look is not asked for a secret', async () => {

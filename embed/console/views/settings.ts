@@ -7,9 +7,9 @@ import { heading } from '../shell';
 export function settingsView(context: Context): void {
     const { words, main, session, options } = context;
     const { firstName, lastName, email, role, projectName, projectId } = session.identity;
-    const facts: [string, string][] = [
+    const facts: [string, string | undefined][] = [
         [words.person, [`${firstName} ${lastName}`.trim(), email].filter(Boolean).join(' · ')], [words.role, role], [words.project, projectName ?? projectId],
-        [words.language, new Intl.DisplayNames(options.locale, { type: 'language' }).of(options.locale) ?? options.locale], [words.sessionEnds, exactly(session.endsAt, options.locale)],
+        [words.language, new Intl.DisplayNames(options.locale, { type: 'language' }).of(options.locale) ?? options.locale], [words.sessionEnds, session.endsAt && exactly(session.endsAt, options.locale)],
     ];
-    main.append(heading(context, words.settings), h('dl', { class: 'facts-list' }, facts.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value)))));
+    main.append(heading(context, words.settings), h('dl', { class: 'facts-list' }, facts.map(([name, value]) => value && h('div', {}, h('dt', {}, name), h('dd', {}, value)))));
 }
