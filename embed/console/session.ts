@@ -1,9 +1,10 @@
 // The session, in memory alone: opened by the host's token, renewed before it ends without anybody
-// noticing. Where it cannot be renewed the host is told in time, and its next token opens another.
+// noticing. What was lost on the way or slept through, the host's last token makes good as long as the
+// server takes it; else the host is told in time, and its next token opens another.
 import { ApiError, Json, send } from './api';
 
 const LEAD = 0.25; // of its life is left when it is renewed
-const LEAD_MAX_MS = 60000;
+const LEAD_MAX_MS = 4 * 60000;
 const RETRY_MS = 5000;
 const TOLERANCE_MS = 50;
 const TIMER_MAX_MS = 2 ** 31 - 1;
@@ -19,6 +20,11 @@ export interface Identity {
     email?: string;
 }
 
+interface Provision {
+    externalAccessToken: string;
+    parentOrigin: string;
+}
+
 export interface SessionEvents {
     expiring: (expiresAt: string) => void;
     expired: (expiresAt: string) => void;
@@ -31,6 +37,7 @@ export class Session {
     private expiresAt = '';
     /** Its end, which no renewal puts off; nothing where the server does not tell. */
     endsAt?: string;
+    private provision?: Provision; // while it may open the session once more
     private openedAt = 0;
     private timer?: number;
     private renewing?: Promise<boolean>;
@@ -49,9 +56,7 @@ export class Session {
         const before = this.opening;
         const opening = (async () => {
             await before?.catch(() => undefined);
-            const made = await send('POST', '/managed-authn/external-token', { externalAccessToken: jwtToken, parentOrigin });
-            this.identity = identityOf(made);
-            this.take(made);
+            await this.exchange({ externalAccessToken: jwtToken, parentOrigin });
         })();
         this.opening = opening;
         await opening;
@@ -69,6 +74,15 @@ export class Session {
         }
     };
 
+    // `instead`: only while that token is the present one.
+    private async exchange(provision: Provision, instead?: string): Promise<void> {
+        const made = await send('POST', '/managed-authn/external-token', provision);
+        if (instead !== undefined && this.token !== instead) return;
+        this.provision = provision;
+        this.identity = identityOf(made);
+        this.take(made);
+    }
+
     private take(made: Json): void {
         const isBack = this.isOver;
         this.endsAt = made.endsAt ?? this.endsAt;
@@ -76,9 +90,16 @@ export class Session {
         this.expiresAt = made.expiresAt;
         this.openedAt = Date.now();
         this.isOver = false;
-        this.isLast = !!made.endsAt && Date.parse(made.endsAt) - Date.parse(made.expiresAt) < 1000;
+        this.isLast = false;
+        if (made.endsAt && Date.parse(made.endsAt) - Date.parse(made.expiresAt) < 1000) this.isNowLast();
         this.schedule();
         if (isBack) this.on.back();
+    }
+
+    // The token that opened it opens none beyond its end.
+    private isNowLast(): void {
+        this.isLast = true;
+        this.provision = undefined;
     }
 
     private left(): number {
@@ -102,13 +123,13 @@ export class Session {
     // At its time, and when the tab wakes.
     private async look(): Promise<void> {
         const before = this.expiresAt;
-        if (this.isOver) return;
+        if (this.isOver && !this.provision) return;
         if (this.left() > this.lead() + TOLERANCE_MS) {
             this.schedule();
             return;
         }
         if (!this.isLast && (await this.renew())) return;
-        if (this.isOver || this.expiresAt !== before) return; // the host's token came meanwhile
+        if (this.isOver || this.expiresAt !== before) return; // told already; or the host's token came meanwhile
         if (this.left() <= 0) this.end();
         else {
             this.warn();
@@ -143,14 +164,30 @@ export class Session {
             const isLonger = Date.parse(made.expiresAt) - Date.parse(before) > 1000;
             this.token = made.token; // the old one is spent either way
             if (isLonger) this.take(made);
-            else this.isLast = true;
+            else this.isNowLast();
             return isLonger;
         } catch (error) {
             if (this.token !== token) return true;
-            if (error instanceof ApiError && (error.status === 401 || error.status === 403)) this.end();
-            return false;
+            return isRefusal(error) && this.reopen();
         }
     }
+
+    // Another chain of the same session, by the token that opened it. Refused, it is not tried again.
+    private async reopen(): Promise<boolean> {
+        const { provision, token } = this;
+        try {
+            if (provision) await this.exchange(provision, token);
+        } catch (error) {
+            if (this.provision === provision && isRefusal(error)) this.provision = undefined;
+        }
+        if (this.token !== token) return true;
+        if (!this.provision) this.end();
+        return false;
+    }
+}
+
+function isRefusal(error: unknown): boolean {
+    return error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 408 && error.status !== 429;
 }
 
 function identityOf(made: Json): Identity {
