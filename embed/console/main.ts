@@ -7,7 +7,7 @@ import { Context, roleMay } from './context';
 import { Host } from './host';
 import { applyTheme, Options, readOptions } from './options';
 import { Place, Router, Routes, View } from './router';
-import { Session } from './session';
+import { Identity, Session } from './session';
 import { curtain, makeShell, notice, Shell } from './shell';
 import { appView } from './views/app';
 import { appsView } from './views/apps';
@@ -33,6 +33,7 @@ const routes: Routes<Context> = [
 let words = wordsFor(navigator.language);
 let init: VendorInit | undefined; // not looked into before the exchange has succeeded
 let router: Router<Context> | undefined;
+let shown: Identity | undefined; // whose views these are
 let raise: (() => void) | undefined;
 let leaving = new AbortController(); // of the view that is shown
 
@@ -59,7 +60,6 @@ const host = new Host({
 if (!host.isThere) notice(words.aloneTitle, words.aloneText);
 
 async function signIn(jwtToken: unknown, origin: string): Promise<void> {
-    const before = router && session.identity;
     try {
         if (typeof jwtToken !== 'string') throw new ApiError('INVALID_BEARER_TOKEN', 'VENDOR_INIT brought no jwtToken.', 401);
         await session.open(jwtToken, origin);
@@ -68,7 +68,8 @@ async function signIn(jwtToken: unknown, origin: string): Promise<void> {
         return;
     }
     host.say('CLIENT_AUTHENTICATION_SUCCESS', {});
-    const { projectId, userId } = session.identity;
+    const before = shown;
+    const { projectId, userId } = (shown = session.identity);
     if (before && before.projectId === projectId && before.userId === userId) return;
     const options = readOptions(init!);
     if (before) options.initialRoute = '/'; // somebody else now: what was shown is not theirs

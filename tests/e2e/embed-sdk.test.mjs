@@ -199,6 +199,37 @@ describe('starting', () => {
         assert.deepEqual(Object.keys(message.data).sort(), ['code', 'message', 'status']);
     });
 
+    test('after a token that was refused a better one is handed over; without its frame updateToken is rejected', async () => {
+        const { page } = await e.open();
+        assert.equal((await e.configure(page, { jwtToken: e.token({ exp: 1000 }), ...IN })).code, 'INVALID_BEARER_TOKEN');
+        await page.evaluate(() => {
+            window.renewed = 0;
+            window.stoa.on('tokenRenewed', () => ++window.renewed);
+        });
+        assert.equal((await settled(page, 'stoa.updateToken(given)', 'not.a.token')).code, 'INVALID_BEARER_TOKEN');
+        assert.equal(await page.evaluate(() => window.renewed), 0);
+        assert.deepEqual(await settled(page, 'stoa.updateToken(given)', e.token()), { value: undefined });
+        assert.equal(await page.evaluate(() => window.renewed), 1);
+        const frame = await e.frame(page);
+        await frame.waitForFunction(() => document.querySelector('h1')?.textContent === 'Apps', null, { timeout: PATIENCE });
+        await page.evaluate(() => window.stoa.navigate({ route: '/files' }));
+        await frame.waitForFunction(() => document.querySelector('h1')?.textContent === 'Files', null, { timeout: PATIENCE });
+
+        await page.evaluate(() => document.querySelector('iframe').remove());
+        assert.equal((await settled(page, 'stoa.updateToken(given)', e.token())).code, 'unreachable');
+        assert.equal(await page.evaluate(() => window.renewed), 1);
+    });
+
+    test('a token that comes before the builder is there is the one it begins with', async () => {
+        const { page } = await e.open();
+        const both = await page.evaluate(([instanceUrl, bad, good]) => {
+            const said = (promise) => promise.then(() => 'ok', (error) => error.code);
+            const started = said(window.stoa.configure({ instanceUrl, jwtToken: bad, embedding: { containerId: 'builder' } }));
+            return Promise.all([started, said(window.stoa.updateToken(good))]);
+        }, [e.server.console, e.token({ exp: 1000 }), e.token()]);
+        assert.deepEqual(both, ['ok', 'ok']);
+    });
+
     test('the name that other hosts know is there when it is free', async () => {
         const { page } = await e.open();
         assert.deepEqual(await page.evaluate(() => Object.keys(window.activepieces).sort()), ['configure', 'connect', 'extractActivepiecesRouteFromUrl', 'navigate', 'request']);

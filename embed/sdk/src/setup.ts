@@ -241,9 +241,9 @@ export class Setup {
 
     private async renew(given?: string): Promise<void> {
         if (!given && !this.tokens.canRenew) throw new StoaEmbedError('token_unavailable', 'Give updateToken() a token, or configure() a getToken.');
-        const talks = [this.board, ...[...this.dialogs].map((dialog) => dialog.talk)].filter((talk) => talk?.isReady);
+        const talks = [this.board, ...[...this.dialogs].map((dialog) => dialog.talk)].filter(Boolean);
         this.api.forget();
-        await Promise.all(talks.map(async (talk, n) => talk!.renew(given && n ? given : await this.tokens.take())));
+        await Promise.all(talks.map((talk, n) => talk!.renew(async () => (given && n ? given : this.tokens.take()))));
         if (this.isOver) throw destroyed();
         this.wantsToken = false;
         this.emit('tokenRenewed', {});

@@ -21,6 +21,7 @@ export class Talk {
     /** Settles with the handshake. */
     readonly ready: Deferred<void> = deferred();
     isReady = false;
+    private isGreeted = false; // has VENDOR_INIT, and so takes the next token, even after the first was refused
     private hasSpoken = false;
     private isOver = false;
     private renewing?: Deferred<void>;
@@ -42,8 +43,11 @@ export class Talk {
         this.options.peer()?.postMessage({ type, data }, this.origin);
     }
 
-    /** Settles when the page has exchanged the token. */
-    renew(jwtToken: string): Promise<void> {
+    /** Settles when the page has exchanged the token; one that has yet to be greeted gets it with that. */
+    async renew(take: () => Promise<string>): Promise<void> {
+        if (!this.isGreeted) return this.ready.promise;
+        const jwtToken = await take();
+        if (!this.options.peer()) throw new StoaEmbedError('unreachable', 'The builder is not in the page any more.');
         const renewing = (this.renewing ??= deferred());
         this.say('VENDOR_TOKEN_UPDATED', { jwtToken });
         return within(this.options.timeout, 'The exchange of the new token', renewing.promise).finally(() => {
@@ -88,8 +92,11 @@ export class Talk {
         switch (type as keyof FromClient) {
         case 'CLIENT_INIT':
             this.hasSpoken = true;
-            this.isReady = false; // a frame that was taken out and put back begins again
-            this.options.hello().then((hello) => this.say('VENDOR_INIT', hello), (error) => this.fail(asError(error, 'token_unavailable')));
+            this.isReady = this.isGreeted = false; // a frame that was taken out and put back begins again
+            this.options.hello().then((hello) => {
+                this.isGreeted = true;
+                this.say('VENDOR_INIT', hello);
+            }, (error) => this.fail(asError(error, 'token_unavailable')));
             break;
         case 'CLIENT_AUTHENTICATION_SUCCESS':
             this.renewing?.resolve();
