@@ -82,7 +82,8 @@ export interface ConnectOptions {
 export interface RequestOptions {
     /** Below `/api/v1`: `/flows`. */
     path: string;
-    method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD' | 'OPTIONS';
+    method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD';
+    /** Sent as JSON; not with GET and HEAD. */
     body?: unknown;
     queryParams?: Record<string, string>;
 }

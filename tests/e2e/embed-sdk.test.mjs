@@ -142,6 +142,10 @@ describe('starting', () => {
         assert.deepEqual(errors(), []);
         const answer = await settled(page, 'stoa.request({ path: "/flows/none" })');
         assert.deepEqual([answer.name, answer.code, answer.status], ['StoaEmbedError', 'instance_not_found', 404]);
+        for (const wrong of ['method: "OPTIONS"', 'method: "options"', 'body: {}', 'method: "HEAD", body: "x"']) {
+            assert.equal((await settled(page, `stoa.request({ path: "/flows", ${wrong} })`)).code, 'invalid_options', wrong);
+        }
+        assert.deepEqual(await settled(page, 'stoa.request({ path: "/flows", method: "HEAD" })'), { value: undefined });
         const posted = await settled(page, 'stoa.request({ path: "/connections", method: "POST", body: { pieceName: "mailer", externalId: "by-host", secrets: { SMTP_PASSWORD: "s" }, fields: { sender: "a@b.c" } } })');
         assert.equal(posted.value?.externalId, 'by-host', JSON.stringify(posted));
     });

@@ -29,6 +29,8 @@ export class Api {
     }
 
     async request({ path, method = 'GET', body, queryParams }: RequestOptions): Promise<any> {
+        const verb = String(method).toUpperCase();
+        if (verb === 'OPTIONS' || (body !== undefined && /^(GET|HEAD)$/.test(verb))) throw new StoaEmbedError('invalid_options', `request() cannot send ${verb}${body === undefined ? '' : ' with a body'}.`);
         const query = queryParams && new URLSearchParams(queryParams).toString();
         const where = `/${String(path).replace(/^\/+/, '')}${query ? (path.includes('?') ? '&' : '?') + query : ''}`;
         const opened = this.session;
