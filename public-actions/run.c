@@ -7,13 +7,9 @@
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
 #include "edge/base/log.h"
+#include "public-actions/inputs.h"
 
-enum {
-    CALL_MAX = 16 * 1024 * 1024,
-    INPUTS_MAX = 256 * 1024 * 1024,
-    LOG_MAX = 300 * 1024,
-    PAYLOAD_MAX = 64 * 1024
-};
+enum { CALL_MAX = 16 * 1024 * 1024, LOG_MAX = 300 * 1024, PAYLOAD_MAX = 64 * 1024 };
 
 struct action_run *action_run_create(struct target *target, enum run_source source, str action)
 {
@@ -30,12 +26,11 @@ struct action_run *action_run_create(struct target *target, enum run_source sour
     return run;
 }
 
-static _Atomic size_t inputs_held;
-
 bool action_run_may_hold(struct action_run *run, size_t bytes)
 {
-    run->_.held = bytes;
-    return atomic_fetch_add(&inputs_held, bytes) + bytes <= INPUTS_MAX;
+    bool may = action_inputs_hold(run->target->instance.plugin_id, bytes);
+    run->_.held += may ? bytes : 0;
+    return may;
 }
 
 static void forget(char **secret)
@@ -51,7 +46,7 @@ void action_run_destroy(struct action_run *run)
     if (run == NULL)
         return;
     assert(run->_.bridges == NULL);
-    atomic_fetch_sub(&inputs_held, run->_.held);
+    action_inputs_give_back(run->target->instance.plugin_id, run->_.held);
     shared_unref(&run->target->shared);
     buf_fini(&run->input);
     json_decref(run->refusal);

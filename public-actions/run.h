@@ -66,7 +66,7 @@ struct action_run {
 
 struct action_run *action_run_create(struct target *target, enum run_source source, str action);
 // Before its input is written: whether there is room for so many bytes of a stranger's beside all
-// that wait or run, of all apps. Visitors' bodies are given back once their requests are gone, their
+// that wait or run (inputs.h). Visitors' bodies are given back once their requests are gone, their
 // copies for the handlers only with the run.
 bool action_run_may_hold(struct action_run *run, size_t bytes);
 // Any loop thread, or a pool thread. on_finished is never called from inside.

@@ -105,7 +105,7 @@ static void refuse(struct entry *e)
 
 static void drop(struct entry *e)
 {
-    writer_room_vacate(e->share, e->bytes);
+    runs_room_vacate(e->share, e->bytes);
     refuse(e);
 }
 
@@ -135,7 +135,7 @@ void runs_record(struct run_record *r, struct loop *loop, struct run_kept *on_ke
     uint64_t now = clock_monotonic_ms();
     pthread_mutex_lock(&lock);
     bool is_hopeless = stop_by != 0 || (on_kept != NULL && (away_until > now || is_stuck(now)));
-    if (is_hopeless || !writer_room_occupy(r->project_id, e->bytes, on_kept != NULL, &e->share)) {
+    if (is_hopeless || !runs_room_occupy(r->project_id, e->bytes, on_kept != NULL, &e->share)) {
         refuse(e);
     } else if (on_kept != NULL) {
         if (waited.count == 0)
@@ -201,7 +201,7 @@ static void put_back(struct entry *e)
 static void finish(struct entry *e, enum fail fail)
 {
     settle(e, fail);
-    writer_room_vacate(e->share, e->bytes);
+    runs_room_vacate(e->share, e->bytes);
     if (fail == FAIL_NONE)
         ++totals.written;
     else

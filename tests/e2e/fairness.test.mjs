@@ -6,7 +6,7 @@ import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { openLoop } from '../harness/openloop.mjs';
 import { pie } from '../harness/pie.mjs';
-import { buildFolder, request, startServer } from '../harness/server.mjs';
+import { buildFolder, request, slowness, startServer } from '../harness/server.mjs';
 
 const SANITIZED = /asan|tsan/.test(buildFolder());
 const FLOOD = Number(process.env.STOA_FLOOD ?? (SANITIZED ? 200 : 1000)); // requests a second
@@ -16,6 +16,7 @@ const LOUD = `
 const act = {
   busy: () => { const end = Date.now() + 20; while (Date.now() < end); return 1; },
   sleep: (input, context) => context.managedDb.query('select pg_sleep(0.2)').then((r) => r.rowCount),
+  doze: () => new Promise((done) => { setTimeout(done, 6000); }),
   fetch: (input, context) => context.fetch('http://127.0.0.1:PORT/').then((r) => r.status),
 };
 module.exports = { handler: (input, context) => act[input.actionId](input, context) };`;
@@ -90,4 +91,17 @@ describe('the quiet app\'s visitors beside a flood', { concurrency: false }, () 
     test('of slow fetches', async (t) => {
         await beside(t, 'fetch', { from: 10000 });
     });
+});
+
+test('an app whose handlers sleep on large bodies has a quarter of what there is for them, and shuts nobody else out', { timeout: 120000 * slowness() }, async () => {
+    await Promise.all([limits(quiet, 600000), limits(loud, 600000)]);
+    const body = JSON.stringify({ text: 'x'.repeat(1024 * 1024 - 11) });
+    const post = (app, action, headers) => request(`${server.apps}/api/public-actions/${app.slug}/${action}`, { method: 'POST', body,
+        headers: { 'content-type': 'application/json', 'content-length': body.length, ...headers }, timeout: 60000 * slowness() });
+    const dozing = Promise.all(Array.from({ length: 70 }, (_, i) => post(loud, 'doze', { 'x-forwarded-for': `198.51.100.${i}` })));
+    const beside_ = await Promise.all(Array.from({ length: 3 }, () => post(quiet, 'say')));
+    assert.deepEqual(beside_.map((a) => a.status), [200, 200, 200]);
+    const codes = (await dozing).map((a) => a.json.code ?? a.status);
+    const refused = codes.filter((code) => code === 'busy').length; // 64 MiB fit; on a slow machine the first have gone before the last come
+    assert.ok(refused >= 1 && refused <= 6, JSON.stringify(codes));
 });
