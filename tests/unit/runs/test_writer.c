@@ -75,6 +75,8 @@ static void huge_logs_stay_within_their_bound(void **state)
             buf_add(&r->payload, STR("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"));
         setup_event(r, "big", NULL);
         runs_record(r, NULL, NULL);
+        if (k == 19) // as many as a project may have waiting
+            setup_wait_for("select count(*) from runs where action = 'huge'", 20);
     }
     setup_wait_for("select count(*) from runs where action = 'huge'", 40);
     assert_true(setup_number("select max(length(log)) from runs") <= RUN_LOG_MAX);
@@ -221,6 +223,73 @@ static void stuck_nobody_waits_long(void **state)
     assert_int_equal(setup_keep(r), FAIL_NONE);
 }
 
+enum { FLOODING = 6, FLOOD_EACH = 80 };
+
+static struct run_record *fat(const struct owner *o)
+{
+    static char line[8192] = "";
+    if (line[0] == '\0')
+        memset(line, 'x', sizeof line - 1);
+    struct run_record *r = setup_run(o, "fat");
+    while (!r->log.full)
+        buf_add(&r->log, str_from(line));
+    return r;
+}
+
+static uint64_t settled(void)
+{
+    return setup_metric("stoa_runs_recorded_total") + setup_metric("stoa_runs_dropped_total");
+}
+
+static _Atomic int kept_in_flood;
+
+static void *keep_in_flood(void *arg)
+{
+    struct run_record *r = fat(&others);
+    setup_event(r, "in_the_flood", "{}");
+    kept_in_flood = setup_keep(r) == FAIL_NONE ? 1 : 2;
+    return NULL;
+}
+
+// While a transaction takes a moment, one project's logs come, and then many projects'.
+static void a_flood_of_logs_costs_no_neighbour_an_answer(void **state)
+{
+    pthread_t thread;
+    static struct owner flooding[FLOODING];
+    static struct run_record *fats[FLOODING][FLOOD_EACH];
+    for (size_t k = 0; k != FLOODING; ++k) {
+        setup_owner("Flooding", &flooding[k]);
+        for (size_t i = 0; i != FLOOD_EACH; ++i)
+            fats[k][i] = fat(&flooding[k]);
+    }
+    uint64_t before = settled();
+    setup_sql("begin; lock table runs in access exclusive mode");
+    for (size_t k = 0; k != FLOODING; ++k) {
+        for (size_t i = 0; i != FLOOD_EACH; ++i)
+            runs_record(fats[k][i], NULL, NULL);
+        if (k == 0)
+            runs_record(setup_run(&others, "beside the flood"), NULL, NULL);
+    }
+    pthread_create(&thread, NULL, keep_in_flood, NULL);
+    pause_ms(300);
+    setup_sql("rollback");
+    pthread_join(thread, NULL);
+    assert_int_equal(kept_in_flood, 1);
+    setup_wait_for("select count(*) from runs where action = 'beside the flood'", 1);
+    while (settled() != before + FLOODING * FLOOD_EACH + 2)
+        pause_ms(20);
+    // 64 MiB of 320 KiB each: a quarter, three quarters
+    assert_in_range(setup_number("select max(n) from (select count(*) as n from runs where action ="
+                                 " 'fat' group by project_id) p"),
+                    45, 52);
+    assert_in_range(setup_number("select count(*) from runs where action = 'fat'"), 141, 156);
+    // and all of it is free again
+    setup_sql("delete from runs where action = 'fat'");
+    for (size_t i = 0; i != 40; ++i)
+        runs_record(fat(&flooding[0]), NULL, NULL);
+    setup_wait_for("select count(*) from runs where action = 'fat'", 40);
+}
+
 static void retention_keeps_so_many_days_and_rows(void **state)
 {
     struct fault fault = {0};
@@ -289,6 +358,7 @@ int main(void)
         cmocka_unit_test(numbers_grow_in_the_order_of_commits),
         cmocka_unit_test(away_nobody_waits_and_others_are_kept),
         cmocka_unit_test(stuck_nobody_waits_long),
+        cmocka_unit_test(a_flood_of_logs_costs_no_neighbour_an_answer),
         cmocka_unit_test(retention_keeps_so_many_days_and_rows),
         cmocka_unit_test(stopping_writes_what_is_queued),
     };
