@@ -44,6 +44,10 @@
     return json;
   }
 
+  function withCode(error, code) {
+    return defineProperty(error, 'code', { __proto__: null, value: code, enumerable: true });
+  }
+
   // --- managedDb ---
   function encodeObject(value, name, depth) {
     if (isArray(value))
@@ -158,8 +162,7 @@
   }
 
   function tooLarge() {
-    const error = new RangeError_('context.files.upload: a file may have 10 MiB at most');
-    return defineProperty(error, 'code', { __proto__: null, value: 'file_too_large', enumerable: true });
+    return withCode(new RangeError_('context.files.upload: a file may have 10 MiB at most'), 'file_too_large');
   }
 
   // Bytes, or their base64 as text.
@@ -202,6 +205,9 @@
       throw new Error_(`context.${op}: this run is over`);
     if (hasMoreBytes(json, NOTICE_MOST - 1)) // it travels in brackets, one in the place of a comma
       throw new RangeError_(`context.${op}: the arguments may have ${NOTICE_MOST / 1024} KiB as JSON at most`);
+    if (run.notices === NOTICES_MOST)
+      throw withCode(new RangeError_(`context.${op}: a run may send ${NOTICES_MOST} notifications and events; this is one more`), 'too_many_notices');
+    ++run.notices;
     if (sendCall(run, op, json, null) === 0)
       throw new RangeError_(`context.${op}: the arguments are too large`);
     return true;
@@ -210,16 +216,12 @@
   function notify(run, message, options) {
     if (typeof message !== 'string')
       throw new TypeError_('context.notify: the message is not a string');
-    if (++run.notices > NOTICES_MOST)
-      throw new RangeError_(`context.notify: at most ${NOTICES_MOST} in one run`);
     return tell(run, 'notify', `,${stringify(message)},${options === undefined ? '{}' : jsonOf(options, 'context.notify: the options')}`);
   }
 
   function streamEvent(run, type, data) {
     if (typeof type !== 'string' || type.length < 1 || type.length > TYPE_MOST)
       throw new TypeError_(`context.streamEvent: the type is not a string of 1 to ${TYPE_MOST} characters`);
-    if (++run.events > NOTICES_MOST)
-      throw new RangeError_(`context.streamEvent: at most ${NOTICES_MOST} in one run`);
     return tell(run, 'streamEvent', `,${stringify(type)},${data === undefined ? '{}' : jsonOf(data, 'context.streamEvent: the data')}`);
   }
 

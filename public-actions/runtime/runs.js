@@ -240,7 +240,7 @@
 
   own.call = function call(id, json) {
     const run = { __proto__: null, id, kind: '', calls: null, answer: null, widget: '', timers: null, lines: 0,
-      characters: 0, notices: 0, events: 0 };
+      characters: 0, notices: 0 };
     runs.set(id, run);
     current = run;
     try {
