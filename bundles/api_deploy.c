@@ -245,18 +245,14 @@ static enum fail deploy_archive(struct call *call, const struct plugin *p, bool 
                    ? refuse_problems(answer, problems, "invalid_bundle", "The archive", fault)
                    : fail;
     struct config *config = config_of_archive(&archive, problems, warnings);
-    struct deployment_head before = {0};
-    if (config == NULL)
+    if (config == NULL) {
         fail = refuse_problems(answer, problems, "invalid_bundle", "The archive", fault);
-    if (fail == FAIL_NONE)
-        fail = deployment_current(call->db, p->id, &before, fault);
-    if (fail == FAIL_NONE) {
+    } else {
         struct declaration d;
-        declaration_of_archive(&d, &archive, config, p, &before);
+        declaration_of_archive(&d, &archive, config, p);
         fail = deploy_declaration(call, &d, is_dry_run, problems, warnings, answer, fault);
         declaration_fini(&d);
     }
-    deployment_head_fini(&before);
     config_destroy(config);
     bundle_archive_fini(&archive);
     return fail;

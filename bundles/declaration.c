@@ -99,24 +99,29 @@ void declaration_of_pie(struct declaration *ret, const struct pie *pie, str sour
 }
 
 void declaration_of_archive(struct declaration *ret, const struct bundle_archive *archive,
-                            const struct config *config, const struct plugin *plugin,
-                            const struct deployment_head *before)
+                            const struct config *config, const struct plugin *plugin)
 {
-    *ret = (struct declaration){.front = json_incref(before->front),
-                                .config = config_json(config),
-                                .name = str_from(plugin->slug),
-                                .display_name = str_from(plugin->display_name),
-                                .version = str_from(plugin->version),
-                                .tier = str_from(plugin->tier),
-                                .inherits_code = before->has_code,
-                                .inherited_code = before->code,
-                                .code_line = before->code_line,
-                                .inherits_widget = before->has_widget,
-                                .inherited_widget = before->widget};
+    *ret = (struct declaration){
+        .is_archive = true, .config = config_json(config), .name = str_from(plugin->slug)};
     allot(ret, archive->count);
     for (size_t i = 0; i != archive->count; ++i)
         set_file(ret, i, archive->files[i].path, archive->files[i].content);
-    finish(ret);
+}
+
+void declaration_inherit(struct declaration *d, const struct plugin *plugin,
+                         const struct deployment_head *before)
+{
+    json_decref(d->front);
+    d->front = json_incref(before->front);
+    d->display_name = str_from(plugin->display_name);
+    d->version = str_from(plugin->version);
+    d->tier = str_from(plugin->tier);
+    d->inherits_code = before->has_code;
+    d->inherited_code = before->code;
+    d->code_line = before->code_line;
+    d->inherits_widget = before->has_widget;
+    d->inherited_widget = before->widget;
+    finish(d);
 }
 
 void declaration_fini(struct declaration *d)

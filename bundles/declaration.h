@@ -13,6 +13,7 @@ struct declared_file {
 };
 
 struct declaration {
+    bool is_archive;
     json_t *front;  // owned
     json_t *config; // owned; NULL: no public app
     str name, display_name, version, tier;
@@ -29,11 +30,14 @@ struct declaration {
 
 // `pie` must outlive the declaration.
 void declaration_of_pie(struct declaration *ret, const struct pie *pie, str source);
-// Public files of an archive (which must outlive it) over what `before` declared beside them; its
-// texts are views into `before`.
-struct deployment_head;
+// Public files of an archive (which must outlive it). What else it declares it takes from the
+// deployment it replaces, by declaration_inherit, before anything is done with it.
 void declaration_of_archive(struct declaration *ret, const struct bundle_archive *archive,
-                            const struct config *config, const struct plugin *plugin,
-                            const struct deployment_head *before);
+                            const struct config *config, const struct plugin *plugin);
+// Of an archive, again whenever another deployment turns out to be the one that is replaced. Texts
+// are views into `plugin`.
+struct deployment_head;
+void declaration_inherit(struct declaration *d, const struct plugin *plugin,
+                         const struct deployment_head *before);
 void declaration_fini(struct declaration *d);
 #endif

@@ -1,5 +1,6 @@
 // ingest: what is there now → what changes → ask the other features → (dry run ends here) →
-// write_blobs → switch_over → tell the other features.
+// write_blobs → switch_over → tell the other features. All before switch_over goes by what was
+// there at the beginning: when that lock finds another deployment live, everything begins anew.
 #include "bundles/ingest.h"
 #include <stdio.h>
 #include "bundles/serve.h"
@@ -7,6 +8,8 @@
 #include "edge/base/jsonx.h"
 #include "edge/catalog/hooks.h"
 #include "edge/store/blob.h"
+
+enum { TRIES = 8 };
 
 // What the project has under that slug, before anything is written.
 struct present {
@@ -29,7 +32,31 @@ static enum fail look(struct db *db, const char *project_id, str slug, struct pr
     if (fail == FAIL_NOT_FOUND)
         return FAIL_NONE;
     ret->has_deployment = fail == FAIL_NONE;
-    return fail;
+    if (fail != FAIL_NONE)
+        return fail;
+    // after its deployment, so that older names are never taken for those of a newer deployment
+    fail = catalog_plugin_find(db, project_id, slug, &ret->plugin, fault);
+    if (fail != FAIL_NOT_FOUND)
+        return fail;
+    deployment_head_fini(&ret->head);
+    *ret = (struct present){0};
+    return FAIL_NONE;
+}
+
+static void present_fini(struct present *p)
+{
+    deployment_head_fini(&p->head);
+}
+
+static enum fail take_over(struct declaration *d, const struct present *p, struct fault *fault)
+{
+    if (!d->is_archive)
+        return FAIL_NONE;
+    if (!p->has_deployment)
+        return fault_set(fault, FAIL_NOT_FOUND, "plugin_not_found",
+                         "There is no such plugin in this project.");
+    declaration_inherit(d, &p->plugin, &p->head);
+    return FAIL_NONE;
 }
 
 static void add_change(json_t *changes, str path, const char *change, uint64_t bytes)
@@ -133,34 +160,59 @@ static enum fail audit(struct call *call, const struct ingest_result *r, struct 
                         call->request_id, call->peer, facts, fault);
 }
 
+// Whether what is live is still what `p` has.
+static bool is_present(const struct present *p, const struct deployment_head *now)
+{
+    return now == NULL ? !p->has_deployment : p->has_deployment && strcmp(p->head.id, now->id) == 0;
+}
+
+// Under the plugin's lock. FAIL_CONFLICT with *ret_is_overtaken: another was switched to since.
+static enum fail compare_present(struct db *db, const struct present *p, struct ingest_result *ret,
+                                 bool *ret_is_overtaken, struct fault *fault)
+{
+    struct deployment_head now = {0};
+    enum fail fail = deployment_current(db, ret->plugin.id, &now, fault);
+    if (fail != FAIL_NONE && fail != FAIL_NOT_FOUND)
+        return fail;
+    *ret_is_overtaken = !is_present(p, fail == FAIL_NONE ? &now : NULL);
+    deployment_head_fini(&now);
+    return *ret_is_overtaken
+               ? fault_set(fault, FAIL_CONFLICT, "deployment_changed",
+                           "Others deployed or activated versions of this plugin meanwhile. "
+                           "Nothing was changed; please deploy again.")
+               : FAIL_NONE;
+}
+
+static enum fail insert_or_keep(struct call *call, const struct declaration *d,
+                                const struct present *p, struct ingest_result *ret,
+                                struct fault *fault)
+{
+    ret->is_unchanged = p->has_deployment && digest_eq(&p->head.content, &d->content);
+    if (!ret->is_unchanged)
+        return deployment_insert(call->db, &ret->plugin, call->principal->token_id, d,
+                                 ret->deployment_id, &ret->created_at, fault);
+    memcpy(ret->deployment_id, p->head.id, sizeof ret->deployment_id);
+    ret->created_at = p->head.created_at;
+    return FAIL_NONE;
+}
+
 // The upsert locks the plugin's row, so deploys of one plugin come one after the other; the second
-// finds what the first has made.
+// finds what the first has made, and begins anew.
 static enum fail switch_over(struct call *call, const struct declaration *d,
-                             const struct ingest_options *o, struct ingest_result *ret,
-                             struct fault *fault)
+                             const struct ingest_options *o, const struct present *p,
+                             struct ingest_result *ret, bool *ret_is_overtaken, struct fault *fault)
 {
     struct db *db = call->db;
     const char *project_id = call->principal->project_id;
     enum fail fail = catalog_plugin_upsert(db, project_id, d->name, d->display_name, d->version,
                                            d->tier, &ret->plugin, &ret->is_new_plugin, fault);
     if (fail == FAIL_NONE)
+        fail = compare_present(db, p, ret, ret_is_overtaken, fault);
+    if (fail == FAIL_NONE)
         fail = ingest_check_origin(db, project_id, ret->plugin.id, d->config != NULL, o->may_share,
                                    fault);
-    if (fail != FAIL_NONE)
-        return fail;
-    struct deployment_head now;
-    fail = deployment_current(db, ret->plugin.id, &now, fault);
-    ret->is_unchanged = fail == FAIL_NONE && digest_eq(&now.content, &d->content);
-    if (fail == FAIL_NONE) {
-        memcpy(ret->deployment_id, now.id, sizeof ret->deployment_id);
-        ret->created_at = now.created_at;
-        deployment_head_fini(&now);
-    } else if (fail != FAIL_NOT_FOUND) {
-        return fail;
-    }
-    fail = ret->is_unchanged ? FAIL_NONE
-                             : deployment_insert(db, &ret->plugin, call->principal->token_id, d,
-                                                 ret->deployment_id, &ret->created_at, fault);
+    if (fail == FAIL_NONE)
+        fail = insert_or_keep(call, d, p, ret, fault);
     if (fail == FAIL_NONE)
         fail = pick_instance(db, project_id, d, ret, fault);
     if (fail == FAIL_NONE)
@@ -239,37 +291,64 @@ static void tell_others(struct call *call, const struct declaration *d,
     catalog_tell_deployed(call->db, &f, o->warnings);
 }
 
-enum fail ingest(struct call *call, struct declaration *d, const struct ingest_options *o,
-                 struct ingest_result *ret, struct fault *fault)
+static enum fail carry_out(struct call *call, struct declaration *d, const struct ingest_options *o,
+                           const struct present *p, struct ingest_result *ret,
+                           bool *ret_is_overtaken, struct fault *fault)
+{
+    enum fail fail = FAIL_NONE;
+    if (!p->has_deployment || !digest_eq(&p->head.content, &d->content))
+        fail = write_blobs(d, fault); // compressed for nothing otherwise
+    if (fail == FAIL_NONE)
+        fail = db_begin(call->db, fault);
+    if (fail == FAIL_NONE)
+        fail = switch_over(call, d, o, p, ret, ret_is_overtaken, fault);
+    if (fail == FAIL_NONE)
+        fail = db_commit(call->db, fault);
+    else
+        db_rollback(call->db);
+    if (fail == FAIL_NONE) {
+        serve_forget(ret->plugin.id);
+        tell_others(call, d, o, p, ret);
+    }
+    return fail;
+}
+
+static enum fail ingest_once(struct call *call, struct declaration *d,
+                             const struct ingest_options *o, struct ingest_result *ret,
+                             bool *ret_is_overtaken, struct fault *fault)
 {
     *ret = (struct ingest_result){0};
     struct present p;
     enum fail fail = look(call->db, call->principal->project_id, d->name, &p, fault);
     if (fail == FAIL_NONE)
+        fail = take_over(d, &p, fault);
+    if (fail == FAIL_NONE)
         fail = find_changes(call->db, &p, d, &ret->changes, fault);
-    bool is_known = p.has_deployment && digest_eq(&p.head.content, &d->content);
     if (fail == FAIL_NONE)
         fail = ask_others(call, d, o, &p, fault);
-    if (fail == FAIL_NONE && o->is_dry_run)
-        fail = dry_run(call, d, o, &p, ret, fault);
-    else if (fail == FAIL_NONE) {
-        if (!is_known) // compressed for nothing otherwise
-            fail = write_blobs(d, fault);
-        if (fail == FAIL_NONE)
-            fail = db_begin(call->db, fault);
-        if (fail == FAIL_NONE)
-            fail = switch_over(call, d, o, ret, fault);
-        if (fail == FAIL_NONE)
-            fail = db_commit(call->db, fault);
-        if (fail == FAIL_NONE) {
-            serve_forget(ret->plugin.id);
-            tell_others(call, d, o, &p, ret);
-        }
-    }
-    deployment_head_fini(&p.head);
+    if (fail == FAIL_NONE)
+        fail = o->is_dry_run ? dry_run(call, d, o, &p, ret, fault)
+                             : carry_out(call, d, o, &p, ret, ret_is_overtaken, fault);
+    present_fini(&p);
     if (fail != FAIL_NONE) {
         json_decref(ret->changes);
         ret->changes = NULL;
     }
+    return fail;
+}
+
+enum fail ingest(struct call *call, struct declaration *d, const struct ingest_options *o,
+                 struct ingest_result *ret, struct fault *fault)
+{
+    struct problems warned = *o->warnings; // before the others were asked
+    enum fail fail;
+    bool is_overtaken;
+    unsigned tries = 0;
+    do {
+        o->warnings->count = warned.count;
+        o->warnings->left_out = warned.left_out;
+        is_overtaken = false;
+        fail = ingest_once(call, d, o, ret, &is_overtaken, fault);
+    } while (is_overtaken && ++tries != TRIES);
     return fail;
 }

@@ -24,7 +24,8 @@ struct ingest_options {
 };
 
 // Fills *ret (its `changes` is the caller's to decref) or fails: FAIL_CONFLICT
-// "instance_domain_required", FAIL_REFUSED with the reasons in o->problems, FAIL_QUOTA "disk_full",
+// "instance_domain_required", FAIL_CONFLICT "deployment_changed" (others kept deploying the plugin),
+// FAIL_NOT_FOUND "plugin_not_found" (an archive's), FAIL_REFUSED with the reasons in o->problems, FAIL_QUOTA "disk_full",
 // FAIL_BUSY … with nothing changed.
 enum fail ingest(struct call *call, struct declaration *d, const struct ingest_options *o,
                  struct ingest_result *ret, struct fault *fault) MUST_CHECK;

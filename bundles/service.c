@@ -100,7 +100,7 @@ static struct endpoint endpoints[] = {
      .answer = "Deployed",
      .success = 200,
      .codes =
-         "plugin_not_found deployment_not_found invalid_bundle instance_domain_required disk_full",
+         "plugin_not_found deployment_changed invalid_bundle instance_domain_required disk_full",
      .run = api_create_deployment},
     {.method = "GET",
      .path = "/api/plugins/:plugin/deployments",

@@ -210,6 +210,65 @@ test('concurrent deploys of one plugin all succeed in some order', async () => {
     assert.equal(await page(made), `r${winner}`);
 });
 
+/** Runs `steps` while the plugin's row is locked, each once the one before waits for the lock; then all go on, in that order. */
+async function inTurn(slug, steps) {
+    const holder = server.database.session();
+    holder.say(`begin; select id from plugins where slug = '${slug}' for update;`);
+    const waiting = () => Number(server.database.query("select count(*) from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()"));
+    for (let i = 0; i < 500 && !holder.said().includes('\n'); ++i) await new Promise((done) => { setTimeout(done, 10); });
+    const answers = [];
+    for (const [i, step] of steps.entries()) {
+        answers.push(step());
+        for (let n = 0; n < 500 && waiting() <= i; ++n) await new Promise((done) => { setTimeout(done, 10); });
+        assert.equal(waiting(), i + 1);
+    }
+    holder.end('commit;');
+    return Promise.all(answers);
+}
+
+const text = (word) => `<p>${word} `.repeat(200);
+const sendArchive = (slug, files) => api('POST', `/api/plugins/${slug}/deployments`, archive(files), { type: 'application/octet-stream' });
+
+test('an archive inherits from the deployment it replaces, also when that was made meanwhile', async () => {
+    const code = (word) => `module.exports = { handler: async () => ({ word: '${word}' }) };`;
+    await api('POST', '/api/plugins/import', pie('meanwhile', { 'index.html': 'one' }, { code: code('one') }));
+    const [update, files] = await inTurn('meanwhile', [
+        () => api('POST', '/api/plugins/import', pie('meanwhile', { 'index.html': 'two' }, { code: code('two'), version: '2.0.0', front: 'description: the second\n' })),
+        () => sendArchive('meanwhile', { 'index.html': 'an archive', 'extra.txt': 'x' })]);
+    assert.equal(update.status, 200, update.text);
+    assert.equal(files.status, 200, files.text);
+    assert.equal(files.json.plugin.version, '2.0.0');
+    assert.deepEqual(files.json.deployment.changes.map((c) => [c.path, c.change]), [['extra.txt', 'added'], ['index.html', 'modified']]);
+    const inherited = server.database.query(`select count(distinct code_sha256), count(distinct front) from bundle_deployments
+        where id in ('${update.json.deployment.id}', '${files.json.deployment.id}')`);
+    assert.equal(inherited, '1|1');
+    const listed = (await api('GET', '/api/plugins/meanwhile/deployments')).json.data;
+    assert.deepEqual([listed.length, listed.find((d) => d.active).id], [3, files.json.deployment.id]);
+});
+
+test('an archive inherits from what was activated meanwhile', async () => {
+    const first = (await api('POST', '/api/plugins/import', pie('back', { 'index.html': 'one' }))).json;
+    await api('POST', '/api/plugins/import', pie('back', { 'index.html': 'two' }, { version: '2.0.0' }));
+    const [activated, files] = await inTurn('back', [
+        () => api('POST', `/api/plugins/back/deployments/${first.deployment.id}/activate`),
+        () => sendArchive('back', { 'index.html': 'an archive' })]);
+    assert.equal(activated.status, 200, activated.text);
+    assert.equal(files.status, 200, files.text);
+    assert.equal(files.json.plugin.version, '1.0.0');
+});
+
+test('what was live when it was sent, and no longer is, is deployed with its compressed forms', async () => {
+    const made = (await api('POST', '/api/plugins/import', pie('again', { 'index.html': text('one') }))).json;
+    const [other, same] = await inTurn('again', [
+        () => api('POST', '/api/plugins/import', pie('again', { 'index.html': text('two') })),
+        () => api('POST', '/api/plugins/import', pie('again', { 'index.html': text('one') }))]);
+    assert.equal(other.status, 200, other.text);
+    assert.equal(same.status, 200, same.text);
+    assert.equal(same.json.deployment.unchanged, false);
+    assert.notEqual(same.json.deployment.id, made.deployment.id);
+    assert.equal(server.database.query(`select bool_and(br_size > 0 and zstd_size > 0 and gzip_size > 0) from bundle_files where deployment_id = '${same.json.deployment.id}'`), 't');
+});
+
 test('a second project\'s first app needs instance_domain', async () => {
     const other = (await api('POST', '/api/projects', { displayName: 'Second' })).json;
     const answer = await api('POST', '/api/plugins/import', pie('second', { 'index.html': 'x' }), { token: other.token.token ?? other.token });

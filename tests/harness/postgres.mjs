@@ -66,6 +66,15 @@ function query(socket, sql, database) {
         { encoding: 'utf8', env: { PATH: process.env.PATH } }).trim();
 }
 
+// A connection that stays: say(sql), said() so far, end(sql), by which it goes.
+function session(socket, database) {
+    const child = spawn(`${postgresPrograms()}/psql`, ['-X', '-q', '-A', '-t', '-h', socket, '-U', 'postgres', '-d', database],
+        { env: { PATH: process.env.PATH }, stdio: ['pipe', 'pipe', 'inherit'] });
+    let text = '';
+    child.stdout.on('data', (bytes) => { text += bytes; });
+    return { say: (sql) => child.stdin.write(`${sql}\n`), said: () => text, end: (sql) => child.stdin.end(`${sql}\n`) };
+}
+
 /** A fresh database in the shared cluster. `query(sql)` runs as superuser and gives the rows, fields separated by `|`. */
 export async function freshDatabase(temporaryRoot) {
     if (!process.env.STOA_TEST_PG) {
@@ -83,6 +92,7 @@ export async function freshDatabase(temporaryRoot) {
         name,
         url: `postgresql://${ROLE}@/${name}?host=${encodeURIComponent(socket)}`,
         query: (sql) => query(socket, sql, name),
+        session: () => session(socket, name),
         drop: () => query(socket, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`, 'postgres'),
     };
 }
