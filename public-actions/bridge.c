@@ -168,17 +168,23 @@ static str host_of(str url)
     return user != SIZE_MAX ? str_skip(host, user + 1) : host;
 }
 
+static str text_at(const json_t *list, size_t i)
+{
+    const json_t *v = json_array_get(list, i);
+    return json_is_string(v) ? str_of(json_string_value(v), json_string_length(v)) : (str){0};
+}
+
+// [[name, value], …]; SIZE_MAX: they are something else, or too many.
 static size_t headers_of(const json_t *given, struct fetch_header *to)
 {
-    const char *name;
-    json_t *value;
-    size_t n = 0;
-    json_object_foreach((json_t *)given, name, value)
-    {
-        if (!json_is_string(value) || n == HEADERS_MAX)
+    size_t n = json_array_size(given);
+    if (n > HEADERS_MAX)
+        return SIZE_MAX;
+    for (size_t i = 0; i != n; ++i) {
+        const json_t *pair = json_array_get(given, i);
+        to[i] = (struct fetch_header){text_at(pair, 0), text_at(pair, 1)};
+        if (to[i].name.p == NULL || to[i].value.p == NULL)
             return SIZE_MAX;
-        to[n++] = (struct fetch_header){
-            str_from(name), str_of(json_string_value(value), json_string_length(value))};
     }
     return n;
 }

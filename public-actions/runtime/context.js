@@ -16,7 +16,7 @@
   const dateTime = uncurry(Date.prototype.getTime);
   const { Map: Map_ } = globalThis;
   const includes = uncurry(Array.prototype.includes);
-  const charCodeAt = uncurry(String.prototype.charCodeAt);
+  const charCodeAt = uncurry(String.prototype.charCodeAt), toLowerCase = uncurry(String.prototype.toLowerCase);
   const mapForEach = uncurry(Map.prototype.forEach);
 
   const FILE_MOST = 10 * 1024 * 1024; // bytes
@@ -115,42 +115,55 @@
   }
 
   // --- fetch ---
-  function headerMember(json, name, value) {
-    return `${json}${json === '' ? '' : ','}${stringify(toText(name))}:${stringify(toText(value))}`;
-  }
-
-  function headersJson(headers) {
-    let json = '';
+  // Calls add(name, value), both text, for each header in its order.
+  function eachHeader(headers, add) {
     if (headers === undefined || headers === null)
-      return '{}';
+      return;
     if (typeof headers !== 'object')
       throw new TypeError_('context.fetch: the headers are not an object');
     if (isPrototypeOf(Map_.prototype, headers)) {
-      mapForEach(headers, (value, name) => { json = headerMember(json, name, value); });
+      mapForEach(headers, (value, name) => add(toText(name), toText(value)));
     } else if (isArray(headers)) {
       for (let i = 0; i < headers.length; ++i)
-        json = headerMember(json, headers[i][0], headers[i][1]);
+        add(toText(headers[i][0]), toText(headers[i][1]));
     } else {
       const names = ownKeys(headers);
       for (let i = 0; i < names.length; ++i)
         if (typeof names[i] === 'string' && headers[names[i]] !== undefined)
-          json = headerMember(json, names[i], headers[names[i]]);
+          add(names[i], toText(headers[names[i]]));
     }
-    return `{${json}}`;
   }
 
-  function bodyText(body) {
+  // `type`: of the body, unless the headers name one; or null. Pairs, since a list may name one twice.
+  function headersJson(headers, type) {
+    let json = '', isTyped = type === null;
+    const add = (name, value) => {
+      isTyped = isTyped || toLowerCase(name) === 'content-type';
+      json += `${json === '' ? '' : ','}[${stringify(name)},${stringify(value)}]`;
+    };
+    eachHeader(headers, add);
+    if (!isTyped)
+      add('Content-Type', type);
+    return `[${json}]`;
+  }
+
+  function isForm(body) {
     const type = own.URLSearchParams; // not made yet when nobody has used it
-    if (typeof body === 'string' || (type !== undefined && isPrototypeOf(type.prototype, body)))
-      return toText(body);
-    throw new TypeError_('context.fetch: the body is not a string; write objects with JSON.stringify');
+    return type !== undefined && isPrototypeOf(type.prototype, body);
+  }
+
+  function bodyMember(body) {
+    if (body === undefined || body === null)
+      return '';
+    if (typeof body !== 'string' && !isForm(body))
+      throw new TypeError_('context.fetch: the body is not a string; write objects with JSON.stringify');
+    return `,"body":${stringify(toText(body))}`;
   }
 
   function fetch(run, url, options) {
     const { method, headers, body } = options ?? {};
-    let json = `"method":${stringify(method === undefined ? 'GET' : toText(method))},"headers":${headersJson(headers)}`;
-    if (body !== undefined && body !== null)
-      json += `,"body":${stringify(bodyText(body))}`;
+    const type = isForm(body) ? 'application/x-www-form-urlencoded;charset=UTF-8' : null;
+    const json = `"method":${stringify(method === undefined ? 'GET' : toText(method))},"headers":${headersJson(headers, type)}${bodyMember(body)}`;
     return ask(run, 'fetch', `,${stringify(toText(url))},{${json}}`);
   }
 
@@ -268,7 +281,7 @@
     const names = ownKeys(headers);
     for (let i = 0; i < names.length; ++i)
       if (typeof names[i] === 'string')
-        json = headerMember(json, names[i], headers[names[i]]);
+        json += `${json === '' ? '' : ','}${stringify(names[i])}:${stringify(toText(headers[names[i]]))}`;
     return `,"headers":{${json}}`;
   }
 

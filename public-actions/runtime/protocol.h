@@ -51,7 +51,7 @@ enum worker_frame {
     // flags: WORKER_ONE_WAY: no reply is wanted.
     //   ["timer", ms]  answered with "" when ms milliseconds have passed
     //   ["managedDb.query", sql, [parameter, …], {"timeoutMs"?:n,"maxRows"?:n}]
-    //   ["fetch", url, {"method":text,"headers":{name:text},"body"?:text}]
+    //   ["fetch", url, {"method":text,"headers":[[name,text],…],"body"?:text}]
     //   ["files.upload", filename, type, base64]  ["files.list", filter?]  ["files.get", id]
     //   ["files.getUrl", id]  ["files.delete", id]
     //   ["notify", message, {…}]  ["streamEvent", type, data]  (one way)

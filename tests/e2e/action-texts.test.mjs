@@ -1,5 +1,6 @@
 // What handlers say and ask, taken at its word: text that JSON.parse takes and C libraries do not.
 import assert from 'node:assert/strict';
+import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { pie } from '../harness/pie.mjs';
 import { request, startServer, until } from '../harness/server.mjs';
@@ -18,6 +19,11 @@ const acts = {
     for (let i = 0; i < 20; ++i) await context.notify('n'.repeat(15000), { i });
     return asked;
   },
+  asks: async (input, context) => {
+    const asked = [{ body: 'a\\0b' }, { body: 'x', headers: [['X-A', '1'], ['X-A', '2']] }, { body: new URLSearchParams({ a: 'b c' }) },
+      { body: new URLSearchParams({ a: 'b c' }), headers: { 'content-TYPE': 'text/x' } }, { method: 'GET', headers: { 'X-A': 'a\\0b' } }];
+    return Promise.all(asked.map((o) => context.fetch(input.payload.url, { method: 'POST', ...o }).then((a) => JSON.parse(a.body), (e) => [e.code, e.message])));
+  },
   throws: () => { throw new RangeError('gone \\0 \\ud800 wrong'); },
 };
 module.exports = { handler: (input, context) => acts[input.actionId](input, context) };
@@ -26,16 +32,27 @@ const EVENT = 'manifest:\n  heartbeatEvents:\n    events:\n      - id: told\n   
 const rate = { perMinute: 600000, burst: 600000 };
 
 let server;
+let echo; // says what it was asked
 let app;
 before(async () => {
-    server = await startServer({ managedDb: true });
+    echo = http.createServer(async (asked, answer) => {
+        const parts = [];
+        for await (const part of asked) parts.push(part);
+        answer.end(JSON.stringify([asked.headers['content-type'], asked.headers['x-a'], Buffer.concat(parts).toString()]));
+    }).listen(0, '127.0.0.1');
+    await new Promise((done) => { echo.once('listening', done); });
+    server = await startServer({ managedDb: true, settings: { fetch_allow: `127.0.0.1:${echo.address().port}` } });
     const made = await server.api('POST', '/api/plugins/import', pie('texts', { 'index.html': 'x' }, { code: CODE, front: EVENT }));
     assert.equal(made.status, 201, made.text);
     app = made.json.instance;
     const set = await server.api('PATCH', `/api/public-apps/instances/${app.id}`, { rateLimits: { visitorAction: rate, visitor: rate, instance: rate } });
     assert.equal(set.status, 200, set.text);
 });
-after(() => server?.stop());
+after(async () => {
+    echo?.close();
+    echo?.closeAllConnections?.();
+    await server?.stop();
+});
 
 const act = (action, body = '{}') => request(`${server.apps}/api/public-actions/${app.slug}/${action}`, {
     method: 'POST', body, headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) } });
@@ -91,4 +108,11 @@ describe('notices', () => {
         assert.deepEqual(run.notices.map((n) => [n.op, n.args[0].length, n.args[1].i]), [0, 1, 2].map((i) => ['notify', 15000, i]));
         assert.match(JSON.stringify(server.database.query(`select facts from runs where id = '${run.id}'`)), /noticesLeftOut[^0-9]+17\b/);
     });
+});
+
+test('a request is made as it was asked, or refused for what is wrong with it', async () => {
+    const plain = 'text/plain;charset=UTF-8';
+    assert.deepEqual((await act('asks', JSON.stringify({ url: `http://127.0.0.1:${echo.address().port}/` }))).json.data, [
+        [plain, null, 'a\0b'], [plain, '1, 2', 'x'], ['application/x-www-form-urlencoded;charset=UTF-8', null, 'a=b+c'], ['text/x', null, 'a=b+c'],
+        ['bad_header', 'A header\'s value holds a character that is not visible ASCII.']]);
 });
