@@ -507,6 +507,20 @@ describe('runs that visitors make', () => {
         assert.equal(server.database.query("select count(*) from event_subscriptions where position('whsec' in encode(secret, 'escape')) > 0"), '0');
     });
 
+    test('a visitor cannot blank what is told, nor what an owner is shown', async () => {
+        await subscribe();
+        const strange = '{"a":"\\u0000","b":1,"b":2,"n":9223372036854775808,"s":"\\ud800"}';
+        const raw = await request(`${server.apps}/api/public-actions/${app.instance.slug}/submit`, { method: 'POST', body: strange, headers: { 'content-type': 'application/json' } });
+        assert.equal(raw.status, 200, raw.text);
+        await until(() => subscriber.told.length, 'the delivery');
+        assert.ok(subscriber.told[0].body.includes(`"payload":${strange}`), subscriber.told[0].body);
+        assert.deepEqual(JSON.parse(subscriber.told[0].body).data.input.payload, JSON.parse(strange));
+        assert.deepEqual((await events())[0].data.input.payload, { a: '\0', b: 2, n: 2 ** 63, s: '\ufffd' });
+        const shown = await stoa(server, ['events', 'told', '--json']);
+        assert.equal(shown.code, 0, shown.err);
+        assert.ok(shown.out.includes('u0000'), shown.out);
+    });
+
     test('one that fails is told again, with the same id; a redirect is not followed', async () => {
         const made = await subscribe();
         subscriber.answer = (call, n) => [500, 302, 200][n - 1] ?? 200;

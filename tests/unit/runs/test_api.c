@@ -82,6 +82,35 @@ static void a_run_shows_what_it_did(void **state)
     assert_int_equal(ask(run_api_get, &mine, "run_none", NULL, NULL, NULL), FAIL_NOT_FOUND);
 }
 
+// Handlers and visitors write what a strict parser of JSON refuses.
+static void strangers_json_is_shown_as_what_it_is(void **state)
+{
+    struct run_record *r = setup_run(&mine, "strange");
+    char id[CATALOG_ID_ROOM];
+    snprintf(id, sizeof id, "%s", r->id);
+    buf_add(&r->log, STR("[\"warn\",\"a\\u0000b\"]\n"));
+    buf_add(&r->error, STR("{\"message\":\"\\ud800\",\"line\":7}"));
+    buf_add(&r->facts, STR("{\"fetches\":[{\"a\":1,\"a\":2}],\"notices\":[\"\\u0000\"]}"));
+    setup_event(r, "strange", "{\"a\":\"\\u0000\",\"n\":9223372036854775808,\"n\":1}");
+    assert_int_equal(setup_keep(r), FAIL_NONE);
+    json_t *run = NULL, *events = NULL;
+    assert_int_equal(ask(run_api_get, &mine, id, NULL, NULL, &run), FAIL_NONE);
+    json_t *line = json_array_get(json_object_get(run, "log"), 0);
+    assert_string_equal(text_of(line, "level"), "warn");
+    assert_int_equal(json_string_length(json_object_get(line, "text")), 3);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(run, "error"), "line")), 7);
+    assert_int_equal(json_array_size(json_object_get(run, "fetches")), 1);
+    assert_int_equal(json_array_size(json_object_get(run, "notices")), 1);
+    json_decref(run);
+    assert_int_equal(ask(event_api_list, &mine, mine.instance.slug, "limit=1", NULL, &events),
+                     FAIL_NONE);
+    const json_t *data =
+        json_object_get(json_array_get(json_object_get(events, "data"), 0), "data");
+    assert_int_equal(json_string_length(json_object_get(data, "a")), 1);
+    assert_int_equal(json_integer_value(json_object_get(data, "n")), 1);
+    json_decref(events);
+}
+
 static void runs_are_walked_and_filtered(void **state)
 {
     setup_sql("truncate runs");
@@ -262,6 +291,7 @@ int main(void)
     setup_threads();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_shows_what_it_did),
+        cmocka_unit_test(strangers_json_is_shown_as_what_it_is),
         cmocka_unit_test(runs_are_walked_and_filtered),
         cmocka_unit_test(events_are_walked),
         cmocka_unit_test(subscriptions_are_the_projects_own),

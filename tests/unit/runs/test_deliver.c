@@ -90,6 +90,34 @@ static void is_signed_and_told_once(void **state)
                      1);
 }
 
+// What PostgreSQL keeps as text, and a strict parser of JSON refuses.
+static void strangers_data_is_told_as_it_stands(void **state)
+{
+    static const char *const texts[] = {
+        "{\"a\":\"\\u0000\"}",
+        "{\"a\":9223372036854775808}",
+        "{\"a\":1,\"a\":2}",
+        "{\"a\":\"\\ud800\"}",
+        "{\"a\":1e999}",
+        "{}",
+        "{\"a\":\"\\u0000\"} x",
+        "[1]",
+        "{\"a\":",
+    };
+    subscribe(&mine, "sub_a", "https://a.example/hook", "[\"*\"]");
+    for (unsigned i = 0; i != sizeof texts / sizeof texts[0]; ++i) {
+        struct run_record *r = setup_run(&mine, "act");
+        char want[100];
+        setup_event(r, "received", texts[i]);
+        assert_int_equal(setup_keep(r), FAIL_NONE);
+        wait_played(i + 1);
+        snprintf(want, sizeof want, ",\"data\":%s}", i < 6 ? texts[i] : "{}");
+        const char *data = strstr(played[i].body, ",\"data\":");
+        assert_non_null(data);
+        assert_string_equal(data, want);
+    }
+}
+
 static unsigned third_time(const struct played_request *r)
 {
     static unsigned n;
@@ -319,6 +347,7 @@ int main(void)
     setup_threads();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(is_signed_and_told_once, reset),
+        cmocka_unit_test_setup(strangers_data_is_told_as_it_stands, reset),
         cmocka_unit_test_setup(is_retried_with_the_same_id, reset),
         cmocka_unit_test_setup(is_given_up, reset),
         cmocka_unit_test_setup(a_slow_subscriber_holds_up_no_other, reset),
