@@ -712,6 +712,29 @@ static void no_quarantine_holds_against_who_is_served(void **state)
     VERIFY(&theirs, b, "verified");
 }
 
+// Written down before such claims kept nobody out: the script that mends it may run again. Who
+// holds a quarantine by right keeps it.
+static void quarantines_of_former_holders_were_lifted(void **state)
+{
+    struct fault fault = {0};
+    json_t *d = NULL;
+    const char *a = claim(&mine, name), *b = claim(&theirs, name);
+    lose(a, b);
+    sql("update domains set status = 'removed', ended = 'removed', instance_id = null, held_until "
+        "= now() + interval '7 days' where id = '%s'",
+        a);
+    sql("update domains set status = 'suspended', since = now() where id = '%s'", b);
+    VERIFY(&theirs, b, "domain_held");
+    OK(db_script(db, &fault, domains_migrations[2].sql)); // 0003_quarantine.sql
+    VERIFY(&theirs, b, "verified");
+    OK(ask(domain_api_remove, &theirs, b, NULL, &d, &fault));
+    json_decref(d);
+    OK(db_script(db, &fault, domains_migrations[2].sql)); // 0003_quarantine.sql
+    const char *again = claim(&mine, name);
+    add_record(&mine, again);
+    VERIFY(&mine, again, "domain_held");
+}
+
 static void claims_stay_as_they_were_made(void **state)
 {
     static const char *const tries[] = {"update domains set hostname = 'x.y' where id = $1",
@@ -1186,6 +1209,7 @@ int main(void)
         TEST(a_former_holder_that_leaves_takes_nothing_along),
         TEST(nor_does_one_whose_instance_goes),
         TEST(no_quarantine_holds_against_who_is_served),
+        TEST(quarantines_of_former_holders_were_lifted),
         TEST(claims_stay_as_they_were_made),
         TEST(racing_verifies_have_one_winner),
         TEST(two_transactions_cannot_both_hold),
