@@ -171,7 +171,7 @@ static enum fail run_widget_action(struct call *call, struct answer *answer, str
     buf_addf(&o->run->input,
              "{\"_widgetAction\":true,\"actionId\":\"%s\",\"action\":\"%s\",\"payload\":", action,
              action);
-    add_dump(&o->run->input, call->json);
+    buf_add(&o->run->input, call->body);
     buf_addc(&o->run->input, '}');
     answer->later = &o->later;
     return FAIL_NONE;
@@ -183,9 +183,10 @@ static enum fail run_tool(struct call *call, struct answer *answer, struct fault
     enum fail fail = find_target(call, &t, fault);
     if (fail != FAIL_NONE)
         return fail;
-    struct owner_run *o = make(call, t, RUN_TOOL, tool_action(call->json));
+    json_auto_t *input = jsonx_parse_theirs(call->body);
+    struct owner_run *o = make(call, t, RUN_TOOL, tool_action(input));
     o->run->timeout_ms = t->timeout_ms;
-    add_dump(&o->run->input, call->json);
+    buf_add(&o->run->input, call->body);
     answer->later = &o->later;
     return FAIL_NONE;
 }

@@ -9,7 +9,11 @@
 #include "edge/base/log.h"
 #include "public-actions/inputs.h"
 
-enum { CALL_MAX = 16 * 1024 * 1024, LOG_MAX = 300 * 1024, PAYLOAD_MAX = 64 * 1024 };
+enum {
+    CALL_MAX = 16 * 1024 * 1024,
+    LOG_MAX = RUN_LOG_MAX - 1024, // the rest is for what is said of the run itself
+    PAYLOAD_MAX = 64 * 1024
+};
 
 struct action_run *action_run_create(struct target *target, enum run_source source, str action)
 {
@@ -112,16 +116,31 @@ static void on_bridge(struct plugin_run *plugin, uint32_t call, str op, str args
     bridge_ask((struct action_run *)plugin, call, op, args);
 }
 
-static void on_log(struct plugin_run *plugin, str level, str text)
+static void add_line(struct buf *log, str level, str text)
 {
-    struct buf *log = &((struct action_run *)plugin)->_.record->log;
-    if (log->n + 2 * text.n + 64 > LOG_MAX)
-        return;
     buf_addc(log, '[');
     jsonx_add_string(log, level);
     buf_addc(log, ',');
     jsonx_add_string(log, text);
     buf_add(log, STR("]\n"));
+}
+
+// Escaped, text takes up to six times its bytes. In the place of the first line that has no room
+// stands that there was more; behind it, nothing the handler wrote.
+static void on_log(struct plugin_run *plugin, str level, str text)
+{
+    struct action_run *run = (struct action_run *)plugin;
+    struct buf *log = &run->_.record->log;
+    size_t before = log->n;
+    if (run->_.is_log_full)
+        return;
+    add_line(log, level, text);
+    if (!log->full && log->n <= LOG_MAX)
+        return;
+    run->_.is_log_full = true;
+    log->full = false;
+    log->n = before;
+    add_line(log, STR("warn"), STR("Further output of this run is not kept."));
 }
 
 static void on_done(struct plugin_run *plugin, const struct plugin_answer *answer);

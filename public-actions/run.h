@@ -61,6 +61,7 @@ struct action_run {
         struct run_record *record;
         struct run_kept kept;
         int64_t started_at;
+        bool is_log_full;
     } _;
 };
 

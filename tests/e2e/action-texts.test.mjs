@@ -24,6 +24,7 @@ const acts = {
       { body: new URLSearchParams({ a: 'b c' }), headers: { 'content-TYPE': 'text/x' } }, { method: 'GET', headers: { 'X-A': 'a\\0b' } }];
     return Promise.all(asked.map((o) => context.fetch(input.payload.url, { method: 'POST', ...o }).then((a) => JSON.parse(a.body), (e) => [e.code, e.message])));
   },
+  quotes: () => { console.log('first'); for (let i = 0; i < 20; ++i) console.log(i + '"'.repeat(11000)); console.log('\x01'.repeat(9000)); console.log('last'); },
   throws: () => { throw new RangeError('gone \\0 \\ud800 wrong'); },
 };
 module.exports = { handler: (input, context) => acts[input.actionId](input, context) };
@@ -115,4 +116,16 @@ test('a request is made as it was asked, or refused for what is wrong with it', 
     assert.deepEqual((await act('asks', JSON.stringify({ url: `http://127.0.0.1:${echo.address().port}/` }))).json.data, [
         [plain, null, 'a\0b'], [plain, '1, 2', 'x'], ['application/x-www-form-urlencoded;charset=UTF-8', null, 'a=b+c'], ['text/x', null, 'a=b+c'],
         ['bad_header', 'A header\'s value holds a character that is not visible ASCII.']]);
+});
+
+describe('the log', () => {
+    test('says that there was more when lines of many quotes have no room', async () => {
+        assert.equal((await act('quotes')).status, 200);
+        const { log } = await runOf('quotes');
+        assert.equal(log[0].text, 'first');
+        const lines = log.slice(1, -1).map((line) => parseInt(line.text, 10));
+        assert.ok(lines.length >= 10, JSON.stringify(lines));
+        assert.deepEqual(lines, lines.map((_, i) => i), 'no line is missing between two that are kept');
+        assert.deepEqual(log.at(-1), { level: 'warn', text: 'Further output of this run is not kept.' });
+    });
 });
