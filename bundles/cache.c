@@ -376,14 +376,15 @@ static void let_go_if_held(struct site *site)
 static bool check_batch(struct site **sites, size_t count)
 {
     char(*ids)[CATALOG_ID_ROOM] = zeroed(CHECK_BATCH * sizeof *ids);
-    char(*now)[DEPLOYMENT_ID_ROOM] = zeroed(CHECK_BATCH * sizeof *now);
+    struct deployment_pointer *now = zeroed(CHECK_BATCH * sizeof *now);
     struct fault fault = {0};
     for (size_t i = 0; i < count; i++)
         memcpy(ids[i], sites[i]->instance_id, sizeof ids[i]);
     bool known = cache.source->load_current((const char(*)[CATALOG_ID_ROOM])ids, count, now,
                                             &fault) == FAIL_NONE;
     for (size_t i = 0; known && i < count; i++)
-        if (strcmp(now[i], sites[i]->deployment_id) != 0)
+        if (strcmp(now[i].id, sites[i]->deployment_id) != 0 ||
+            now[i].shown_since != sites[i]->last_modified)
             let_go_if_held(sites[i]);
     free(ids);
     free(now);

@@ -19,9 +19,9 @@ struct cache_source {
     // Fills *ret with `size` malloc'ed bytes whose digest was checked.
     enum fail (*load_bytes)(const struct digest *digest, uint64_t size, char **ret,
                             struct fault *fault);
-    // The deployments those instances point at now ("" = gone).
+    // What those instances point at now.
     enum fail (*load_current)(const char (*instance_ids)[CATALOG_ID_ROOM], size_t count,
-                              char (*ret)[DEPLOYMENT_ID_ROOM], struct fault *fault);
+                              struct deployment_pointer *ret, struct fault *fault);
 };
 
 // Process start. `source` is static. `budget` is for file bytes; sites may take a quarter of it.

@@ -23,7 +23,9 @@ struct bundle_file {
 struct deployment_row {
     char id[DEPLOYMENT_ID_ROOM], plugin_id[CATALOG_ID_ROOM], instance_id[CATALOG_ID_ROOM];
     char plugin_slug[CATALOG_SLUG_ROOM], instance_slug[CATALOG_SLUG_ROOM];
-    int64_t created_at;
+    // Seconds since 1970: since when the instance's address shows it; of a preview, which shows
+    // nothing else ever, when it was deployed.
+    int64_t shown_since;
     json_t *config; // public-config as stored, or NULL
     struct bundle_file *files;
     size_t file_count;
@@ -38,7 +40,12 @@ enum fail bundle_load(struct db *db, str instance_slug, str deployment_id,
 // The first instance of a preview's plugin (a preview host names the deployment only).
 enum fail bundle_load_preview(struct db *db, str deployment_id, struct deployment_row *ret,
                               struct fault *fault) MUST_CHECK;
-// The deployments that these instances point at now: deployment ids in the same order ("" = gone). For the check after a lost listener.
+// What an instance points at now.
+struct deployment_pointer {
+    char id[DEPLOYMENT_ID_ROOM]; // "": it is gone
+    int64_t shown_since;         // seconds
+};
+// What these instances point at, in the same order. For the check after a lost listener.
 enum fail bundle_current(struct db *db, const char (*instance_ids)[CATALOG_ID_ROOM], size_t count,
-                         char (*ret)[DEPLOYMENT_ID_ROOM], struct fault *fault) MUST_CHECK;
+                         struct deployment_pointer *ret, struct fault *fault) MUST_CHECK;
 #endif

@@ -7,21 +7,23 @@
 #include "bundles/internal.h"
 #include "edge/base/jsonx.h"
 
-#define HEAD                                                                                       \
+#define HEAD(since)                                                                                \
     "select d.id, d.plugin_id, i.id, p.slug, i.slug,"                                              \
-    " (extract(epoch from d.created_at) * 1000)::bigint, d.config::text, d.file_count "
+    " floor(extract(epoch from " since "))::bigint, d.config::text, d.file_count "
 
 static const char sql_current[] =
-    HEAD "from instances i join plugins p on p.id = i.plugin_id"
-         " join bundle_instances b on b.instance_id = i.id"
-         " join bundle_deployments d on d.id = b.deployment_id where i.slug = $1";
+    HEAD("b.activated_at") "from instances i join plugins p on p.id = i.plugin_id"
+                           " join bundle_instances b on b.instance_id = i.id"
+                           " join bundle_deployments d on d.id = b.deployment_id where i.slug = $1";
 static const char sql_named[] =
-    HEAD "from instances i join plugins p on p.id = i.plugin_id"
-         " join bundle_deployments d on d.plugin_id = i.plugin_id where i.slug = $1 and d.id = $2";
+    HEAD("d.created_at") "from instances i join plugins p on p.id = i.plugin_id"
+                         " join bundle_deployments d on d.plugin_id = i.plugin_id where i.slug = "
+                         "$1 and d.id = $2";
 static const char sql_preview[] =
-    HEAD "from bundle_deployments d join plugins p on p.id = d.plugin_id"
-         " join instances i on i.plugin_id = p.id and i.project_id = p.project_id where d.id = $1"
-         " order by i.created_at, i.id limit 1";
+    HEAD("d.created_at") "from bundle_deployments d join plugins p on p.id = d.plugin_id"
+                         " join instances i on i.plugin_id = p.id and i.project_id = p.project_id "
+                         "where d.id = $1"
+                         " order by i.created_at, i.id limit 1";
 static const char sql_files[] =
     "select path, content_type, immutable, encode(sha256, 'hex'), size,"
     " encode(br_sha256, 'hex'), br_size, encode(zstd_sha256, 'hex'), zstd_size,"
@@ -64,7 +66,7 @@ static enum fail read_head(const struct db_rows *rows, struct deployment_row *re
     copy(ret->instance_id, sizeof ret->instance_id, db_get(rows, 0, 2));
     copy(ret->plugin_slug, sizeof ret->plugin_slug, db_get(rows, 0, 3));
     copy(ret->instance_slug, sizeof ret->instance_slug, db_get(rows, 0, 4));
-    ret->created_at = db_get_int(rows, 0, 5);
+    ret->shown_since = db_get_int(rows, 0, 5);
     ret->file_count = (size_t)db_get_int(rows, 0, 7);
     ret->config = jsonx_parse(db_get(rows, 0, 6), fault);
     return ret->config != NULL ? FAIL_NONE : FAIL_INTERNAL;
@@ -149,7 +151,7 @@ enum fail bundle_load_preview(struct db *db, str deployment_id, struct deploymen
 }
 
 enum fail bundle_current(struct db *db, const char (*instance_ids)[CATALOG_ID_ROOM], size_t count,
-                         char (*ret)[DEPLOYMENT_ID_ROOM], struct fault *fault)
+                         struct deployment_pointer *ret, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
     struct buf list; // ids are letters, digits and '_': no array literal needs more than commas
@@ -159,7 +161,8 @@ enum fail bundle_current(struct db *db, const char (*instance_ids)[CATALOG_ID_RO
         buf_addf(&list, "%s%s", i == 0 ? "" : ",", instance_ids[i]);
     buf_addc(&list, '}');
     enum fail f = db_query(db, fault, &rows,
-                           "select coalesce(b.deployment_id, '')"
+                           "select coalesce(b.deployment_id, ''),"
+                           " coalesce(floor(extract(epoch from b.activated_at))::bigint, 0)"
                            " from unnest($1::text[]) with ordinality as x (id, n)"
                            " left join bundle_instances b on b.instance_id = x.id order by x.n",
                            db_str(buf_str(&list)));
@@ -167,7 +170,9 @@ enum fail bundle_current(struct db *db, const char (*instance_ids)[CATALOG_ID_RO
     if (f != FAIL_NONE)
         return f;
     assert(db_count(rows) == count);
-    for (size_t i = 0; i < count; i++)
-        copy(ret[i], DEPLOYMENT_ID_ROOM, db_get(rows, i, 0));
+    for (size_t i = 0; i < count; i++) {
+        copy(ret[i].id, sizeof ret[i].id, db_get(rows, i, 0));
+        ret[i].shown_since = db_get_int(rows, i, 1);
+    }
     return FAIL_NONE;
 }

@@ -342,14 +342,18 @@ enum fail deployment_insert(struct db *db, const struct plugin *plugin, const ch
     return FAIL_NONE;
 }
 
+// Each switch has a later second than the one before, even if it comes within it or the clock was
+// set back: Last-Modified tells it (RFC 9110 §8.8.2.2), and may be ahead by that second for once.
 enum fail deployment_activate(struct db *db, const char *plugin_id, const char *deployment_id,
                               struct fault *fault)
 {
     return db_query(db, fault, NULL,
-                    "insert into bundle_instances (instance_id, deployment_id) select i.id, $2 "
-                    "from instances i where i.plugin_id = $1"
+                    "insert into bundle_instances (instance_id, deployment_id, activated_at)"
+                    " select i.id, $2, clock_timestamp() from instances i where i.plugin_id = $1"
                     " on conflict (instance_id) do update set deployment_id = "
-                    "excluded.deployment_id, activated_at = now()",
+                    "excluded.deployment_id, activated_at = greatest(excluded.activated_at,"
+                    " date_trunc('second', bundle_instances.activated_at) + interval '1 second')"
+                    " where bundle_instances.deployment_id <> excluded.deployment_id",
                     db_text(plugin_id), db_text(deployment_id));
 }
 

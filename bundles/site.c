@@ -130,7 +130,7 @@ static void fill_names(struct site *site, str key, bool is_preview,
     memcpy(site->instance_id, row->instance_id, sizeof site->instance_id);
     memcpy(site->deployment_id, row->id, sizeof site->deployment_id);
     site->is_preview = is_preview;
-    site->last_modified = row->created_at / 1000;
+    site->last_modified = row->shown_since;
     clock_http_date((time_t)site->last_modified, site->last_modified_text);
 }
 

@@ -49,7 +49,7 @@ static enum fail load_bytes(const struct digest *digest, uint64_t size, char **r
 }
 
 static enum fail load_current(const char (*instance_ids)[CATALOG_ID_ROOM], size_t count,
-                              char (*ret)[DEPLOYMENT_ID_ROOM], struct fault *fault)
+                              struct deployment_pointer *ret, struct fault *fault)
 {
     return bundle_current(db_of_thread(), instance_ids, count, ret, fault);
 }

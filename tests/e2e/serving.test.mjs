@@ -210,6 +210,34 @@ test('encodings: weights, Vary, an ETag of its own for each', async () => {
     assert.match(zlib.gunzipSync(missing.body).toString(), /no such page/);
 });
 
+test('after a switch, back to older files too, a date alone is answered with the new bytes', async () => {
+    const made = (await server.api('POST', '/api/plugins/import', pie('switches', { 'index.html': 'one' }))).json;
+    const live = async (want) => {
+        for (let i = 0; i < 300; ++i) {
+            const got = await request(made.publicAppUrl);
+            if (got.text === want) return got.headers['last-modified'];
+            await new Promise((done) => { setTimeout(done, 10); });
+        }
+        throw new Error(`never ${want}`);
+    };
+    const dates = [await live('one')];
+    const second = (await server.api('POST', '/api/plugins/import', pie('switches', { 'index.html': 'two' }))).json;
+    dates.push(await live('two'));
+    for (const [id, text] of [[made.deployment.id, 'one'], [second.deployment.id, 'two'], [made.deployment.id, 'one']]) {
+        await server.api('POST', `/api/plugins/switches/deployments/${id}/activate`);
+        dates.push(await live(text));
+        for (const date of dates.slice(0, -1)) {
+            const got = await request(made.publicAppUrl, { headers: { 'if-modified-since': date } });
+            assert.deepEqual([got.status, got.text], [200, text], `${date} ${dates}`);
+        }
+        assert.equal((await request(made.publicAppUrl, { headers: { 'if-modified-since': dates.at(-1) } })).status, 304);
+    }
+    await server.api('POST', `/api/plugins/switches/deployments/${made.deployment.id}/activate`); // it is live already
+    assert.equal(await live('one'), dates.at(-1));
+    const preview = await request(made.publicAppUrl.replace(/\/$/, `@${made.deployment.id}/`));
+    assert.ok(Date.parse(dates[0]) - Date.parse(preview.headers['last-modified']) <= 1000, preview.headers['last-modified']);
+});
+
 test('conditional requests', async () => {
     const first = await get(site, '/app.js');
     const { etag, 'last-modified': modified } = first.headers;

@@ -27,7 +27,7 @@ void made_row(struct deployment_row *row, const char *config, const char *const 
                                    .instance_id = "ins_one",
                                    .plugin_slug = "demo",
                                    .instance_slug = "demo-0123abcd",
-                                   .created_at = 1790000000123};
+                                   .shown_since = 1790000000};
     row->config = json_loads(config, 0, NULL);
     assert(row->config != NULL);
     while (names[row->file_count] != NULL)

@@ -18,7 +18,8 @@ static struct {
     enum fail site, bytes, current; // what they fail with
     unsigned current_lost;          // so many questions fail first
     unsigned site_loads, byte_loads;
-    char deployment[DEPLOYMENT_ID_ROOM]; // what every instance points at now
+    char deployment[DEPLOYMENT_ID_ROOM]; // what every instance points at now …
+    int64_t later;                       // … so many seconds longer than made_row says
 } source;
 static uint8_t test_number; // bodies outlive a test in the cache: each test has bytes of its own
 
@@ -30,6 +31,7 @@ static enum fail load_site(str key, struct site **ret, struct fault *fault)
         return fault_set(fault, source.site, "code", "words");
     made_row(&row, "{\"entry\":\"index.html\",\"routes\":[]}",
              (const char *[]){"*index.html", "a.txt", "b.txt", NULL});
+    row.shown_since += source.later;
     snprintf(row.id, sizeof row.id, "%s", source.deployment);
     snprintf(row.plugin_id, sizeof row.plugin_id, "plg_%.*s", (int)(key.n < 8 ? key.n : 8), key.p);
     struct digest own = digest_sha256(key);
@@ -55,7 +57,7 @@ static enum fail load_bytes(const struct digest *d, uint64_t size, char **ret, s
 }
 
 static enum fail load_current(const char (*ids)[CATALOG_ID_ROOM], size_t count,
-                              char (*ret)[DEPLOYMENT_ID_ROOM], struct fault *fault)
+                              struct deployment_pointer *ret, struct fault *fault)
 {
     if (source.current_lost != 0) {
         --source.current_lost;
@@ -63,8 +65,10 @@ static enum fail load_current(const char (*ids)[CATALOG_ID_ROOM], size_t count,
     }
     if (source.current != FAIL_NONE)
         return fault_set(fault, source.current, "code", "words");
-    for (size_t i = 0; i < count; i++)
-        memcpy(ret[i], source.deployment, sizeof ret[i]);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(ret[i].id, source.deployment, sizeof ret[i].id);
+        ret[i].shown_since = 1790000000 + source.later;
+    }
     return FAIL_NONE;
 }
 
@@ -487,6 +491,17 @@ static void test_all_are_checked_after_the_listener_was_away(void **state)
     assert_null(find(0, "demo/x"));
 }
 
+// Away and back again while nobody listened: its Last-Modified is another by now.
+static void test_a_check_lets_go_what_was_activated_anew(void **state)
+{
+    visit(0, "demo/x", 0);
+    source.later = 60;
+    play_as(NULL);
+    cache_check_all();
+    play_all();
+    assert_null(find(0, "demo/x"));
+}
+
 // A database that restarts: the listener was quicker than the thread that asks.
 static void test_a_check_that_fails_once_is_made_again(void **state)
 {
@@ -560,6 +575,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_body_too_large_is_served_and_not_kept, begin, end),
         cmocka_unit_test_setup_teardown(test_all_are_checked_after_the_listener_was_away, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(test_a_check_lets_go_what_was_activated_anew, begin, end),
         cmocka_unit_test_setup_teardown(test_a_check_that_fails_once_is_made_again, begin, end),
         cmocka_unit_test_setup_teardown(test_any_order, begin, end),
     };
