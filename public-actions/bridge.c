@@ -53,9 +53,10 @@ static void bridge_destroy(struct bridge *b)
     free(b);
 }
 
-void bridge_cancel_all(struct action_run *run)
+unsigned bridge_cancel_all(struct action_run *run)
 {
-    while (run->_.bridges != NULL) {
+    unsigned n = 0;
+    for (; run->_.bridges != NULL; ++n) {
         struct bridge *b = run->_.bridges;
         if (b->query != NULL)
             managed_db_query_cancel(b->query);
@@ -65,6 +66,7 @@ void bridge_cancel_all(struct action_run *run)
             files_cancel(&b->files);
         bridge_destroy(b);
     }
+    return n;
 }
 
 static void refuse(struct action_run *run, uint32_t call, const char *code, const char *message)

@@ -3,6 +3,7 @@
 #include "public-actions/run.h"
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
@@ -443,10 +444,22 @@ static void record(struct action_run *run, const struct plugin_answer *a)
     runs_record(r, loop_self(), &run->_.kept);
 }
 
+// A handler that was stopped had no time to await them; one that returned has forgotten to.
+static void tell_broken_off(struct action_run *run, unsigned n)
+{
+    char text[80];
+    if (n == 0 || run->outcome != PLUGIN_RETURNED)
+        return;
+    int size = snprintf(text, sizeof text, "%u call%s not awaited and %s broken off.", n,
+                        n == 1 ? " was" : "s were", n == 1 ? "was" : "were");
+    add_line(&run->_.record->log, STR("warn"), str_of(text, (size_t)size));
+}
+
 static void on_done(struct plugin_run *plugin, const struct plugin_answer *answer)
 {
     struct action_run *run = (struct action_run *)plugin;
-    bridge_cancel_all(run);
+    unsigned broken_off = bridge_cancel_all(run);
     take_answer(run, answer);
+    tell_broken_off(run, broken_off);
     record(run, answer);
 }

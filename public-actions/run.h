@@ -79,5 +79,5 @@ size_t action_runs_running(void); // any thread
 
 // --- bridge.c: what handlers ask for ---
 void bridge_ask(struct action_run *run, uint32_t call, str op, str args);
-void bridge_cancel_all(struct action_run *run);
+unsigned bridge_cancel_all(struct action_run *run); // how many were under way
 #endif

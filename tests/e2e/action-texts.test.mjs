@@ -25,6 +25,7 @@ const acts = {
     return Promise.all(asked.map((o) => context.fetch(input.payload.url, { method: 'POST', ...o }).then((a) => JSON.parse(a.body), (e) => [e.code, e.message])));
   },
   quotes: () => { console.log('first'); for (let i = 0; i < 20; ++i) console.log(i + '"'.repeat(11000)); console.log('\x01'.repeat(9000)); console.log('last'); },
+  forgets: (input, context) => { for (let i = 0; i < input.payload.n; ++i) context.managedDb.query('select pg_sleep(5)').catch(() => {}); console.log('said'); return 'done'; },
   throws: () => { throw new RangeError('gone \\0 \\ud800 wrong'); },
 };
 module.exports = { handler: (input, context) => acts[input.actionId](input, context) };
@@ -127,5 +128,16 @@ describe('the log', () => {
         assert.ok(lines.length >= 10, JSON.stringify(lines));
         assert.deepEqual(lines, lines.map((_, i) => i), 'no line is missing between two that are kept');
         assert.deepEqual(log.at(-1), { level: 'warn', text: 'Further output of this run is not kept.' });
+    });
+    test('says what was not awaited', async () => {
+        for (const [n, told] of [[3, ['3 calls were not awaited and were broken off.']], [1, ['1 call was not awaited and was broken off.']], [0, []]]) {
+            assert.equal((await act('forgets', JSON.stringify({ n }))).json.data, 'done');
+            const run = await until(async () => {
+                const list = (await server.api('GET', `/api/public-apps/instances/${app.id}/runs?action=forgets`)).json.data;
+                return list.length !== 0 && list[0].queryCount === n && list[0];
+            }, `the run of ${n} queries`);
+            const { log, outcome } = (await server.api('GET', `/api/runs/${run.id}`)).json;
+            assert.deepEqual([outcome, log], ['ok', [{ level: 'log', text: 'said' }, ...told.map((text) => ({ level: 'warn', text }))]]);
+        }
     });
 });
