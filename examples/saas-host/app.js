@@ -28,9 +28,10 @@ function embed() {
             initialRoute: routeHere(),
             dashboard: { hideSidebar: true },
             navigation: {
-                // The route begins with the prefix: it is what the address bar shows.
-                handler({ route }) {
-                    if (location.pathname + location.search !== route) history.pushState({}, '', route);
+                // The route begins with the prefix: it is what the address bar shows. One that took the
+                // place of a route that does not exist takes its place here as well, or there is no way back.
+                handler({ route, replace }) {
+                    if (location.pathname + location.search !== route) history[replace ? 'replaceState' : 'pushState']({}, '', route);
                 },
             },
         },
@@ -54,12 +55,13 @@ const choice = chooser.querySelector('select');
 
 async function connectables() {
     const { data } = await stoa.request({ path: '/pieces', method: 'GET' });
-    return data.filter((piece) => Object.keys(piece.userSecrets).length > 0);
+    return data.filter((piece) => Object.keys({ ...piece.userSecrets, ...piece.userFields }).length > 0);
 }
 
 document.getElementById('connect').addEventListener('click', async () => {
     try {
         choice.replaceChildren(...(await connectables()).map((p) => new Option(p.displayName, p.slug)));
+        chooser.returnValue = ''; // Escape leaves it as it was the last time
         chooser.showModal();
     } catch (error) {
         say(error);

@@ -79,7 +79,7 @@ function sessionOf(request) {
 }
 
 const server = createServer((request, response) => {
-    const path = new URL(request.url, 'http://host').pathname;
+    const path = request.url.split('?')[0];
     const user = users[signedIn.get(sessionOf(request))];
     response.setHeader('x-content-type-options', 'nosniff');
     // The builder's server looks at where it is framed: the origin must reach it, no more.

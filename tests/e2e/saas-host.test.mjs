@@ -6,18 +6,21 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { openBrowser } from '../harness/browser.mjs';
+import { pie } from '../harness/pie.mjs';
 import { repository, slowness, startServer, temporaryDirectory, until } from '../harness/server.mjs';
 import { makePlatform } from '../harness/tokens.mjs';
 
 const PATIENCE = 20000 * slowness();
+const FIELDS_ONLY = pie('weather', { 'index.html': 'x' }, { front: "manifest:\n  userFields:\n    town: { type: text, label: Town }\n" });
 let server, browser, product, origin;
 
 before(async () => {
     server = await startServer({ settings: { instance_domain: 'apps.localhost' } });
     const orbit = await makePlatform(server, 'orbit');
     const key = await orbit.makeKey();
-    for (const file of ['saas-host/contact.pie', 'rsvp.pie']) {
-        const made = await orbit.api('POST', '/api/plugins/import', fs.readFileSync(path.join(repository, 'examples', file), 'utf8'));
+    const examples = ['saas-host/contact.pie', 'rsvp.pie'].map((file) => fs.readFileSync(path.join(repository, 'examples', file), 'utf8'));
+    for (const text of [...examples, FIELDS_ONLY]) {
+        const made = await orbit.api('POST', '/api/plugins/import', text);
         assert.equal(made.status, 201, made.text);
         assert.equal((await orbit.api('PATCH', '/api/v1/pieces', { ids: [made.json.plugin.slug], offered: true })).status, 200);
     }
@@ -55,6 +58,7 @@ test('Ada makes an app, connects it, a visitor writes, and she sees the run', as
     const app = new URL(page.url()).pathname;
 
     await page.getByRole('button', { name: 'Connect…' }).click();
+    await page.locator('dialog select').selectOption('contact-form');
     await page.getByRole('button', { name: 'Go on' }).click();
     const dialog = page.frameLocator('iframe').last();
     await dialog.getByLabel('INBOX_KEY').fill('a secret');
@@ -75,6 +79,34 @@ test('Ada makes an app, connects it, a visitor writes, and she sees the run', as
     await builder.getByText('visitor', { exact: false }).first().waitFor();
     assert.equal(new URL(page.url()).pathname, app);
     assert.deepEqual(errors.filter((e) => !/ERR_ABORTED/.test(e)), []);
+});
+
+test('a place that is not there is no trap on the way back; the chooser starts what is chosen, and nothing else', async () => {
+    const { page, builder } = await signIn('Ada');
+    await builder.getByRole('heading', { name: 'Apps', exact: true }).waitFor();
+    await page.goto(`${origin}/automation/runs`);
+    await page.goto(`${origin}/automation/nowhere`);
+    await isAt(page, '/automation/apps');
+    await page.goBack();
+    await isAt(page, '/automation/runs');
+    await builder.getByRole('heading', { name: 'Runs' }).waitFor();
+
+    await page.getByRole('button', { name: 'Connect…' }).click();
+    assert.ok((await page.locator('dialog option').allTextContents()).includes('weather'));
+    await page.locator('dialog select').selectOption('contact-form');
+    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.frameLocator('iframe').last().getByRole('button', { name: 'Cancel' }).click();
+    await until(async () => (await page.locator('iframe').count()) === 1, 'the dialog to go');
+    await page.getByRole('button', { name: 'Connect…' }).click();
+    await page.locator('dialog[open]').press('Escape');
+    await page.locator('dialog[open]').waitFor({ state: 'detached' });
+    await page.waitForTimeout(300);
+    assert.equal(await page.locator('iframe').count(), 1, 'nothing was begun');
+});
+
+test('an address that is none does not end the product', async () => {
+    for (const where of ['//', '//[', '/%']) await fetch(`${origin}${where}`, { redirect: 'manual' });
+    assert.equal((await fetch(origin)).status, 200);
 });
 
 test('Ben looks at it and changes nothing; Cleo is of another company and does not see it', async () => {
