@@ -331,7 +331,7 @@ static enum fail clean_verdict(struct cleaning *c, const struct image_type *type
                                enum outcome outcome, struct fault *fault)
 {
     if (outcome == TOLD && c->has_problem)
-        return fault_set(fault, FAIL_BAD_INPUT, "damaged_image",
+        return fault_set(fault, FAIL_REFUSED, "damaged_image",
                          c->is_memory ? "The image has too many pixels. Send a smaller one."
                                       : "The image is damaged. Save it again, and send that.");
     if (outcome == TOLD && !c->image.full && is_of_type(type, buf_str(&c->image)))

@@ -152,6 +152,13 @@ describe('the intake page', () => {
         await fill(page, { name: 'page.html', mimeType: 'text/html', buffer: Buffer.from('<!doctype html><script>alert(1)</script>') });
         await page.click('#send');
         await says(page, /\.html are not accepted\. Accepted are images/);
+        assert.equal((await stoa(['instance', 'settings', 'intake', 'strip-images=yes'])).code, 0);
+        await fill(page, photo('cut.png', png(40, 30).subarray(0, 2000)));
+        const answered = page.waitForResponse('**/upload');
+        await page.click('#send');
+        await says(page, /^The image is damaged\. Save it again, and send that\.$/);
+        assert.equal((await answered).status(), 422);
+        assert.equal((await stoa(['instance', 'settings', 'intake', 'strip-images=no'])).code, 0);
         assert.equal((await files()).length, before);
         await context.close();
     });

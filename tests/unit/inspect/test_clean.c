@@ -111,7 +111,7 @@ static void assert_refused(str image, const char *mime)
     struct fault fault = {0};
     char *bytes = NULL;
     size_t n;
-    assert_int_equal(inspect_clean_image(image, mime, &bytes, &n, &fault), FAIL_BAD_INPUT);
+    assert_int_equal(inspect_clean_image(image, mime, &bytes, &n, &fault), FAIL_REFUSED);
     assert_string_equal(fault.code, "damaged_image");
     assert_null(bytes);
 }
@@ -124,7 +124,7 @@ static void assert_cut_is_safe(const struct buf *image, const char *mime)
         char *bytes = NULL;
         size_t size = 0;
         enum fail fail = inspect_clean_image(str_of(image->p, n), mime, &bytes, &size, &fault);
-        if (fail != FAIL_BAD_INPUT && fail != FAIL_NONE)
+        if (fail != FAIL_REFUSED && fail != FAIL_NONE)
             fail_msg("%s cut at %zu: %s", mime, n, fault.log_text);
         assert_true(fail != FAIL_NONE ||
                     str_find_str(str_of(bytes, size), STR("Secret")) == SIZE_MAX);

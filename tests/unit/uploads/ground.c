@@ -168,7 +168,7 @@ enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *r
     if (strcmp(mime, "image/jpeg") != 0)
         return FAIL_NONE;
     if (str_ends(bytes, STR("damaged")))
-        return fault_set(f, FAIL_BAD_INPUT, "damaged_image", "This image is damaged.");
+        return fault_set(f, FAIL_REFUSED, "damaged_image", "This image is damaged.");
     *ret_n = bytes.n + 6;
     *ret = malloc(*ret_n);
     memcpy(*ret, bytes.p, bytes.n);

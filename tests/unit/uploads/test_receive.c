@@ -147,7 +147,7 @@ static void an_image_is_cleaned_where_the_instance_says_so(void **state)
     assert_int_equal(json_integer_value(json_object_get(u.file, "size")), 5 + 6);
     files_upload_fini(&u);
     ground_receive(&u, &mine, TYPE, STR(FILE_PART("a.jpg", "\xff\xd8\xff damaged") END));
-    assert_int_equal(u.fail, FAIL_BAD_INPUT);
+    assert_int_equal(u.fail, FAIL_REFUSED);
     assert_string_equal(u.fault.code, "damaged_image");
     u.strips_images = false;
     stored(FILE_PART("a.jpg", "\xff\xd8\xff damaged") END);
