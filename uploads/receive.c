@@ -147,7 +147,8 @@ static enum fail put(const struct form *form, struct file *ret, struct fault *fa
     size_t n = 0;
     enum fail fail = FAIL_NONE;
     if (form->upload->strips_images)
-        fail = inspect_clean_image(form->file, ret->mime, &cleaned, &n, fault);
+        fail = inspect_clean_image(form->file, ret->mime, str_from(ret->owner.project_id), &cleaned,
+                                   &n, fault);
     if (fail != FAIL_NONE)
         return fail;
     return file_put(db_of_thread(), ret, cleaned != NULL ? str_of(cleaned, n) : form->file, fault);

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdlib.h>
 #include <time.h>
 #include <sys/socket.h>
@@ -362,37 +361,60 @@ static enum fail clean_as(const struct image_type *type, str bytes, char **ret, 
     return fail;
 }
 
-// A process may need 440 MiB for a large image: only so many at once, and whoever has waited long is told.
+// A process may need 440 MiB for a large image: only so many at once, one of an owner's, so that none
+// keeps all others' images out. Whoever has waited long is told.
 enum { CLEANERS = 2, CLEANER_WAIT_S = 2 };
-static sem_t cleaners;
+static struct {
+    pthread_mutex_t lock; // guards the rest
+    pthread_cond_t has_left;
+    str owners[CLEANERS]; // whose images are being cleaned; p is NULL where none is
+} cleaners = {.lock = PTHREAD_MUTEX_INITIALIZER, .has_left = PTHREAD_COND_INITIALIZER};
 
-static void make_cleaners(void)
+// NULL: there is none for them now.
+static str *cleaner_for(str owner)
 {
-    if (sem_init(&cleaners, 0, CLEANERS) != 0)
-        abort();
+    str *cleaner = NULL;
+    for (size_t i = 0; i != CLEANERS; ++i) {
+        if (cleaners.owners[i].p == NULL)
+            cleaner = &cleaners.owners[i];
+        else if (str_eq(cleaners.owners[i], owner))
+            return NULL;
+    }
+    return cleaner;
 }
 
-static bool take_cleaner(void)
+static str *take_cleaner(str owner)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct timespec until;
-    pthread_once(&once, make_cleaners);
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += CLEANER_WAIT_S;
-    int result;
-    while ((result = sem_timedwait(&cleaners, &until)) != 0 && errno == EINTR)
-        ;
-    return result == 0;
+    str *cleaner;
+    pthread_mutex_lock(&cleaners.lock);
+    for (int result = 0; (cleaner = cleaner_for(owner)) == NULL && result == 0;)
+        result = pthread_cond_timedwait(&cleaners.has_left, &cleaners.lock, &until);
+    if (cleaner != NULL)
+        *cleaner = owner;
+    pthread_mutex_unlock(&cleaners.lock);
+    return cleaner;
 }
 
-static enum fail clean_in_turn(const struct image_type *type, str bytes, char **ret, size_t *ret_n,
-                               struct fault *fault)
+static void leave_cleaner(str *cleaner)
 {
-    if (!take_cleaner())
+    pthread_mutex_lock(&cleaners.lock);
+    *cleaner = (str){0};
+    pthread_cond_broadcast(&cleaners.has_left);
+    pthread_mutex_unlock(&cleaners.lock);
+}
+
+static enum fail clean_in_turn(const struct image_type *type, str owner, str bytes, char **ret,
+                               size_t *ret_n, struct fault *fault)
+{
+    str *cleaner = take_cleaner(owner);
+    if (cleaner == NULL)
         return fault_set(fault, FAIL_BUSY, "busy",
                          "Many images are coming in just now. Try again shortly.");
     enum fail fail = clean_as(type, bytes, ret, ret_n, fault);
-    sem_post(&cleaners);
+    leave_cleaner(cleaner);
     return fail;
 }
 
@@ -407,7 +429,7 @@ static bool may_tell(const char *mime)
     return strncmp(mime, "image/", 6) == 0;
 }
 
-enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *ret_n,
+enum fail inspect_clean_image(str bytes, const char *mime, str owner, char **ret, size_t *ret_n,
                               struct fault *fault)
 {
     *ret = NULL;
@@ -417,7 +439,7 @@ enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *r
                          "The image is larger than %d MiB.", INSPECT_IMAGE_MAX >> 20);
     for (size_t i = 0; i != sizeof image_types / sizeof *image_types; ++i)
         if (strcmp(mime, image_types[i].mime) == 0)
-            return clean_in_turn(&image_types[i], bytes, ret, ret_n, fault);
+            return clean_in_turn(&image_types[i], owner, bytes, ret, ret_n, fault);
     if (!may_tell(mime))
         return FAIL_NONE;
     return fault_set(fault, FAIL_BAD_TYPE, "type_not_allowed",

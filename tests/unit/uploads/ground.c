@@ -161,7 +161,7 @@ enum fail inspect_file(str bytes, struct inspect_seen *ret, struct fault *f)
     return FAIL_NONE;
 }
 
-enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *ret_n,
+enum fail inspect_clean_image(str bytes, const char *mime, str owner, char **ret, size_t *ret_n,
                               struct fault *f)
 {
     *ret = NULL;
