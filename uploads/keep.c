@@ -114,6 +114,8 @@ static enum fail insert_of_plugin(struct db *db, struct keeping **list, size_t n
     for (size_t i = 0; i != n; ++i)
         arrivals[i] = (struct file_arrival){list[i]->file, list[i]->visitor, list[i]->request_id};
     enum fail fail = file_insert_together(db, arrivals, n, fault);
+    for (size_t i = 0; i != n; ++i)
+        list[i]->fail = FAIL_NONE; // whatever they were told in a transaction that was rolled back
     if (fail != FAIL_QUOTA)
         return fail;
     for (size_t i = 0; i != n; ++i) {
