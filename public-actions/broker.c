@@ -380,14 +380,15 @@ bool broker_is_nobodys_host(const struct request *r)
     return r->site != SITE_APPS && r->site_name.n > TARGET_REF_MAX;
 }
 
-// One segment, decoded, when it is short enough to be a name; "" stands for anything else.
+// One segment, decoded, when it may be a name: short, and text, since the database is asked for it;
+// "" stands for anything else.
 static void take_name(char *to, size_t room, str segment)
 {
     char decoded[3 * CATALOG_SLUG_ROOM];
     size_t n = 0;
     to[0] = '\0';
     if (segment.n < sizeof decoded && url_decode(segment, false, decoded, &n) && n < room &&
-        memchr(decoded, '\0', n) == NULL) {
+        memchr(decoded, '\0', n) == NULL && str_is_utf8(str_of(decoded, n))) {
         memcpy(to, decoded, n);
         to[n] = '\0';
     }

@@ -136,6 +136,10 @@ describe('what is refused', () => {
         ['an action of 65 characters', () => act('a'.repeat(65), {}), 400, 'invalid_action'],
         ['an action with a space', () => act('a%20b', {}), 400, 'invalid_action'],
         ['an app that does not exist', () => act('echo', {}, { instance: 'nobody-00000000' }), 404, 'instance_not_found'],
+        ['an app whose name is no UTF-8', () => act('echo', {}, { instance: '%ff' }), 404, 'instance_not_found'],
+        ['an app whose name ends within a character', () => act('echo', {}, { instance: `${app.instance.slug}%c3` }), 404, 'instance_not_found'],
+        ['an app whose name holds a NUL', () => act('echo', {}, { instance: 'a%00b' }), 404, 'instance_not_found'],
+        ['an action that is no UTF-8', () => act('%ff', {}), 400, 'invalid_action'],
         ['no action', () => act('', {}), 404, 'not_found'],
         ['a path too deep', () => act('echo/more', {}), 404, 'not_found'],
         ['JSON for an upload', () => act('upload', {}), 415, 'unsupported_media_type'],
@@ -306,7 +310,7 @@ describe('instances\' own hosts', () => {
     after(() => named?.stop());
     test('the host says whose action it is, however the path names it', async () => {
         const base = new URL(one.publicAppUrl).origin;
-        for (const segment of ['', '_', 'c', one.instance.slug, one.instance.id]) {
+        for (const segment of ['', '_', 'c', '%ff', 'a%00b', one.instance.slug, one.instance.id]) {
             const answer = await post(`${base}/api/public-actions/${segment}/echo`);
             assert.equal(answer.status, 200, `${segment}: ${answer.text}`);
             assert.equal(answer.json.data.input.instanceId, one.instance.id);
