@@ -50,7 +50,7 @@ struct call {
                                      // characters, 1–256 bytes
     str content_type;                // as sent, may be empty
     str body;                        // all of it
-    json_t *json; // the parsed body when the endpoint takes JSON (an object), else NULL; borrowed
+    json_t *json; // the parsed body (an object) where that is BODY_JSON, else NULL; borrowed
     const char *request_id;
     str peer;   // the visitor's address as text
     str origin; // "Origin" as sent, may be empty
@@ -99,7 +99,7 @@ struct endpoint_field {
 enum body_kind {
     BODY_NONE,
     BODY_JSON,       // an object of the fields listed, no others
-    BODY_ANY_OBJECT, // an object that is somebody else's to read
+    BODY_ANY_OBJECT, // an object that is somebody else's to read; in `body`, "{}" for none
     BODY_BYTES
 };
 

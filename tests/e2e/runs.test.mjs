@@ -521,6 +521,27 @@ describe('runs that visitors make', () => {
         assert.ok(shown.out.includes('u0000'), shown.out);
     });
 
+    test('a widget and a tool take what visitors may send, as it stands', async () => {
+        await subscribe();
+        const post = (what, body) => server.api('POST', `/api/plugins/${app.plugin.slug}/instances/${app.instance.slug}/${what}`, body, { type: 'application/json' });
+        const nested = (depth) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
+        const strange = '"a":"\\u0000","b":1,"b":2,"n":9223372036854775808,"s":"\\ud800"}';
+        for (const [what, body] of [['widget-actions/publish', ` {${strange}`], ['tool', `{"action":"submit",${strange}`]]) {
+            const told = subscriber.told.length;
+            const answer = await post(what, body);
+            assert.equal(answer.status, 200, answer.text);
+            await until(() => subscriber.told.length > told, 'the delivery');
+            assert.ok(subscriber.told[told].body.includes(body), subscriber.told[told].body);
+        }
+        for (const what of ['widget-actions/x', 'tool']) {
+            for (const body of ['', nested(200)]) assert.equal((await post(what, body)).status, 200, body);
+            for (const body of ['[]', '"x"', ' ', '{} {}', '{"a":', nested(201), Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])]) {
+                const refused = await post(what, body);
+                assert.deepEqual([refused.status, refused.json.code], [400, 'invalid_json'], `${what} ${body}`);
+            }
+        }
+    });
+
     test('one that fails is told again, with the same id; a redirect is not followed', async () => {
         const made = await subscribe();
         subscriber.answer = (call, n) => [500, 302, 200][n - 1] ?? 200;
