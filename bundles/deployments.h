@@ -9,6 +9,8 @@
 // One deployment without its files.
 struct deployment_head {
     char id[DEPLOYMENT_ID_ROOM], plugin_id[CATALOG_ID_ROOM], created_by[CATALOG_ID_ROOM];
+    char
+        replaces[DEPLOYMENT_ID_ROOM]; // what was live when it was deployed; "": nothing, or unknown
     int64_t created_at;
     struct digest content, source, code, widget;
     unsigned code_line; // where the code begins in the .pie file it came from
@@ -42,10 +44,12 @@ enum fail deployment_page(struct db *db, const char *plugin_id, const struct pag
 enum fail deployment_files(struct db *db, const char *deployment_id, struct deployment_row *ret,
                            struct fault *fault) MUST_CHECK;
 
-// Rows of a new deployment, immutability decided from the plugin's history, which it joins.
+// Rows of a new deployment, immutability decided from the plugin's history, which it joins. Under
+// the plugin's lock, so that times follow the order of switching. `replaces`: NULL for the first.
 enum fail deployment_insert(struct db *db, const struct plugin *plugin, const char *created_by,
-                            const struct declaration *d, char ret_id[static DEPLOYMENT_ID_ROOM],
-                            int64_t *ret_created_at, struct fault *fault) MUST_CHECK;
+                            const char *replaces, const struct declaration *d,
+                            char ret_id[static DEPLOYMENT_ID_ROOM], int64_t *ret_created_at,
+                            struct fault *fault) MUST_CHECK;
 // Every instance of the plugin points at it from now on (one that has none yet too).
 enum fail deployment_activate(struct db *db, const char *plugin_id, const char *deployment_id,
                               struct fault *fault) MUST_CHECK;

@@ -189,8 +189,9 @@ static enum fail insert_or_keep(struct call *call, const struct declaration *d,
 {
     ret->is_unchanged = p->has_deployment && digest_eq(&p->head.content, &d->content);
     if (!ret->is_unchanged)
-        return deployment_insert(call->db, &ret->plugin, call->principal->token_id, d,
-                                 ret->deployment_id, &ret->created_at, fault);
+        return deployment_insert(call->db, &ret->plugin, call->principal->token_id,
+                                 p->has_deployment ? p->head.id : NULL, d, ret->deployment_id,
+                                 &ret->created_at, fault);
     memcpy(ret->deployment_id, p->head.id, sizeof ret->deployment_id);
     ret->created_at = p->head.created_at;
     return FAIL_NONE;

@@ -16,8 +16,8 @@ enum { CODE_BYTES_MAX = 16 * 1024 * 1024 }; // far above any .pie_bytes
     "encode(d.source_sha256, 'hex'), encode(d.code_sha256, 'hex'), encode(d.widget_sha256, "       \
     "'hex'), d.config is not null, d.file_count, "                                                 \
     "d.total_bytes, exists (select from bundle_instances i where i.deployment_id = d.id), "        \
-    "d.code_line"
-enum { HEAD_COUNT = 13 };
+    "d.code_line, d.replaces"
+enum { HEAD_COUNT = 14 };
 
 void deployment_head_fini(struct deployment_head *h)
 {
@@ -30,11 +30,12 @@ json_t *deployment_json(const struct deployment_head *h)
 {
     char created[CLOCK_RFC3339_ROOM];
     clock_rfc3339(h->created_at, created);
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:s}", "id", h->id, "pluginId",
+    const char *replaces = h->replaces[0] != '\0' ? h->replaces : NULL;
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:s, s:s?}", "id", h->id, "pluginId",
                      h->plugin_id, "createdAt", created, "createdBy", h->created_by, "fileCount",
                      (json_int_t)h->file_count, "totalBytes", (json_int_t)h->total_bytes, "active",
                      h->is_active, "hasPublicApp", h->has_app, "source",
-                     h->has_source ? "pie" : "archive");
+                     h->has_source ? "pie" : "archive", "replaces", replaces);
 }
 
 static void copy(char *to, size_t room, str s)
@@ -58,6 +59,7 @@ static struct deployment_head head_of(const struct db_rows *rows, size_t row)
     copy(h.id, sizeof h.id, db_get(rows, row, 0));
     copy(h.plugin_id, sizeof h.plugin_id, db_get(rows, row, 1));
     copy(h.created_by, sizeof h.created_by, db_get(rows, row, 2));
+    copy(h.replaces, sizeof h.replaces, db_get(rows, row, 13));
     get_digest(rows, row, 4, &h.content);
     h.has_source = get_digest(rows, row, 5, &h.source);
     h.has_code = get_digest(rows, row, 6, &h.code);
@@ -72,8 +74,10 @@ static enum fail head_with_front(struct db_rows *rows, struct deployment_head *r
         return fault_set(fault, FAIL_NOT_FOUND, "deployment_not_found",
                          "There is no such deployment of this plugin.");
     *ret = head_of(rows, 0);
-    ret->front = jsonx_parse(db_get(rows, 0, 13), fault);
-    ret->config = db_is_null(rows, 0, 14) ? NULL : jsonx_parse(db_get(rows, 0, 14), fault);
+    ret->front = jsonx_parse(db_get(rows, 0, HEAD_COUNT), fault);
+    ret->config = db_is_null(rows, 0, HEAD_COUNT + 1)
+                      ? NULL
+                      : jsonx_parse(db_get(rows, 0, HEAD_COUNT + 1), fault);
     return ret->front != NULL ? FAIL_NONE : FAIL_INTERNAL;
 }
 
@@ -93,7 +97,7 @@ enum fail deployment_current(struct db *db, const char *plugin_id, struct deploy
 static struct deployment_standing standing_of(const struct db_rows *rows, size_t row,
                                               const struct plugin *p)
 {
-    enum { INSTANCE = 13 }; // behind HEAD_COLUMNS
+    enum { INSTANCE = HEAD_COUNT };
     struct deployment_standing s = {.has_head = !db_is_null(rows, row, 0),
                                     .has_instance = !db_is_null(rows, row, INSTANCE)};
     if (s.has_head)
@@ -308,8 +312,9 @@ static struct db_param digest_param(bool is_there, const struct digest *d)
 }
 
 enum fail deployment_insert(struct db *db, const struct plugin *plugin, const char *created_by,
-                            const struct declaration *d, char ret_id[static DEPLOYMENT_ID_ROOM],
-                            int64_t *ret_created_at, struct fault *fault)
+                            const char *replaces, const struct declaration *d,
+                            char ret_id[static DEPLOYMENT_ID_ROOM], int64_t *ret_created_at,
+                            struct fault *fault)
 {
     char id[TOKEN_ID_ROOM];
     token_id("", id);
@@ -323,8 +328,8 @@ enum fail deployment_insert(struct db *db, const struct plugin *plugin, const ch
         db_query(db, fault, &rows,
                  "insert into bundle_deployments (id, plugin_id, project_id, created_by, "
                  "content_sha256, source_sha256, code_sha256, widget_sha256, front, config,"
-                 " file_count, total_bytes, code_line) values ($1, $2, $3, $4, $5, $6, $7, $8, "
-                 "$9::jsonb, $10::jsonb, $11, $12, $13)"
+                 " file_count, total_bytes, code_line, replaces, created_at) values ($1, $2, $3, "
+                 "$4, $5, $6, $7, $8, $9::jsonb, $10::jsonb, $11, $12, $13, $14, clock_timestamp())"
                  " returning (extract(epoch from created_at) * 1000)::bigint",
                  db_text(id), db_text(plugin->id), db_text(plugin->project_id), db_text(created_by),
                  db_bytes(str_of(d->content.b, sizeof d->content.b)),
@@ -332,7 +337,8 @@ enum fail deployment_insert(struct db *db, const struct plugin *plugin, const ch
                  digest_param(d->inherits_code || d->code.p != NULL, &code),
                  digest_param(d->inherits_widget || d->widget.p != NULL, &widget), db_text(front),
                  config != NULL ? db_text(config) : DB_NULL, db_int((int64_t)d->file_count),
-                 db_int((int64_t)d->total_bytes), db_int(d->code_line != 0 ? d->code_line : 1));
+                 db_int((int64_t)d->total_bytes), db_int(d->code_line != 0 ? d->code_line : 1),
+                 db_text(replaces));
     if (fail == FAIL_NONE)
         fail = insert_files(db, plugin->id, id, d, fault);
     if (fail != FAIL_NONE)

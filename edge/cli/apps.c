@@ -108,7 +108,24 @@ enum cli_exit command_deployments(struct cli *cli)
     return EXIT_DONE;
 }
 
-// The one deployed before the active one; the list is newest first.
+// The number in `all`, newest first, of what `at` replaced when it was deployed; of one that does
+// not say, the next older. json_array_size when there is none.
+static size_t replaced_by(const json_t *all, size_t at)
+{
+    str id = show_member(json_array_get(all, at), "replaces");
+    size_t i = at + 1, n = json_array_size(all);
+    while (id.n != 0 && i < n && !str_eq(show_member(json_array_get(all, i), "id"), id))
+        ++i;
+    return i < n ? i : n;
+}
+
+static bool has_pages(const json_t *deployment)
+{
+    return json_is_true(json_object_get(deployment, "hasPublicApp"));
+}
+
+// What visitors saw before the active one was deployed. An app that a folder has made begins with a
+// deployment of no files: nobody saw that.
 static enum cli_exit find_previous(struct cli *cli, const char *app, char **ret)
 {
     json_auto_t *answer = NULL;
@@ -119,8 +136,12 @@ static enum cli_exit find_previous(struct cli *cli, const char *app, char **ret)
     size_t i = 0, n = json_array_size(all);
     while (i != n && !is_active(json_array_get(all, i)))
         ++i;
-    str id = show_member(json_array_get(all, i + 1), "id");
-    if (i + 1 >= n || id.n == 0)
+    bool had_pages = has_pages(json_array_get(all, i));
+    do
+        i = i != n ? replaced_by(all, i) : n;
+    while (i != n && had_pages && !has_pages(json_array_get(all, i)));
+    str id = show_member(json_array_get(all, i), "id");
+    if (i == n || id.n == 0)
         return cli_fail(cli, EXIT_CONFLICT, "no_earlier_deployment",
                         "There is no deployment of \"%.60s\" before the present one.", app);
     *ret = str_dup(id);

@@ -19,8 +19,8 @@ const struct command commands[] = {
      "The deployment marked with a * is the one visitors see.\n", OPTS_SERVER, 1, 1,
      command_deployments},
     {"rollback", "APP [DEPLOYMENT]", "switch back to an earlier deployment, or to a given one",
-     "Without DEPLOYMENT, to the one before the present one. Files, code and manifest change\n"
-     "together; the app's data stays as it is.\n",
+     "Without DEPLOYMENT, to what visitors saw before the present one was deployed. Files, code\n"
+     "and manifest change together; the app's data stays as it is.\n",
      OPTS_SERVER, 1, 2, command_rollback},
     {"open", "APP", "print an app's link and open it in a browser",
      "The browser is started where there is a display (xdg-open).\n",

@@ -1,6 +1,6 @@
 // Deploying, as contract §3 says it: import, update, archive, dry run, activate, export, delete, instances.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -228,6 +228,49 @@ async function inTurn(slug, steps) {
 
 const text = (word) => `<p>${word} `.repeat(200);
 const sendArchive = (slug, files) => api('POST', `/api/plugins/${slug}/deployments`, archive(files), { type: 'application/octet-stream' });
+
+const run = (...args) => new Promise((done) => {
+    execFile(server.stoaBin, args, { env: { PATH: process.env.PATH, HOME: server.home, STOA_URL: server.console, STOA_TOKEN: server.token } },
+        (error, out, err) => done({ code: error ? error.code : 0, out, err }));
+});
+const live = async (slug) => (await api('GET', `/api/plugins/${slug}/deployments`)).json.data.find((d) => d.active);
+
+test('rollback leads to what visitors saw before, not to a version taken back', async () => {
+    const send = async (word) => (await api('POST', '/api/plugins/import', pie('withdrawn', { 'index.html': word }))).json.deployment.id;
+    const good = await send('A');
+    const bad = await send('B');
+    assert.equal((await run('rollback', 'withdrawn')).code, 0);
+    assert.equal((await live('withdrawn')).id, good);
+    const worse = await send('C');
+    const list = (await api('GET', '/api/plugins/withdrawn/deployments')).json.data;
+    assert.deepEqual(list.map((d) => [d.id, d.replaces]), [[worse, good], [bad, good], [good, null]]);
+    assert.equal((await run('rollback', 'withdrawn')).code, 0);
+    assert.equal((await live('withdrawn')).id, good);
+    const none = await run('rollback', 'withdrawn'); // and not forward to what was left
+    assert.equal(none.code, 6, none.err);
+    server.database.query("update bundle_deployments set replaces = null"); // as those from before it was kept
+    await api('POST', `/api/plugins/withdrawn/deployments/${worse}/activate`);
+    assert.equal((await run('rollback', 'withdrawn')).code, 0);
+    assert.equal((await live('withdrawn')).id, bad);
+});
+
+test('rollback of an app\'s first folder does not take it offline', async () => {
+    const folder = temporaryDirectory('first-folder');
+    const put = (word) => fs.writeFileSync(path.join(folder, 'index.html'), word);
+    const deploy = () => run('deploy', folder, '--plugin', 'first-folder');
+    put('one');
+    assert.equal((await deploy()).code, 0);
+    const first = await live('first-folder');
+    const none = await run('rollback', 'first-folder');
+    assert.equal(none.code, 6, none.out);
+    assert.match(none.err, /no deployment of "first-folder" before/);
+    assert.equal((await live('first-folder')).id, first.id);
+    put('two');
+    assert.equal((await deploy()).code, 0);
+    assert.equal((await run('rollback', 'first-folder')).code, 0);
+    assert.equal((await live('first-folder')).id, first.id);
+    assert.equal((await run('rollback', 'first-folder')).code, 6);
+});
 
 test('an archive inherits from the deployment it replaces, also when that was made meanwhile', async () => {
     const code = (word) => `module.exports = { handler: async () => ({ word: '${word}' }) };`;
