@@ -180,6 +180,7 @@ static enum fail exchange(struct cli *cli, const struct api_request *request,
     buf_addf(&url, "%s%s", is_console ? cli->target.origin.text : request->origin, request->path);
     AUTOFREE char *text = buf_take(&url);
     struct http_request http = HTTP_REQUEST(request->method, text);
+    http.host = is_console && cli->target.host[0] != '\0' ? cli->target.host : NULL;
     http.token = is_console ? cli->target.token : NULL;
     http.content_type = json != NULL ? "application/json" : request->content_type;
     http.accept = request->response_fd >= 0  ? "*/*"

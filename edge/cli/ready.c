@@ -55,6 +55,17 @@ static enum fail read_token(const char *data_dir, const char *token_file, struct
     return fail;
 }
 
+// The authority of the origin that the server was told is its console's. Only a name to say to it:
+// the connection goes to `console`.
+static void take_host(const json_t *json, struct ready *ret)
+{
+    struct origin origin;
+    const char *given = json_string_value(json_object_get(json, "consoleOrigin"));
+    ret->host[0] = '\0';
+    if (given != NULL && origin_parse(given, &origin, NULL) == FAIL_NONE)
+        snprintf(ret->host, sizeof ret->host, "%s", strstr(origin.text, "://") + 3);
+}
+
 static enum fail take(const char *data_dir, const char *path, str text, struct ready *ret,
                       struct fault *fault)
 {
@@ -65,6 +76,7 @@ static enum fail take(const char *data_dir, const char *path, str text, struct r
         return untrusted(fault, path, "it is no ready file");
     if (origin_parse(console, &ret->console, NULL) != FAIL_NONE || !ret->console.is_loopback)
         return untrusted(fault, path, "the console it names is not on this machine");
+    take_host(json, ret);
     return read_token(data_dir, token_file, ret, fault);
 }
 

@@ -9,6 +9,7 @@ enum { READY_TOKEN_ROOM = 128 };
 
 struct ready {
     struct origin console;
+    char host[ORIGIN_ROOM];       // the authority of console_origin, which the server goes by
     char token[READY_TOKEN_ROOM]; // of the token file that it names
 };
 

@@ -128,6 +128,13 @@ static enum fail load_saved(struct search *s, struct fault *fault)
     return FAIL_NONE;
 }
 
+// Where the server is, its ready file says best; so does it how the server is to be called.
+static void take_ready(struct target *t, const struct ready *ready)
+{
+    memcpy(t->host, ready->host, sizeof t->host);
+    t->token = str_dup(str_from(ready->token));
+}
+
 static enum fail use_ready(struct search *s, const char *dir, const char *source,
                            struct fault *fault)
 {
@@ -137,7 +144,7 @@ static enum fail use_ready(struct search *s, const char *dir, const char *source
         return fail;
     s->target->origin = ready.console;
     s->target->source = source;
-    s->target->token = str_dup(str_from(ready.token));
+    take_ready(s->target, &ready);
     return FAIL_NONE;
 }
 
@@ -236,7 +243,7 @@ static enum fail find_token(struct search *s, struct fault *fault)
     else if (s->env->data_dir != NULL &&
              ready_read(s->env->data_dir, geteuid(), &ready, NULL) == FAIL_NONE &&
              origin_eq(&ready.console, &t->origin))
-        replace_token(t, ready.token);
+        take_ready(t, &ready);
     return FAIL_NONE;
 }
 

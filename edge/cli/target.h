@@ -24,8 +24,9 @@ void target_env_fini(struct target_env *env);
 
 struct target {
     struct origin origin;
-    char *token;        // NULL = none is known
-    const char *source; // what named the server, for sentences: "--url", "STOA_URL", …
+    char host[ORIGIN_ROOM]; // what the server at `origin` goes by, of its ready file; "" = origin
+    char *token;            // NULL = none is known
+    const char *source;     // what named the server, for sentences: "--url", "STOA_URL", …
 };
 
 // Finds both. FAIL_BUSY (`no_server`) when nothing names a server, FAIL_UNAUTHORISED (`no_token`)

@@ -187,6 +187,8 @@ static void set_headers(struct http_client *client, const struct http_request *r
     add_header(client, "Accept", request->accept != NULL ? request->accept : "application/json");
     // An empty value after the colon keeps libcurl from inventing a type of its own.
     add_header(client, "Content-Type", request->content_type != NULL ? request->content_type : "");
+    if (request->host != NULL)
+        add_header(client, "Host", request->host);
     if (request->last_event_id != NULL)
         add_header(client, "Last-Event-ID", request->last_event_id);
     curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, client->headers);

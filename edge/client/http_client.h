@@ -28,6 +28,7 @@ typedef bool (*http_client_on_progress)(void *arg, uint64_t sent, uint64_t send_
 struct http_request {
     const char *method;       // "GET", "POST", …
     const char *url;          // http or https
+    const char *host;         // sent as Host instead of the URL's own (RFC 9110 §7.2); NULL = that
     const char *token;        // sent as `Authorization: Bearer`; NULL = none
     const char *content_type; // of the body; NULL = none
     const char *accept;       // NULL = application/json

@@ -70,6 +70,30 @@ static void a_good_ready_file_counts(void **state)
     assert_string_equal(ready.token, TOKEN_A);
 }
 
+static void a_server_is_called_by_the_name_it_goes_by(void **state)
+{
+    static const char *const origins[][2] = {
+        {"https://Console.example.net", "console.example.net"},
+        {"http://console.example.net:8443/", "console.example.net:8443"},
+        {"http://[::1]:81", "[::1]:81"},
+        {"https://u@x.example", ""},
+        {"x\\r\\nA: b", ""},
+        {"", ""}};
+    for (size_t i = 0; i != sizeof origins / sizeof *origins; ++i) {
+        struct ready ready;
+        char text[512];
+        snprintf(
+            text, sizeof text,
+            "{\"console\":\"http://127.0.0.1:7\",\"consoleOrigin\":\"%s\",\"tokenFile\":\"%s\"}",
+            origins[i][0], at("token"));
+        put(at("ready.json"), text, 0644);
+        assert_int_equal(read_as(geteuid(), &ready), FAIL_NONE);
+        assert_string_equal(ready.console.text, "http://127.0.0.1:7"); // where it is asked, still
+        assert_string_equal(ready.host, origins[i][1]);
+    }
+    put_ready("http://127.0.0.1:8081", at("token"));
+}
+
 static void a_ready_file_others_may_write_does_not(void **state)
 {
     struct ready ready;
@@ -255,6 +279,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_ready_file_counts),
+        cmocka_unit_test(a_server_is_called_by_the_name_it_goes_by),
         cmocka_unit_test(a_ready_file_others_may_write_does_not),
         cmocka_unit_test(a_ready_file_of_another_user_does_not),
         cmocka_unit_test(a_link_in_its_place_does_not),
