@@ -1,9 +1,11 @@
 // What a handler says is passed on as it stands, checked to be JSON; nothing else of it gets out.
 #include "public-actions/envelope.h"
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
 
-enum { HEADERS_MAX = 20, NAME_MAX = 64, VALUE_MAX = 1024 };
+enum { HEADERS_MAX = 20, NAME_MAX = 64, VALUE_MAX = 1024, MESSAGE_MAX = 1500 };
 
 static struct reply_headers *headers;
 
@@ -139,17 +141,47 @@ static str kept_str(struct request *r, str s)
     return str_of(to, s.n);
 }
 
+// The fewest digits that mean this number.
+static void write_real(double x, char *to, size_t room)
+{
+    int precision = 15;
+    if (x == floor(x) && fabs(x) < 1e21) {
+        snprintf(to, room, "%.0f", x);
+        return;
+    }
+    do
+        snprintf(to, room, "%.*g", precision, x);
+    while (strtod(to, NULL) != x && ++precision <= 17);
+}
+
+// What a page shows to its visitor: text, or what can be read as such.
+static void add_message(struct buf *to, const json_t *message)
+{
+    char number[40] = "";
+    str text = STR("That did not work.");
+    if (json_is_integer(message))
+        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(message));
+    else if (json_is_real(message))
+        write_real(json_real_value(message), number, sizeof number);
+    if (number[0] != '\0')
+        text = str_from(number);
+    else if (json_is_boolean(message))
+        text = json_is_true(message) ? STR("true") : STR("false");
+    else if (json_is_string(message))
+        text = str_of(json_string_value(message), json_string_length(message));
+    if (text.n > MESSAGE_MAX)
+        text.n = str_utf8_prefix(str_of(text.p, MESSAGE_MAX));
+    jsonx_add_string(to, text);
+}
+
 // {"success":false,"error":true,"message":…,"data": for the documented client code.
 static str failure_head(struct request *r, const struct action_run *run)
 {
     json_auto_t *data = jsonx_parse_theirs(str_of(run->data, run->data_size));
-    str message = jsonx_str(data, "message");
     struct buf b;
     buf_init(&b, 16 * 1024);
     buf_add(&b, STR("{\"success\":false,\"error\":true,\"message\":"));
-    if (message.n > 1500)
-        message.n = 1500;
-    jsonx_add_string(&b, message.p != NULL ? message : STR("That did not work."));
+    add_message(&b, json_object_get(data, "message"));
     buf_add(&b, STR(",\"data\":"));
     str head = kept_str(r, buf_str(&b));
     buf_fini(&b);

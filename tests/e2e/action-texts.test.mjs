@@ -26,6 +26,7 @@ const acts = {
   },
   quotes: () => { console.log('first'); for (let i = 0; i < 20; ++i) console.log(i + '"'.repeat(11000)); console.log('\x01'.repeat(9000)); console.log('last'); },
   forgets: (input, context) => { for (let i = 0; i < input.payload.n; ++i) context.managedDb.query('select pg_sleep(5)').catch(() => {}); console.log('said'); return 'done'; },
+  messages: (input) => ({ error: true, message: input.payload.message }),
   throws: () => { throw new RangeError('gone \\0 \\ud800 wrong'); },
 };
 module.exports = { handler: (input, context) => acts[input.actionId](input, context) };
@@ -82,6 +83,11 @@ describe('text that only JSON.parse takes', () => {
             const answer = await act('twice', body);
             assert.equal(answer.json.message, 'Sold out', body);
         }
+    });
+    test('a message that is no string is shown as what it reads as', async () => {
+        const said = [[404, '404'], [-0.1, '-0.1'], [1 / 3, '0.3333333333333333'], [1e20, '100000000000000000000'], [1e300, '1e+300'], [true, 'true'], [false, 'false'], ['', ''],
+            ['ä'.repeat(751), 'ä'.repeat(750)], [`x${'ä'.repeat(750)}`, `x${'ä'.repeat(749)}`], [null, 'That did not work.'], [['a'], 'That did not work.'], [undefined, 'That did not work.']];
+        for (const [message, shown] of said) assert.equal((await act('messages', JSON.stringify({ message }))).json.message, shown, JSON.stringify(message));
     });
     test('what cannot be read at all fails the run, and says so', async () => {
         const answer = await widget('deep');
