@@ -156,13 +156,14 @@ static const char *error_body(void *ctx, h2o_req_t *req, const struct guard_refu
     if (req != NULL && req->input.path.len != 0)
         find_words(req, why, &code, &message);
     buf_addf(to, "{\"error\":true,\"code\":\"%s\",\"message\":\"%s\"", code, message);
+    char id[TOKEN_REQUEST_ID_ROOM] = "";
     if (req != NULL) {
-        char id[TOKEN_REQUEST_ID_ROOM];
         token_request_id(id);
         add_header(req, "x-request-id", id);
         buf_addf(to, ",\"requestId\":\"%s\"", id);
     }
     buf_add(to, STR("}\n"));
+    http_log_refused(req, id, why->status, to->n);
     return "application/json";
 }
 

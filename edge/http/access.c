@@ -346,21 +346,20 @@ static char *write_line(char *to, struct loop_log *l, const struct http_request 
     return put(to, r->is_tls ? STR("\",\"tls\":true}\n") : STR("\",\"tls\":false}\n"));
 }
 
-void access_log_request(const struct http_request *own)
+// A counter of one thread's own: a plain add, which readers see whole.
+static void add_to(_Atomic uint64_t *counter, uint64_t n)
 {
-    struct loop *loop = own->super.loop;
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+void access_log_answer(struct loop *loop, const struct http_request *own, int status,
+                       uint64_t bytes)
+{
     struct loop_log *l = &logs[loop_index(loop)];
-    const h2o_req_t *req = h2o_of(&own->super);
-    int status = own->super._started ? req->res.status : 0;
-    uint64_t bytes = req->bytes_sent;
-    // a counter of one thread's own: a plain add, which readers see whole
-    _Atomic uint64_t *class = &l->requests[status >= 100 && status < 600 ? status / 100 : 0];
-    atomic_store_explicit(class, atomic_load_explicit(class, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
-    atomic_store_explicit(&l->body_bytes,
-                          atomic_load_explicit(&l->body_bytes, memory_order_relaxed) + bytes,
-                          memory_order_relaxed);
-    if (is_off)
+    add_to(&l->requests[status >= 100 && status < 600 ? status / 100 : 0], 1);
+    add_to(&l->body_bytes, bytes);
+    if (is_off || own == NULL)
         return;
     if (l->filling != NULL && l->filling->n > BUFFER_SIZE - LINE_MAX_BYTES)
         hand_over(l);
@@ -369,4 +368,11 @@ void access_log_request(const struct http_request *own)
     }
     char *start = l->filling->bytes + l->filling->n;
     l->filling->n += (size_t)(write_line(start, l, own, status, bytes) - start);
+}
+
+void access_log_request(const struct http_request *own)
+{
+    const h2o_req_t *req = h2o_of(&own->super);
+    access_log_answer(own->super.loop, own, own->super._started ? req->res.status : 0,
+                      req->bytes_sent);
 }

@@ -1,4 +1,4 @@
-// The access log: one JSON line a request that reached the router, gathered per loop and written by
+// The access log: one JSON line a request whose head could be read, gathered per loop and written by
 // a thread of its own. Never a query string, a token, a cookie or a body (security-rules.md 21,
 // 27).
 #ifndef STOA_HTTP_ACCESS_H

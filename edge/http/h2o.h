@@ -11,6 +11,11 @@
 h2o_hostconf_t **http_register_listener(h2o_globalconf_t *config, const char *name,
                                         enum site_kind site, void (*on_request)(struct request *r));
 
+// The access log's line and count of a request that was refused before it became one of ours; `req`
+// is NULL when its head could not be read, which is counted only. On a loop's thread; elsewhere
+// (the guard's self-test) it does nothing.
+void http_log_refused(h2o_req_t *req, const char *id, int status, uint64_t bytes);
+
 // Who keeps a large body in its place when its request goes (edge/guard/guard.h: guard_keep_body,
 // guard_release_body). `keep` is called on the request's loop while its body stands, and returns
 // NULL for one that must be copied; `release` may be called on any thread. Before loops start;

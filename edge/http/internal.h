@@ -59,4 +59,7 @@ static inline void start_response(h2o_req_t *req, h2o_generator_t *generator)
 }
 // Called when a request's memory goes: the access log's line (access.c).
 void access_log_request(const struct http_request *r);
+// The same for one that was answered without us, and (r NULL) the count of one of which nothing is
+// known. On the loop's thread.
+void access_log_answer(struct loop *loop, const struct http_request *r, int status, uint64_t bytes);
 #endif

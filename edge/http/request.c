@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include "edge/base/clock.h"
 #include "edge/http/h2o.h"
 #include "edge/http/internal.h"
@@ -139,6 +140,28 @@ static void on_request_gone(void *p)
     shared_unref(r->owner);
 }
 
+// What the connection and the head say. `memory` is zeroed.
+static struct request *read_head(struct http_request *memory, h2o_req_t *req, enum site_kind site)
+{
+    struct request *s = &memory->super;
+    s->_h2o = req;
+    s->loop = loop_self();
+    s->method_name = str_of(req->input.method.base, req->input.method.len);
+    s->method = method_of(s->method_name);
+    s->version = (unsigned)req->version;
+    s->is_tls = req->input.scheme == &H2O_URL_SCHEME_HTTPS;
+    s->site = site;
+    s->route = s->encoding = s->cache = "";
+    memory->began_us = clock_monotonic_us();
+    set_peer(s, req);
+    str target = target_of(s, req);
+    size_t mark = str_find(target, '?');
+    s->path = str_of(target.p, mark != SIZE_MAX ? mark : target.n);
+    if (mark != SIZE_MAX)
+        s->query = str_skip(target, mark + 1);
+    return s;
+}
+
 static int on_h2o_request(h2o_handler_t *self, h2o_req_t *req)
 {
     struct listener_handler *handler = (struct listener_handler *)self;
@@ -148,26 +171,28 @@ static int on_h2o_request(h2o_handler_t *self, h2o_req_t *req)
     memset(r, 0, sizeof *r);
     notice = h2o_mem_alloc_shared(&req->pool, sizeof *notice, on_request_gone);
     *notice = r;
-    struct request *s = &r->super;
-    s->_h2o = req;
-    s->loop = loop_self();
-    s->method_name = str_of(req->input.method.base, req->input.method.len);
-    s->method = method_of(s->method_name);
-    s->version = (unsigned)req->version;
-    s->is_tls = req->input.scheme == &H2O_URL_SCHEME_HTTPS;
-    s->site = handler->site;
-    s->route = s->encoding = s->cache = "";
+    struct request *s = read_head(r, req, handler->site);
     s->body = str_of(req->entity.base, req->entity.len);
-    r->began_us = clock_monotonic_us();
     token_request_id(s->id);
-    set_peer(s, req);
-    str target = target_of(s, req);
-    size_t mark = str_find(target, '?');
-    s->path = str_of(target.p, mark != SIZE_MAX ? mark : target.n);
-    if (mark != SIZE_MAX)
-        s->query = str_skip(target, mark + 1);
     handler->on_request(s);
     return 0;
+}
+
+void http_log_refused(h2o_req_t *req, const char *id, int status, uint64_t bytes)
+{
+    if (loop_self() == NULL)
+        return;
+    if (req == NULL) {
+        access_log_answer(loop_self(), NULL, status, bytes);
+        return;
+    }
+    struct listener_handler *handler =
+        (struct listener_handler *)req->conn->hosts[0]->fallback_path.handlers.entries[0];
+    struct http_request r = {0};
+    struct request *s = read_head(&r, req, handler->site);
+    s->route = "refused";
+    snprintf(s->id, sizeof s->id, "%s", id);
+    access_log_answer(s->loop, &r, status, bytes);
 }
 
 h2o_hostconf_t **http_register_listener(h2o_globalconf_t *config, const char *name,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import http2 from 'node:http2';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -104,6 +105,56 @@ test('/metrics is Prometheus text, line by line, and counts what happens', async
     }, 'the counters');
     // labels come from closed lists: nothing a visitor has sent stands there
     assert.ok(!(await get('/metrics')).text.includes('/apps/') && !/seen/.test((await get('/metrics')).text));
+});
+
+/** What comes back for these bytes, sent at once, until the server closes. */
+const exchange = (base, bytes) => new Promise((done, failed) => {
+    const socket = net.connect(Number(new URL(base).port), '127.0.0.1', () => socket.write(bytes));
+    let text = '';
+    socket.setEncoding('latin1').on('data', (part) => { text += part; }).on('close', () => done(text)).on('error', failed);
+});
+
+const overHttp2 = (base, headers) => new Promise((done, failed) => {
+    const session = http2.connect(base);
+    const stream = session.request(headers);
+    let text = '';
+    stream.on('error', () => {}).on('response', (h) => {
+        stream.setEncoding('utf8').on('data', (part) => { text += part; });
+        stream.on('close', () => { session.close(); done({ status: h[':status'], id: h['x-request-id'], text }); });
+    });
+    session.on('error', failed);
+});
+
+test('what the guard refuses has its line in the access log, and is counted', async () => {
+    const one = await startServer({ settings: { body_timeout: '1500ms', minimum_rate: 2000, header_bytes: '16KiB' } });
+    const lines = () => fs.readFileSync(`${one.dataDir}/logs/access.log`, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line));
+    const count = async (name) => value(parseMetrics((await request(`${one.admin}/metrics`)).text), 'stoa_requests_total', `class="${name}"`);
+    try {
+        const before_ = await count('4xx');
+        const head = (method, path_, rest = '') => `${method} ${path_} HTTP/1.1\r\nHost: ${new URL(one.console).host}\r\n${rest}`;
+        const refused = [
+            [413, 'POST', '/api/plugins/import', await exchange(one.console, head('POST', '/api/plugins/import?secret=1', 'Content-Length: 999999999\r\n\r\n'))],
+            [400, 'PUT', '/api/plugins/x', await exchange(one.console, head('PUT', '/api/plugins/x?secret=1', 'Transfer-Encoding: chunked\r\n\r\nnonsense\r\n'))],
+            [408, 'POST', '/api/plugins/import', await exchange(one.console, head('POST', '/api/plugins/import?secret=1', 'Content-Length: 1000\r\n\r\nabc'))],
+        ].map(([status, method, where, text]) => [status, method, where, /x-request-id: (\w+)/i.exec(text)?.[1], '1.1', text]);
+        const two = await overHttp2(one.console, { ':method': 'POST', ':path': '/api/plugins/import?secret=1', 'content-length': '999999999' });
+        refused.push([413, 'POST', '/api/plugins/import', two.id, '2', two.text]);
+        assert.match(await exchange(one.console, head('GET', '/', `X-Long: ${'x'.repeat(20000)}\r\n\r\n`)), /^HTTP\/1\.1 431 /);
+        assert.match(await exchange(one.console, 'nonsense\r\n\r\n'), /^HTTP\/1\.1 400 /);
+        await until(async () => await count('4xx') - before_ === refused.length + 2, 'the counter');
+        for (const [status, method, where, id, http, text] of refused) {
+            assert.match(id ?? '', /^[0-9a-f]{24}$/, text);
+            assert.ok(text.includes(`"requestId":"${id}"`), text);
+            const found = await until(() => lines().filter((l) => l.requestId === id)[0], `a line of ${status} ${id}`);
+            assert.equal(lines().filter((l) => l.requestId === id).length, 1);
+            assert.deepEqual([found.status, found.method, found.path, found.route, found.site, found.peer, found.host, found.http],
+                [status, method, where, 'refused', 'console', '127.0.0.1', '127.0.0.1', http]);
+            assert.ok(found.bytes > 0);
+        }
+        assert.ok(!fs.readFileSync(`${one.dataDir}/logs/access.log`, 'utf8').includes('secret'));
+    } finally {
+        await one.stop();
+    }
 });
 
 test('methods', async () => {
