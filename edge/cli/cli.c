@@ -232,6 +232,14 @@ static void warn_of_token(const struct cli *cli)
                           "not."));
 }
 
+// With --json, too, this is said on stderr: stdout is what failed.
+static enum cli_exit say_lost(const struct cli *cli)
+{
+    output_text(&cli->output, stderr, STYLE_BAD, STR("stoa: "));
+    fputs("What this printed could not be written in full; what it did is done.\n", stderr);
+    return EXIT_LOCAL;
+}
+
 int cli_main(int argc, char **argv)
 {
     struct cli cli = {.command = NULL};
@@ -247,8 +255,8 @@ int cli_main(int argc, char **argv)
     target_env_read(&cli.env);
     warn_of_token(&cli);
     enum cli_exit exit = fail == FAIL_NONE ? run_command(&cli) : cli_fault(&cli, &fault);
-    if (fflush(stdout) != 0 && exit == EXIT_DONE)
-        exit = EXIT_LOCAL;
+    if (!output_flush() && exit == EXIT_DONE)
+        exit = say_lost(&cli);
     http_client_destroy(cli.http);
     target_fini(&cli.target);
     target_env_fini(&cli.env);

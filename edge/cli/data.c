@@ -170,7 +170,7 @@ static enum cli_exit walk(struct cli *cli, json_t *all)
         str next = show_member(page, "next");
         free(cursor);
         cursor = next.n != 0 ? str_dup(next) : NULL;
-        if (cursor == NULL)
+        if (cursor == NULL || output_has_no_reader())
             return EXIT_DONE;
     }
 }

@@ -256,7 +256,8 @@ static enum cli_exit deploy_and_watch(struct cli *cli, const char *path)
     cli_note(cli, "Watching %s. Ctrl-C ends it.", path);
     enum cli_exit exit = deploy_until_reached(cli, w, path);
     // What no saving will mend ends it; a file with problems is about to be mended.
-    while (exit != EXIT_USAGE && exit != EXIT_AUTH && watch_wait(w, -1) != WATCH_STOPPED) {
+    while (exit != EXIT_USAGE && exit != EXIT_AUTH && !output_has_no_reader() &&
+           watch_wait(w, -1) != WATCH_STOPPED) {
         print_clock(cli);
         exit = deploy_until_reached(cli, w, path);
     }

@@ -119,7 +119,7 @@ static enum cli_exit listen_once(struct tail *t, const char *path)
     request.last_event_id = t->last[0] != '\0' ? t->last : NULL;
     buf_clear(&t->line);
     api_send(t->cli, &request, &reply);
-    if (reply.exit != EXIT_DONE && reply.exit != EXIT_UNAVAILABLE)
+    if (reply.exit != EXIT_DONE && reply.exit != EXIT_UNAVAILABLE && !output_has_no_reader())
         api_report(t->cli, &reply, NULL, false);
     enum cli_exit exit = t->is_broken ? EXIT_LOCAL : reply.exit;
     api_reply_fini(&reply);
@@ -146,9 +146,12 @@ static enum cli_exit follow(struct cli *cli, const char *instance)
     struct tail t = {.cli = cli};
     AUTOFREE char *path = api_path("/api/public-apps/instances/%s/events/stream", instance);
     buf_init(&t.line, LINE_MAX_BYTES);
+    cli->stop_wanted = output_has_no_reader; // asked once a second, in a quiet stream too
     enum cli_exit exit = begin(&t, instance);
     for (bool goes_on = exit == EXIT_DONE; goes_on;) {
         exit = listen_once(&t, path);
+        if (output_has_no_reader())
+            exit = EXIT_LOCAL;
         goes_on = exit == EXIT_DONE || exit == EXIT_UNAVAILABLE;
         if (goes_on)
             nanosleep(&(struct timespec){.tv_sec = AGAIN_S}, NULL);
@@ -156,7 +159,7 @@ static enum cli_exit follow(struct cli *cli, const char *instance)
             api_forget_server(cli); // it may come back elsewhere
     }
     buf_fini(&t.line);
-    return exit;
+    return output_has_no_reader() ? EXIT_DONE : exit;
 }
 
 enum cli_exit command_events(struct cli *cli)

@@ -1,8 +1,9 @@
-// Streams are the C library's; nothing here fails but by a closed stdout, which cli_main checks.
+// Streams are the C library's; nothing here fails but a write to stdout, which cli_main checks.
 #include "edge/cli/output.h"
 #include "edge/base/clock.h"
 #include "edge/cli/units.h"
 #include <assert.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -52,6 +53,18 @@ void output_json(const struct output *o, const json_t *document)
     json_dumpf(document, stdout, flags);
     fputc('\n', stdout);
     fflush(stdout);
+}
+
+bool output_flush(void)
+{
+    return fflush(stdout) == 0 && ferror(stdout) == 0;
+}
+
+bool output_has_no_reader(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO}; // what is looked for comes unasked
+    return ferror(stdout) != 0 ||
+           (poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP)) != 0);
 }
 
 void listing_init(struct listing *t, size_t columns)

@@ -22,6 +22,13 @@ void output_text(const struct output *o, FILE *to, enum style style, str text);
 // stranger reaches it raw), else compact UTF-8.
 void output_json(const struct output *o, const json_t *document);
 
+// Writes what is still held back. False when that, or a write before, failed: not all that was
+// printed has arrived.
+bool output_flush(void);
+// Nobody reads stdout any more: a write failed, or the other end of the pipe is closed. What goes on by
+// itself ends then, since a closed pipe is no signal here.
+bool output_has_no_reader(void);
+
 // A table of text cells, filled row by row; cells are copied, escaped.
 struct listing {
     size_t columns, cells, _room;

@@ -290,13 +290,14 @@ static enum cli_exit follow(struct cli *cli, const char *instance)
         abort();
     enum cli_exit exit = look(cli, instance, s);
     // A server that is away for a moment is asked again, once it was there at all.
-    while (exit == EXIT_DONE || (exit == EXIT_UNAVAILABLE && s->has_begun)) {
+    while ((exit == EXIT_DONE || (exit == EXIT_UNAVAILABLE && s->has_begun)) &&
+           !output_has_no_reader()) {
         cli->is_waiting = exit != EXIT_DONE;
         nanosleep(&(struct timespec){.tv_sec = FOLLOW_MS / 1000}, NULL);
         exit = look(cli, instance, s);
     }
     free(s);
-    return exit;
+    return output_has_no_reader() ? EXIT_DONE : exit;
 }
 
 enum cli_exit command_runs(struct cli *cli)

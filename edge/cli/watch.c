@@ -159,13 +159,14 @@ static bool drain(struct watch *w)
 static enum watch_event wait_once(struct watch *w, int timeout_ms)
 {
     struct pollfd fds[] = {{.fd = stop_event, .events = POLLIN},
-                           {.fd = w->inotify, .events = POLLIN}};
+                           {.fd = w->inotify, .events = POLLIN},
+                           {.fd = STDOUT_FILENO}}; // says unasked when its reader has left
     uint64_t end = clock_monotonic_ms() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0);
     for (;;) {
         uint64_t now = clock_monotonic_ms();
         int left = timeout_ms < 0 ? -1 : now < end ? (int)(end - now) : 0;
-        int n = poll(fds, 2, left);
-        if (stop_wanted)
+        int n = poll(fds, 3, left);
+        if (stop_wanted || (n > 0 && (fds[2].revents & (POLLERR | POLLHUP)) != 0))
             return WATCH_STOPPED;
         if (n == 0)
             return WATCH_TIMEOUT;

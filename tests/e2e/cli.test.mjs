@@ -309,3 +309,38 @@ test('names of strangers cannot leave their path segment', async () => {
         assert.equal(code, 3, `open ${JSON.stringify(name)}`);
     }
 });
+
+test('what could not be written is told, and is no success', async () => {
+    const full = fs.openSync('/dev/full', 'w');
+    const env = { ...ENV, HOME: home, STOA_URL: server.console, STOA_TOKEN: server.token };
+    for (const args of [['apps'], ['apps', '--json'], ['version', '--json'], ['help'], ['open', 'first', '--print']]) {
+        const child = spawn(server.stoaBin, args, { cwd: home, env, stdio: ['ignore', full, 'pipe'] });
+        let err = '';
+        child.stderr.setEncoding('utf8').on('data', (part) => { err += part; });
+        const code = await new Promise((resolve) => child.on('close', resolve));
+        assert.equal(code, 7, args.join(' '));
+        assert.match(err, /^stoa: What this printed could not be written in full/m, args.join(' '));
+    }
+    fs.closeSync(full);
+});
+
+test('what goes on by itself ends when nobody reads it any more', async () => {
+    write('left.pie', pie('left', 'x'));
+    await ok(['deploy', 'left.pie']);
+    for (const args of [['runs', 'left', '--follow'], ['events', 'left', '--follow'], ['deploy', 'left.pie', '--watch']]) {
+        const child = start(args);
+        child.stdin.end();
+        let ended;
+        child.done.then((ran) => { ended = ran; });
+        if (args[0] === 'deploy') await until(() => /left/.test(child.text.out), 'the first deploy');
+        else await new Promise((done) => { setTimeout(done, 500); });
+        assert.equal(ended, undefined, `it waits: ${args.join(' ')}\n${child.text.err}`);
+        child.stdout.destroy();
+        try {
+            await until(() => child.exitCode !== null, `the end of stoa ${args.join(' ')}`);
+            assert.equal(child.exitCode, 0, child.text.err);
+        } finally {
+            child.kill('SIGKILL');
+        }
+    }
+});
