@@ -225,8 +225,8 @@ export async function startServer(options = {}) {
         const wrong = [];
         await closeFetchConnections();
         if (atStart && child.exitCode === null && server.serverPid === ready.serverPid) {
-            // a DNS look-up that nobody answers has 15 s
-            await until(() => fewEnough(openDescriptors(ready.serverPid), atStart, options.workers ?? 16), 'descriptors', 18000)
+            // a look at DNS has three questions, and one that nobody answers has 15 s
+            await until(() => fewEnough(openDescriptors(ready.serverPid), atStart, options.workers ?? 16), 'descriptors', 50000)
                 .catch(() => wrong.push(`descriptors: ${JSON.stringify(atStart)} at the start, ${JSON.stringify(openDescriptors(ready.serverPid))} at the end`));
         }
         const tree = child.exitCode === null && child.signalCode === null ? processTree(child.pid) : [];
