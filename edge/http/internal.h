@@ -49,6 +49,9 @@ static inline h2o_iovec_t iovec(str s)
 // answer and is the caller's last use of the request.
 void reply_file_begin(struct http_request *own);
 void reply_file_rest(struct http_request *own);
+// reply_error for an address whose errors are never a page. Takes details.
+void reply_error_json(struct request *r, int status, const char *code, const char *message,
+                      json_t *details);
 // Begins every answer. Once the server is to end, an HTTP/1 client is told that it is its
 // connection's last (RFC 9112 §9.6).
 static inline void start_response(h2o_req_t *req, h2o_generator_t *generator)

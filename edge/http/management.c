@@ -410,11 +410,12 @@ static bool keep_params(struct management_call *c, const str params[ENDPOINT_PAR
     return true;
 }
 
+// JSON to browsers too: who mistypes an address of the API is to see the API's answer.
 static void not_found(struct request *r)
 {
-    reply_error(r, 404, "not_found",
-                "There is nothing at this address. The operations are listed at /api/openapi.json.",
-                NULL, 0);
+    reply_error_json(
+        r, 404, "not_found",
+        "There is nothing at this address. The operations are listed at /api/openapi.json.", NULL);
 }
 
 // A pool thread may still be reading when the client has left. False: the calls that run hold too

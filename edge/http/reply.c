@@ -417,6 +417,19 @@ static void add_retry_after(struct request *r, unsigned seconds)
     reply_add(r, "retry-after", str_from(text));
 }
 
+void reply_error_json(struct request *r, int status, const char *code, const char *message,
+                      json_t *details)
+{
+    json_t *body = json_object();
+    json_object_set_new(body, "error", json_true());
+    json_object_set_new(body, "code", json_string(code));
+    json_object_set_new(body, "message", jsonx_string(str_from(message)));
+    json_object_set_new(body, "requestId", json_string(r->id));
+    if (details != NULL)
+        json_object_set_new(body, "details", details);
+    reply_json(r, status, body);
+}
+
 void reply_error(struct request *r, int status, const char *code, const char *message,
                  json_t *details, unsigned retry_after)
 {
@@ -428,14 +441,7 @@ void reply_error(struct request *r, int status, const char *code, const char *me
         reply_page(r, status, message);
         return;
     }
-    json_t *body = json_object();
-    json_object_set_new(body, "error", json_true());
-    json_object_set_new(body, "code", json_string(code));
-    json_object_set_new(body, "message", jsonx_string(str_from(message)));
-    json_object_set_new(body, "requestId", json_string(r->id));
-    if (details != NULL)
-        json_object_set_new(body, "details", details);
-    reply_json(r, status, body);
+    reply_error_json(r, status, code, message, details);
 }
 
 int reply_status(enum fail fail)

@@ -23,6 +23,9 @@ test('every error has the contract\'s form', async () => {
     assertError(await server.api('GET', '/api/plugins', undefined, { token: `stoa_${'x'.repeat(43)}` }), 401, 'unauthorized');
     assertError(await server.api('GET', '/api/plugins', undefined, { token: 'nonsense' }), 401, 'unauthorized');
     assertError(await server.api('GET', '/api/nothing/here'), 404, 'not_found');
+    for (const headers of [{ accept: 'text/html,*/*;q=0.8' }, { accept: 'text/html', 'sec-fetch-mode': 'navigate' }])
+        for (const where of ['/api/nothing', '/api/v1/nothing', '/api/plugins/x/y/z', '/api/'])
+            assertError(await request(`${server.console}${where}`, { headers }), 404, 'not_found');
     assertError(await server.api('GET', '/api/plugins/absent'), 404, 'plugin_not_found');
     assertError(await server.api('PATCH', '/api/plugins'), 405, 'method_not_allowed');
     assertError(await server.api('GET', '/api/plugins?nope=1'), 422, 'unknown_parameter');
