@@ -129,11 +129,13 @@ export class Session {
             return;
         }
         if (!this.isLast && (await this.renew())) return;
-        if (this.isOver || this.expiresAt !== before) return; // told already; or the host's token came meanwhile
+        if (this.expiresAt !== before) return; // the host's token came meanwhile
         if (this.left() <= 0) this.end();
-        else {
+        if (!this.isOver) {
             this.warn();
             this.after(this.isLast ? this.left() : Math.min(this.left(), RETRY_MS));
+        } else if (this.provision) {
+            this.after(RETRY_MS); // nobody has refused it: the server is out of reach
         }
     }
 

@@ -104,12 +104,12 @@ describe('a builder that stays open', () => {
         assert.ok(!(await events()).includes('sessionExpired'), String(await events()));
     });
 
-    test('without a line until the session is over, it goes on when there is one again', async () => {
+    test('with the server away until the session is over, it goes on when there is one again', async () => {
         const { page, frame, happened, works } = await start(undefined, e.token());
-        await page.context().setOffline(true);
+        await page.route('**/api/v1/**', (route) => route.abort('connectionrefused')); // no browser tells of that end
         await happened('sessionExpired');
         await frame.waitForSelector('dialog.curtain[open]');
-        await page.context().setOffline(false);
+        await page.unroute('**/api/v1/**');
         await frame.waitForSelector('dialog.curtain', { state: 'detached', timeout: PATIENCE });
         await works('domains', 'Domains');
         assert.deepEqual(await frame.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie]), [0, 0, '']);
