@@ -2,14 +2,15 @@
 #include "edge/cli/internal.h"
 
 #define TARGET_TEXT                                                                                \
-    "The server is the one named by --url, --data, STOA_URL or `stoa login`; without any, the\n"   \
-    "one that runs on this machine.\n"
+    "The server is the one named by --url, --data, STOA_URL, STOA_DATA or `stoa login`;\n"         \
+    "without any, the one that runs on this machine.\n"
 
 const struct command commands[] = {
     {"deploy", "FILE|DIR", "put an app online, or its next version",
      "FILE is a .pie file, or an archive (zip, tar, tar.gz, tar.xz, tar.zst) of public files; DIR\n"
      "is a folder of them, with an index.html or a public-config.yaml. An archive needs --plugin;\n"
-     "a folder's app is named after it, or by --plugin. An app that does not exist yet is made.\n"
+     "a folder's app is named after it, or by --plugin. With --plugin, a .pie file of another\n"
+     "name is refused. An app that does not exist yet is made.\n"
      "Names that begin with a dot (but .well-known), node_modules and editors' backups are left\n"
      "out of a folder; links are refused.\n",
      OPTS_SERVER | OPT_BIT(OPT_PLUGIN) | OPT_BIT(OPT_DRY_RUN) | OPT_BIT(OPT_WATCH), 1, 1,
@@ -197,9 +198,9 @@ const struct command commands[] = {
      "Asks first; --yes does not.\n", OPTS_SERVER | OPT_BIT(OPT_YES), 1, 1,
      command_signing_key_revoke},
     {"login", "URL", "keep a server's address and your token for it",
-     "URL is the server's console origin. The token is asked for on the terminal, or read from\n"
-     "--token-file, or from stdin when that is no terminal. It is checked, kept in a file that\n"
-     "only you can read, and only ever sent to that origin.\n",
+     "URL is the server's console origin. The token is the one of --token-file or STOA_TOKEN,\n"
+     "else asked for on the terminal, or read from stdin when that is no terminal. It is checked,\n"
+     "kept in a file that only you can read, and only ever sent to that origin.\n",
      OPTS_ALWAYS | OPT_BIT(OPT_TOKEN) | OPT_BIT(OPT_TOKEN_FILE) | OPT_BIT(OPT_CA) |
          OPT_BIT(OPT_INSECURE),
      1, 1, command_login},

@@ -47,8 +47,8 @@ void help_overview(FILE *to, const struct output *o)
     }
     fputs("\nOptions of every command that asks a server:\n", to);
     print_options(to, o, OPTS_SERVER);
-    fputs("\nThe server is the one named by --url, --data, STOA_URL or `stoa login`; without any,\n"
-          "the one that runs on this machine.\n",
+    fputs("\nThe server is the one named by --url, --data, STOA_URL, STOA_DATA or `stoa login`;\n"
+          "without any, the one that runs on this machine.\n",
           to);
     print_exits(to);
 }

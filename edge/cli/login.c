@@ -26,6 +26,8 @@ static enum fail find_token(struct cli *cli, struct fault *fault)
         t->token = str_dup(str_from(o->value[OPT_TOKEN]));
     else if (options_has(o, OPT_TOKEN_FILE))
         return target_read_token(o->value[OPT_TOKEN_FILE], &t->token, fault);
+    else if (target_env_token(&cli->env, &t->origin) != NULL)
+        t->token = str_dup(str_from(target_env_token(&cli->env, &t->origin)));
     else if (isatty(STDIN_FILENO))
         t->token = ask_token(&t->origin);
     else

@@ -35,8 +35,14 @@ void target_env_read(struct target_env *ret)
     ret->token = env_dup("STOA_TOKEN");
     unsetenv("STOA_TOKEN");
     ret->credentials = home_path("XDG_CONFIG_HOME", ".config", "stoa/credentials.json");
-    ret->data_dir = geteuid() == 0 ? str_dup(STR("/var/lib/stoa"))
-                                   : home_path("XDG_STATE_HOME", ".local/state", "stoa");
+    const char *data = getenv("STOA_DATA");
+    ret->data_is_named =
+        data != NULL && data[0] == '/'; // a relative one is the server's to resolve
+    if (ret->data_is_named)
+        ret->data_dir = str_dup(str_from(data));
+    else
+        ret->data_dir = geteuid() == 0 ? str_dup(STR("/var/lib/stoa"))
+                                       : home_path("XDG_STATE_HOME", ".local/state", "stoa");
 }
 
 static void free_secret(char *secret)
@@ -115,7 +121,6 @@ struct search {
     const struct target_env *env;
     struct target *target;
     json_t *saved; // credentials, loaded when first asked for
-    bool origin_is_env;
 };
 
 static enum fail load_saved(struct search *s, struct fault *fault)
@@ -154,13 +159,14 @@ static enum fail use_url(struct search *s, const char *url, const char *source, 
     return origin_parse(url, &s->target->origin, fault);
 }
 
-static enum fail use_data_option(struct search *s, struct fault *fault)
+static enum fail use_data(struct search *s, const char *data, const char *source,
+                          struct fault *fault)
 {
-    AUTOFREE char *dir = realpath(s->o->value[OPT_DATA], NULL);
+    AUTOFREE char *dir = realpath(data, NULL);
     if (dir == NULL)
         return fault_set(fault, FAIL_INTERNAL, "local_io", "%.200s: there is no such directory.",
-                         s->o->value[OPT_DATA]);
-    enum fail fail = use_ready(s, dir, "--data", fault);
+                         data);
+    enum fail fail = use_ready(s, dir, source, fault);
     if (fail == FAIL_NOT_FOUND)
         return fault_set(fault, FAIL_BUSY, "no_server", "No server runs on %.200s.", dir);
     return fail;
@@ -185,11 +191,12 @@ static enum fail find_server(struct search *s, struct fault *fault)
     if (options_has(s->o, OPT_URL))
         return use_url(s, s->o->value[OPT_URL], "--url", fault);
     if (options_has(s->o, OPT_DATA))
-        return use_data_option(s, fault);
+        return use_data(s, s->o->value[OPT_DATA], "--data", fault);
     if (s->env->url != NULL) {
-        s->origin_is_env = true;
         return use_url(s, s->env->url, "STOA_URL", fault);
     }
+    if (s->env->data_is_named)
+        return use_data(s, s->env->data_dir, "STOA_DATA", fault);
     enum fail fail = load_saved(s, fault);
     if (fail != FAIL_NONE)
         return fail;
@@ -198,16 +205,13 @@ static enum fail find_server(struct search *s, struct fault *fault)
     return use_default(s, fault);
 }
 
-// STOA_TOKEN goes with STOA_URL; without one, with whatever server was chosen.
-static bool env_token_fits(const struct search *s)
+const char *target_env_token(const struct target_env *env, const struct origin *origin)
 {
-    struct origin origin;
-    if (s->env->token == NULL)
-        return false;
-    if (s->env->url == NULL || s->origin_is_env)
-        return true;
-    return origin_parse(s->env->url, &origin, NULL) == FAIL_NONE &&
-           origin_eq(&origin, &s->target->origin);
+    struct origin own;
+    if (env->url == NULL ||
+        (origin_parse(env->url, &own, NULL) == FAIL_NONE && origin_eq(&own, origin)))
+        return env->token;
+    return NULL;
 }
 
 static void replace_token(struct target *t, const char *token)
@@ -228,8 +232,9 @@ static enum fail find_token(struct search *s, struct fault *fault)
         target_fini(t);
         return target_read_token(s->o->value[OPT_TOKEN_FILE], &t->token, fault);
     }
-    if (env_token_fits(s)) {
-        replace_token(t, s->env->token);
+    const char *env_token = target_env_token(s->env, &t->origin);
+    if (env_token != NULL) {
+        replace_token(t, env_token);
         return check_token(t->token, fault);
     }
     if (t->token != NULL) // of the ready file that named the server

@@ -1,7 +1,7 @@
 // Where the server is, and with which token: decided once per command, from the command line, the
 // environment, what `stoa login` saved, and the ready file of a server on this machine.
 //
-// The server: --url, else --data, else STOA_URL, else the saved login, else the default data
+// The server: --url, else --data, else STOA_URL, else STOA_DATA, else the saved login, else the default data
 // directory's ready file. The token: --token or --token-file; else STOA_TOKEN, unless it is
 // STOA_URL's and another server was named; else the one saved for that very origin; else the ready
 // file's, when its console is that very origin.
@@ -13,14 +13,19 @@
 // What the environment says; paths are absolute. Owned strings, NULL = not set.
 struct target_env {
     char *url, *token;
-    char *credentials; // the path of the file that `stoa login` keeps
-    char *data_dir;    // the default data directory
+    char *credentials;  // the path of the file that `stoa login` keeps
+    char *data_dir;     // STOA_DATA, or the default data directory
+    bool data_is_named; // by STOA_DATA
 };
 
-// Reads STOA_URL, STOA_TOKEN, XDG_CONFIG_HOME, XDG_STATE_HOME, HOME, and removes STOA_TOKEN from
+// Reads STOA_URL, STOA_TOKEN, STOA_DATA, XDG_CONFIG_HOME, XDG_STATE_HOME, HOME, and removes STOA_TOKEN from
 // the environment, so that no program started from here inherits it.
 void target_env_read(struct target_env *ret);
 void target_env_fini(struct target_env *env);
+
+// STOA_TOKEN, when it may go to `origin`: it is STOA_URL's, or without one, anybody's who is named;
+// else NULL. Borrowed.
+const char *target_env_token(const struct target_env *env, const struct origin *origin);
 
 struct target {
     struct origin origin;

@@ -1,11 +1,11 @@
 // The command line on the server's own machine, where nobody logged in: the ready file of the data directory says where the server is, how it
 // is to be called, and with which token.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { startServer, temporaryDirectory } from '../harness/server.mjs';
+import { repository, startServer, temporaryDirectory } from '../harness/server.mjs';
 
 const home = temporaryDirectory('cli-local');
 const ENV = { PATH: process.env.PATH, HOME: home, ASAN_OPTIONS: 'exitcode=99', UBSAN_OPTIONS: 'halt_on_error=1' };
@@ -52,5 +52,25 @@ for (const origin of ['https://console.example.net', 'http://console.example.net
         const listed = await stoa(server, ['apps', '--data', server.dataDir]);
         assert.equal(listed.code, 0, listed.err);
         assert.match(listed.out, /^hello /m);
+        // so is one named by the environment, or at the address that the ready file has
+        const named = await stoa(server, ['apps'], { STOA_DATA: server.dataDir });
+        assert.equal(named.code, 0, named.err);
+        const addressed = await stoa(server, ['apps', '--url', server.console], { STOA_DATA: server.dataDir });
+        assert.equal(addressed.code, 0, addressed.err);
     }));
 }
+
+test('./dev up knows its data directory however it is named, and hands on the other settings', () => {
+    const script = fs.readFileSync(path.join(repository, 'dev'), 'utf8');
+    const take = /^take_data\(\)\n\{\n[^]*?^\}\n/m.exec(script)[0];
+    const ask = (args, env = {}) => execFileSync('bash', ['-euc', `die() { echo "$*" >&2; exit 1; }\n${take}\ntake_data "$@"; printf '%s\\n' "$data" "$at" "\${rest[*]}"`, 'dev', ...args],
+        { encoding: 'utf8', cwd: home, env: { PATH: process.env.PATH, HOME: home, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }).split('\n').slice(0, 3);
+    const standard = process.getuid() === 0 ? '/var/lib/stoa' : path.join(home, '.local/state/stoa');
+    assert.deepEqual(ask([]), [standard, '', '']);
+    assert.deepEqual(ask(['--data', '/x', '--listen-apps', '127.0.0.1:0']), ['/x', ' --data /x', '--listen-apps 127.0.0.1:0']);
+    assert.deepEqual(ask(['--set', 'a=b', '--data=/x/']), ['/x', ' --data /x', '--set a=b']);
+    assert.deepEqual(ask(['--set', 'data=/x', '--set', 'c=d']), ['/x', ' --data /x', '--set c=d']);
+    assert.deepEqual(ask(['--set=data=rel'], { STOA_DATA: '/y' }), [path.join(home, 'rel'), ` --data ${path.join(home, 'rel')}`, '']);
+    assert.deepEqual(ask(['--check'], { STOA_DATA: '/y z' }), ['/y z', ' --data /y\\ z', '--check']);
+    assert.throws(() => ask(['--data']), /--data needs a directory/);
+});

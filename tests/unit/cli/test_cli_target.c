@@ -275,6 +275,25 @@ static void the_environment_is_read_once(void **state)
     target_env_fini(&env);
 }
 
+static void the_data_directory_may_be_named_by_the_environment(void **state)
+{
+    struct target_env env;
+    put(at("token"), TOKEN_A, 0600);
+    put_ready("http://127.0.0.1:7", at("token"));
+    unsetenv("STOA_URL");
+    setenv("STOA_DATA", dir, 1);
+    target_env_read(&env);
+    assert_string_equal(decide(&env, NULL, NULL), "http://127.0.0.1:7 " TOKEN_A);
+    assert_string_equal(decide(&env, "https://stoa.example", NULL), "no_token");
+    target_env_fini(&env);
+    setenv("STOA_DATA", "relative", 1); // is the server's to resolve, where that was started
+    target_env_read(&env);
+    assert_string_not_equal(env.data_dir, "relative");
+    assert_false(env.data_is_named);
+    target_env_fini(&env);
+    unsetenv("STOA_DATA");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +309,7 @@ int main(void)
         cmocka_unit_test(a_saved_token_is_bound_to_its_origin),
         cmocka_unit_test(tokens_do_not_travel_in_the_clear),
         cmocka_unit_test(the_environment_is_read_once),
+        cmocka_unit_test(the_data_directory_may_be_named_by_the_environment),
     };
     return cmocka_run_group_tests(tests, make_dir, drop_dir);
 }
