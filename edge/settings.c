@@ -357,7 +357,7 @@ void settings_print_help(FILE *to)
           "                     /etc/stoa/stoa.yaml, when there is one)\n"
           "  --set NAME=VALUE   any setting\n"
           "  --check            say whether the settings are fine, and end\n"
-          "  --help             this text\n"
+          "  -h, --help         this text\n"
           "\n"
           "Settings (* has a flag: --listen-apps for listen_apps; + is read again at SIGHUP):\n",
           to);

@@ -303,11 +303,16 @@ static void load_flag(struct settings_load *l, struct flags *f)
     }
 }
 
+static bool asks_help(const struct flags *f)
+{
+    return strcmp(f->name, "--help") == 0 || strcmp(f->name, "-h") == 0;
+}
+
 static void load_flags(struct settings_load *l, int argc, char **argv)
 {
     struct flags f = {.argc = argc, .argv = argv};
     while (next_flag(&f))
-        if (strcmp(f.name, "--check") != 0 && strcmp(f.name, "--help") != 0)
+        if (strcmp(f.name, "--check") != 0 && !asks_help(&f))
             load_flag(l, &f);
 }
 
@@ -317,7 +322,7 @@ static const char *find_config(int argc, char **argv, bool *ret_check, bool *ret
     struct flags f = {.argc = argc, .argv = argv};
     while (next_flag(&f)) {
         *ret_check |= strcmp(f.name, "--check") == 0;
-        *ret_help |= strcmp(f.name, "--help") == 0;
+        *ret_help |= asks_help(&f);
         bool is_config = strcmp(f.name, "--config") == 0;
         if ((is_config || strcmp(f.name, "--set") == 0 || flag_setting(f.name) != SIZE_MAX) &&
             take_value(&f) && is_config)

@@ -140,6 +140,10 @@ static enum cli_exit unknown_command(struct cli *cli, const char *given)
     buf_init(&words, 256);
     bool is_first_word = add_second_words(given, &words);
     AUTOFREE char *list = buf_take(&words);
+    if (is_first_word && options_has(&cli->options, OPT_HELP)) {
+        cli->options.n_args = 1;
+        return command_help(cli);
+    }
     if (is_first_word)
         return cli_fail(cli, EXIT_USAGE, "usage", "`stoa %s` needs a second word: %s.", given,
                         list);
@@ -240,6 +244,14 @@ static enum cli_exit say_lost(const struct cli *cli)
     return EXIT_LOCAL;
 }
 
+// `stoa --version` is what people type at any program first.
+static void take_version(int argc, char **argv)
+{
+    static char version[] = "version";
+    if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0))
+        argv[1] = version;
+}
+
 int cli_main(int argc, char **argv)
 {
     struct cli cli = {.command = NULL};
@@ -247,6 +259,7 @@ int cli_main(int argc, char **argv)
     setlocale(LC_CTYPE, "C.UTF-8"); // names are UTF-8 here whatever the terminal's user speaks
     signal(SIGPIPE, SIG_IGN);       // a closed pipe is an error of the write
     output_init(&cli.output);
+    take_version(argc, argv);
     enum fail fail =
         options_parse(argc > 0 ? argc - 1 : 0, argc > 0 ? argv + 1 : argv, &cli.options, &fault);
     AUTOFREE char *token = hide_token(&cli);

@@ -99,8 +99,8 @@ static int find_letter(char letter)
 static enum fail unknown_option(str given, struct fault *fault)
 {
     const char *near = NULL;
-    size_t best = 3;
-    str bare = str_starts(given, STR("--")) ? str_skip(given, 2) : given;
+    str bare = str_skip(given, str_starts(given, STR("--")) ? 2 : 1);
+    size_t best = bare.n < 3 ? bare.n : 3; // edits that make it another word, not a slip
     for (int i = 0; i != OPT_COUNT; ++i) {
         size_t distance = options_distance(bare, str_from(option_rows[i].name));
         if (distance < best) {

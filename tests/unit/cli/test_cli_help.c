@@ -88,6 +88,25 @@ static void every_option_belongs_to_a_command(void **state)
     assert_int_equal(used, (UINT64_C(1) << OPT_COUNT) - 1);
 }
 
+// "…`stoa serve --help`…": each command that the package's settings file names is one.
+static void the_package_names_commands_there_are(void **state)
+{
+    struct buf text;
+    struct stat st;
+    size_t named = 0;
+    buf_init(&text, 1 << 16);
+    assert_int_equal(files_read("cmake/package/stoa.yaml", &text, &st, NULL), FAIL_NONE);
+    AUTOFREE char *all = buf_take(&text);
+    for (const char *p = all; (p = strstr(p, "stoa ")) != NULL;) {
+        p += 5;
+        str word = str_of(p, strspn(p, "abcdefghijklmnopqrstuvwxyz"));
+        if (word.n != 0 && command_find(word) == NULL)
+            fail_msg("cmake/package/stoa.yaml names `stoa %.*s`", STR_FMT(word));
+        named += word.n != 0;
+    }
+    assert_true(named != 0);
+}
+
 static enum cli_exit run(int argc, ...)
 {
     char *argv[8] = {"stoa"};
@@ -115,6 +134,11 @@ static void usage_has_its_exit_code(void **state)
     assert_int_equal(run(2, "apps", "one"), EXIT_USAGE);
     assert_int_equal(run(2, "apps", "--watch"), EXIT_USAGE);
     assert_int_equal(run(1, "token"), EXIT_USAGE);
+    assert_int_equal(run(2, "token", "--help"), EXIT_DONE);
+    assert_int_equal(run(2, "nonsense", "--help"), EXIT_USAGE);
+    assert_int_equal(run(1, "--version"), EXIT_DONE);
+    assert_int_equal(run(1, "-V"), EXIT_DONE);
+    assert_int_equal(run(2, "apps", "-V"), EXIT_USAGE);
     assert_int_equal(run(2, "deploy", "/nonexistent.pie"), EXIT_LOCAL);
     assert_int_equal(run(1, "apps"), EXIT_AUTH);
     char token[] = "stoa_secret", option[] = "--token=stoa_other";
@@ -132,6 +156,7 @@ int main(void)
         cmocka_unit_test(the_manual_has_no_more),
         cmocka_unit_test(every_exit_code_is_in_the_manual),
         cmocka_unit_test(every_option_belongs_to_a_command),
+        cmocka_unit_test(the_package_names_commands_there_are),
         cmocka_unit_test(usage_has_its_exit_code),
     };
     return cmocka_run_group_tests(tests, read_manual, drop_manual);

@@ -187,6 +187,19 @@ static void wrong_options_are_told(void **state)
     assert_string_equal(fault.public_text, "`stoa apps` has no option --watch.");
 }
 
+static void few_letters_suggest_nothing(void **state)
+{
+    static char *const given[] = {"-V", "-x", "-jq", "--v", "--zz"};
+    struct options o;
+    struct fault fault;
+    for (size_t i = 0; i != sizeof given / sizeof *given; ++i) {
+        assert_int_equal(parse(&o, &fault, 1, given[i]), FAIL_BAD_INPUT);
+        assert_null(strstr(fault.public_text, "Did you mean"));
+    }
+    expect_usage("Did you mean --plugin?", 1, "-plugin", NULL, NULL);
+    expect_usage("Did you mean --csv?", 1, "--csw", NULL, NULL);
+}
+
 static void slugs_follow_names(void **state)
 {
     char slug[SOURCE_SLUG_MAX + 1];
@@ -246,6 +259,7 @@ int main(void)
         cmocka_unit_test(spans_have_one_unit),
         cmocka_unit_test(options_stand_anywhere),
         cmocka_unit_test(wrong_options_are_told),
+        cmocka_unit_test(few_letters_suggest_nothing),
         cmocka_unit_test(slugs_follow_names),
         cmocka_unit_test(csv_holds_no_formula),
     };
