@@ -14,7 +14,7 @@
 struct deploy {
     struct cli *cli;
     struct source source;
-    const char *slug; // of an archive's or folder's app
+    const char *slug; // of an archive's or folder's app, or the one --plugin names
     bool is_dry_run;
 };
 
@@ -29,31 +29,81 @@ static enum cli_exit report_problems(struct cli *cli, const struct fault *fault,
     return exit;
 }
 
+static enum cli_exit show_reply(struct deploy *d, const struct api_reply *reply)
+{
+    if (reply->exit != EXIT_DONE)
+        return api_report(d->cli, reply, d->source.path, d->source.kind == SOURCE_FOLDER);
+    if (d->cli->output.json)
+        output_json(&d->cli->output, reply->body);
+    else
+        show_deployed(d->cli, reply->body, d->is_dry_run);
+    return EXIT_DONE;
+}
+
 static enum cli_exit send_and_show(struct deploy *d, const struct api_request *request)
 {
     struct api_reply reply;
-    bool is_folder = d->source.kind == SOURCE_FOLDER;
     api_send(d->cli, request, &reply);
+    enum cli_exit exit = show_reply(d, &reply);
+    api_reply_fini(&reply);
+    return exit;
+}
+
+static struct api_request pie_request(const struct deploy *d, const char *method, const char *path)
+{
+    struct api_request request = API_REQUEST(method, path);
+    request.content_type = "text/plain; charset=utf-8";
+    request.body_fd = d->source.fd;
+    request.body_length = d->source.bytes;
+    request.label = "Uploading";
+    return request;
+}
+
+static enum cli_exit import_pie(struct deploy *d)
+{
+    struct api_request request = pie_request(
+        d, "POST", d->is_dry_run ? "/api/plugins/import?dryRun=true" : "/api/plugins/import");
+    return send_and_show(d, &request);
+}
+
+// The app that --plugin names is not there yet: the file makes it, if it bears that name. Only the
+// server reads the file, so it is asked for the name.
+static enum cli_exit import_named(struct deploy *d)
+{
+    struct api_reply reply;
+    struct api_request request = pie_request(d, "POST", "/api/plugins/import?dryRun=true");
+    api_send(d->cli, &request, &reply);
+    str slug = show_member(json_object_get(reply.body, "plugin"), "slug");
     enum cli_exit exit = reply.exit;
-    if (exit != EXIT_DONE)
-        exit = api_report(d->cli, &reply, d->source.path, is_folder);
-    else if (d->cli->output.json)
-        output_json(&d->cli->output, reply.body);
+    if (exit != EXIT_DONE || (d->is_dry_run && str_eq(slug, str_from(d->slug))))
+        exit = show_reply(d, &reply);
+    else if (str_eq(slug, str_from(d->slug)))
+        exit = import_pie(d);
     else
-        show_deployed(d->cli, reply.body, d->is_dry_run);
+        exit = cli_fail(d->cli, EXIT_CONFLICT, "slug_mismatch",
+                        "The file's name is \"%.60s\", but --plugin says \"%.60s\".",
+                        slug.p != NULL ? slug.p : "", d->slug);
     api_reply_fini(&reply);
     return exit;
 }
 
 static enum cli_exit deploy_pie(struct deploy *d)
 {
-    struct api_request request = API_REQUEST(
-        "POST", d->is_dry_run ? "/api/plugins/import?dryRun=true" : "/api/plugins/import");
-    request.content_type = "text/plain; charset=utf-8";
-    request.body_fd = d->source.fd;
-    request.body_length = d->source.bytes;
-    request.label = "Uploading";
-    return send_and_show(d, &request);
+    struct api_reply reply;
+    d->slug = d->cli->options.value[OPT_PLUGIN];
+    if (d->slug == NULL)
+        return import_pie(d);
+    AUTOFREE char *path = d->is_dry_run ? api_path("/api/plugins/%s?dryRun=true", d->slug)
+                                        : api_path("/api/plugins/%s", d->slug);
+    struct api_request request = pie_request(d, "PUT", path);
+    api_send(d->cli, &request, &reply);
+    enum cli_exit exit = reply.exit;
+    if (exit == EXIT_NOT_FOUND && str_eq(show_member(reply.body, "code"), STR("plugin_not_found")))
+        exit = import_named(d);
+    else
+        exit = show_reply(d, &reply);
+    api_reply_fini(&reply);
+    return exit;
 }
 
 static enum cli_exit deploy_archive(struct deploy *d)
@@ -99,24 +149,37 @@ static void take_back(struct deploy *d)
     api_reply_fini(&reply);
 }
 
+// The folder's files as a deploy would publish them: public-config.yaml is read, not served.
+static void list_files(const struct pack *pack, json_t *deployment)
+{
+    uint64_t bytes = 0;
+    json_t *changes = json_array();
+    for (size_t i = 0; i != pack->count; ++i) {
+        const struct pack_file *file = &pack->files[i];
+        if (strcmp(file->path, "public-config.yaml") == 0)
+            continue;
+        bytes += file->bytes;
+        json_array_append_new(changes, json_pack("{s:s, s:s, s:I}", "path", file->path, "change",
+                                                 "added", "bytes", (json_int_t)file->bytes));
+    }
+    json_object_set_new(deployment, "fileCount",
+                        json_integer((json_int_t)json_array_size(changes)));
+    json_object_set_new(deployment, "totalBytes", json_integer((json_int_t)bytes));
+    json_object_set_new(deployment, "changes", changes);
+}
+
 // The server cannot try an archive on an app that is not there: it says what it thinks of the app,
-// and the files are listed from here.
+// and the files are listed from here. Its warnings are about the .pie of ours that nobody sees.
 static enum cli_exit show_new_app(struct deploy *d, json_t *answer)
 {
-    json_t *changes = json_array();
-    for (size_t i = 0; i != d->source.pack.count; ++i)
-        json_array_append_new(
-            changes, json_pack("{s:s, s:s, s:I}", "path", d->source.pack.files[i].path, "change",
-                               "added", "bytes", (json_int_t)d->source.pack.files[i].bytes));
     json_t *deployment = json_object_get(answer, "deployment");
-    if (d->source.kind == SOURCE_FOLDER && json_is_object(deployment)) {
-        json_object_set(deployment, "changes", changes);
-        json_object_set_new(deployment, "fileCount",
-                            json_integer((json_int_t)d->source.pack.count));
-        json_object_set_new(deployment, "totalBytes",
-                            json_integer((json_int_t)d->source.pack.file_bytes));
-    }
-    json_decref(changes);
+    if (d->source.kind == SOURCE_FOLDER && json_is_object(deployment))
+        list_files(&d->source.pack, deployment);
+    json_object_set_new(
+        answer, "warnings",
+        json_pack("[{s:s}]", "message",
+                  "the server has not checked the files: it can when the app is there, and may "
+                  "still refuse them."));
     if (d->cli->output.json)
         return cli_json(d->cli, json_incref(answer));
     cli_note(d->cli, "The app \"%s\" does not exist yet: it would be made.", d->slug);

@@ -344,3 +344,53 @@ test('what goes on by itself ends when nobody reads it any more', async () => {
         }
     }
 });
+
+test('--plugin names the app of a .pie file too, and a file of another name is refused', async () => {
+    write('mine.pie', pie('mine', 'one'));
+    for (const more of [['--dry-run'], []]) {
+        const refused = await expectExit(6, ['deploy', 'mine.pie', '--plugin', 'yours', '--json', ...more]);
+        assert.equal(JSON.parse(refused.out).code, 'slug_mismatch'); // "yours" is no app yet
+        await expectExit(3, ['open', 'mine', '--print']);
+        await expectExit(3, ['open', 'yours', '--print']);
+    }
+    assert.match((await ok(['deploy', 'mine.pie', '--plugin', 'mine', '--dry-run'])).out, /^Would deploy The mine/);
+    await expectExit(3, ['open', 'mine', '--print']);
+    assert.equal(await page(lastLine((await ok(['deploy', 'mine.pie', '--plugin', 'mine'])).out)), 'one');
+    write('mine.pie', pie('mine', 'two'));
+    assert.equal(await page(lastLine((await ok(['deploy', 'mine.pie', '--plugin', 'mine'])).out)), 'two');
+    write('yours.pie', pie('yours', 'x'));
+    await ok(['deploy', 'yours.pie']);
+    write('only/mine.pie', pie('mine', 'three'));
+    const other = await expectExit(6, ['deploy', 'only', '--plugin', 'yours', '--json']);
+    assert.equal(JSON.parse(other.out).code, 'slug_mismatch');
+    await expectExit(1, ['deploy', 'bad.pie', '--plugin', 'nobody']);
+});
+
+test('a dry run of a new folder says what it does not know', async () => {
+    write('fresh/index.html', 'x');
+    write('fresh/public-config.yaml', 'entry: absent.html\n');
+    const { out, err } = await ok(['deploy', 'fresh', '--dry-run']);
+    assert.match(out, /^Would deploy Fresh \(fresh\) 0\.1\.0, 1 file, 1 B\n  \+  index\.html +1 B\n$/);
+    assert.match(err, /^warning: the server has not checked the files/m);
+    assert.equal(err.match(/warning/g).length, 1, err); // none about a .pie file that nobody wrote
+    const json = JSON.parse((await ok(['deploy', 'fresh', '--dry-run', '--json'])).out);
+    assert.deepEqual(json.deployment.changes.map((change) => change.path), ['index.html']);
+    assert.match(json.warnings[0].message, /has not checked/);
+});
+
+test('login takes STOA_TOKEN before what stands on stdin', async () => {
+    await ok(['login', server.console], { env: { STOA_TOKEN: server.token } });
+    await ok(['apps'], { env: {} });
+    await ok(['logout'], { env: {} });
+    // a token of STOA_URL's is not another server's
+    const other = { STOA_URL: 'https://stoa.example', STOA_TOKEN: server.token };
+    await expectExit(4, ['login', server.console], { env: other });
+    await ok(['login', server.console], { env: other, input: `${server.token}\n` });
+    await ok(['logout'], { env: {} });
+});
+
+test('what newcomers type first is understood', async () => {
+    for (const args of [['--version'], ['-V']]) assert.match((await ok(args, { env: {} })).out, /^stoa \d/);
+    for (const args of [['serve', '-h'], ['serve', '--help']]) assert.match((await ok(args, { env: {} })).out, /^Usage: stoa serve/);
+    assert.match((await ok(['token', '--help'], { env: {} })).out, /stoa token create.*stoa token revoke/s);
+});
