@@ -1,6 +1,7 @@
 // /healthz (the process turns), /readyz (it can serve: details per dependency), /metrics
 // (Prometheus text format).
 #include "edge/health.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -11,15 +12,17 @@
 #include "edge/http/management.h"
 #include "edge/listener.h"
 #include "edge/route/router.h"
+#include "edge/store/blob.h"
 #include "edge/store/db.h"
 #include "edge/store/faults.h"
 
 enum { METRICS_MAX = 256 * 1024 };
-static char *required_token = "";
+static char *required_token = "", *plugins_url = "";
 
-void health_init(const char *admin_token)
+void health_init(const char *admin_token, const char *plugin_database)
 {
     required_token = str_dup(str_from(admin_token));
+    plugins_url = str_dup(str_from(plugin_database));
 }
 
 static void on_healthz(struct request *r)
@@ -27,26 +30,80 @@ static void on_healthz(struct request *r)
     reply_json(r, 200, json_pack("{s:s, s:s}", "status", "ok", "version", STOA_VERSION));
 }
 
+// --- readiness ---
+
+// What is looked at now and then. `down_since`: real ms of the first look in vain; 0: it is there,
+// or nobody has looked yet.
+struct dependency {
+    const char *name, *effect;
+    bool (*is_there)(void);
+    _Atomic int64_t down_since;
+};
+
+static bool plugins_answer(void)
+{
+    struct db *db = NULL;
+    struct fault fault = {0};
+    enum fail fail = plugins_url[0] != '\0' ? db_open_other(plugins_url, &db, &fault) : FAIL_NONE;
+    db_close(db);
+    return fail == FAIL_NONE;
+}
+
+static struct dependency dependencies[] = {
+    {.name = "pluginDatabase",
+     .effect = "Plugins' own data answers 503; apps, deploys and management go on.",
+     .is_there = plugins_answer},
+    {.name = "blobs",
+     .effect = "Deploys and uploads are refused; what was deployed is served.",
+     .is_there = blob_is_writable},
+};
+enum { DEPENDENCIES = sizeof dependencies / sizeof dependencies[0] };
+
+void health_look(void)
+{
+    for (size_t i = 0; i != DEPENDENCIES; ++i) {
+        struct dependency *d = &dependencies[i];
+        if (d->is_there())
+            atomic_store(&d->down_since, 0);
+        else if (atomic_load(&d->down_since) == 0)
+            atomic_store(&d->down_since, clock_real_ms());
+    }
+}
+
+static json_t *dependency_json(int64_t down_since, const char *effect)
+{
+    char text[CLOCK_RFC3339_ROOM];
+    if (down_since == 0)
+        return json_pack("{s:b}", "ok", 1);
+    clock_rfc3339(down_since, text);
+    return json_pack("{s:b, s:s, s:s}", "ok", 0, "since", text, "effect", effect);
+}
+
 // Pages that are cached are served without PostgreSQL, so its absence makes the answer "degraded",
 // not an end: 503 tells a balancer to prefer another node, the body tells an operator what is
-// missing.
+// missing. Without the others, which any tenant might exhaust, visitors still get their pages: no
+// reason to send them away.
 static void on_readyz(struct request *r)
 {
-    int64_t since;
-    bool has_database = db_is_healthy(&since);
-    json_t *database = json_pack("{s:b}", "ok", has_database);
-    if (!has_database) {
-        char text[CLOCK_RFC3339_ROOM];
-        clock_rfc3339(since, text);
-        json_object_set_new(database, "since", json_string(text));
-        json_object_set_new(
-            database, "effect",
-            json_string("Cached apps are served; cold apps, deploys and management answer 503."));
+    int64_t since = 0;
+    bool has_database = db_is_healthy(&since), has_all = has_database;
+    json_t *list = json_object();
+    json_object_set_new(
+        list, "database",
+        dependency_json(has_database ? 0 : since,
+                        "Cached apps are served; cold apps, deploys and management answer 503."));
+    for (size_t i = 0; i != DEPENDENCIES; ++i) {
+        int64_t down_since = atomic_load(&dependencies[i].down_since);
+        json_object_set_new(list, dependencies[i].name,
+                            dependency_json(down_since, dependencies[i].effect));
+        has_all = has_all && down_since == 0;
     }
-    reply_json(r, has_database ? 200 : 503,
-               json_pack("{s:s, s:{s:o}}", "status", has_database ? "ready" : "degraded",
-                         "dependencies", "database", database));
+    reply_json(
+        r, has_database ? 200 : 503,
+        json_pack("{s:s, s:o}", "status", has_all ? "ready" : "degraded", "dependencies", list));
 }
+
+// --- metrics ---
 
 static void put_counter(struct buf *to, const char *name, const char *help, const char *type,
                         uint64_t value)

@@ -109,7 +109,7 @@ static void start_services(void)
     management_init(auth_authenticate, settings.body_memory_total);
     site_init(&(struct site_options){settings.apps_origin, settings.console_origin,
                                      settings.instance_domain, settings.files_origin});
-    health_init(settings.admin_token);
+    health_init(settings.admin_token, settings.plugin_database);
     features_init(&settings);
     router_add(health_service());
     router_add(console_service());
@@ -381,6 +381,7 @@ int server_main(void)
         return give_up(&fault);
     notices_start(settings.database, prepare_database, features_channels);
     features_start();
+    scheduler_add("look at dependencies", 0, HEALTH_LOOK_MS, health_look);
     scheduler_start();
     end_of_start();
     if (cage_say(CONTROL_READY) != FAIL_NONE)

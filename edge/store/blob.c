@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include "edge/store/faults.h"
 
@@ -447,6 +448,18 @@ enum fail blob_sync(struct fault *fault)
     pthread_mutex_unlock(&sync_lock);
     free(u.list);
     return failure == 0 ? FAIL_NONE : failed(fault, "cannot sync", failure);
+}
+
+bool blob_is_writable(void)
+{
+    struct stat st;
+    struct statvfs fs;
+    pthread_mutex_lock(&sync_lock);
+    bool is_broken = sync_broken;
+    pthread_mutex_unlock(&sync_lock);
+    return !is_broken && fstat(root, &st) == 0 && st.st_nlink != 0 &&
+           faccessat(root, "tmp", W_OK | X_OK, AT_EACCESS) == 0 && fstatvfs(root, &fs) == 0 &&
+           (fs.f_flag & ST_RDONLY) == 0 && fs.f_bavail != 0;
 }
 
 // --- collecting ---

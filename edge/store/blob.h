@@ -29,6 +29,9 @@ enum fail blob_sync(struct fault *fault) MUST_CHECK;
 enum fail blob_get(const struct digest *d, size_t max, char **ret, size_t *ret_n,
                    struct fault *fault) MUST_CHECK;
 bool blob_exists(const struct digest *d);
+// Whether blobs can be put now, as far as can be told without writing: the directory is there, its
+// file system takes writes and has room, and no sync has failed. Not on a loop.
+bool blob_is_writable(void);
 // For streams: an open descriptor (caller closes) and the size. The bytes are not checked. Failures
 // as blob_get's.
 enum fail blob_open_read(const struct digest *d, int *ret_fd, size_t *ret_n,

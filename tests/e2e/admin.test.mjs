@@ -75,11 +75,44 @@ test('/healthz and /readyz', async () => {
     assert.match(health.json.version, /^\d+\.\d+\.\d+/);
     const ready = await get('/readyz');
     assert.equal(ready.status, 200);
-    assert.deepEqual(ready.json, { status: 'ready', dependencies: { database: { ok: true } } });
+    assert.deepEqual(ready.json, { status: 'ready', dependencies: { database: { ok: true }, pluginDatabase: { ok: true }, blobs: { ok: true } } });
     for (const answer of [health, ready]) {
         assert.match(answer.headers['content-type'], /^application\/json/);
         assert.match(answer.headers['x-request-id'], /^[0-9a-f]{24}$/);
         assert.match(answer.headers['cache-control'] ?? '', /no-store/);
+    }
+});
+
+test('/readyz names what is away; only the state\'s database makes it 503', async () => {
+    const one = await startServer({ managedDb: true });
+    const look = () => request(`${one.admin}/readyz`);
+    const until_ = (name, ok) => until(async () => {
+        const answer = await look();
+        assert.equal(answer.status, 200, answer.text);
+        return answer.json.dependencies[name].ok === ok && answer.json;
+    }, `${name} ${ok}`);
+    const pidFile = path.join(one.dataDir, 'plugins-pg/cluster/postmaster.pid');
+    const blobs = path.join(one.dataDir, 'blobs');
+    let cluster;
+    try {
+        await until(() => fs.existsSync(pidFile), 'the cluster');
+        assert.equal((await until_('pluginDatabase', true)).status, 'ready');
+        cluster = Number(fs.readFileSync(pidFile, 'utf8').split('\n')[0]);
+        process.kill(cluster, 'SIGSTOP');
+        const without = await until_('pluginDatabase', false);
+        assert.equal(without.status, 'degraded');
+        assert.deepEqual([without.dependencies.database.ok, without.dependencies.blobs.ok], [true, true]);
+        assert.match(without.dependencies.pluginDatabase.since, /^\d{4}-.*Z$/);
+        assert.match(without.dependencies.pluginDatabase.effect, /^[A-Z].*[.]$/);
+        process.kill(cluster, 'SIGCONT');
+        assert.equal((await until_('pluginDatabase', true)).status, 'ready');
+        fs.renameSync(path.join(blobs, 'tmp'), path.join(blobs, 'away'));
+        assert.equal((await until_('blobs', false)).status, 'degraded');
+        fs.renameSync(path.join(blobs, 'away'), path.join(blobs, 'tmp'));
+        assert.equal((await until_('blobs', true)).status, 'ready');
+    } finally {
+        if (cluster) process.kill(cluster, 'SIGCONT');
+        await one.stop();
     }
 });
 
