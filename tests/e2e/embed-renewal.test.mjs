@@ -5,8 +5,8 @@ import { after, before, describe, test } from 'node:test';
 import { startEmbedding } from '../harness/embed.mjs';
 import { request, slowness, until } from '../harness/server.mjs';
 
-const SESSION_S = 8; // a quarter of it is what a busy machine may stand still
-const END_S = 14;
+const SESSION_S = 12; // a quarter of it is what a busy machine may stand still
+const END_S = 21;
 const PATIENCE = 20000 * slowness();
 
 let e;
