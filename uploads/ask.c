@@ -257,7 +257,7 @@ static void on_ask(struct job *job)
     struct asked *a = (struct asked *)job;
     struct fault fault = {0};
     json_t *value = NULL;
-    json_auto_t *args = jsonx_parse(str_of(a->args, a->args_n), &fault);
+    json_auto_t *args = jsonx_parse_theirs(str_of(a->args, a->args_n));
     drop_args(a);
     enum fail fail = link_check(&fault);
     if (fail == FAIL_NONE)

@@ -141,7 +141,7 @@ static void print_fetches(const struct cli *cli, const json_t *fetches)
     }
 }
 
-static void print_notices(const struct cli *cli, const json_t *notices)
+static void print_notices(const struct cli *cli, const json_t *notices, int64_t left_out)
 {
     size_t i;
     json_t *notice;
@@ -155,6 +155,8 @@ static void print_notices(const struct cli *cli, const json_t *notices)
         output_text(&cli->output, stdout, STYLE_NONE, str_from(args));
         fputc('\n', stdout);
     }
+    if (left_out != 0)
+        printf("(%" PRId64 " more were too large to keep)\n", left_out);
 }
 
 static void print_run(const struct cli *cli, const json_t *run)
@@ -176,7 +178,7 @@ static void print_run(const struct cli *cli, const json_t *run)
     if (json_is_object(json_object_get(run, "error")))
         print_error(cli, json_object_get(run, "error"));
     print_fetches(cli, json_object_get(run, "fetches"));
-    print_notices(cli, json_object_get(run, "notices"));
+    print_notices(cli, json_object_get(run, "notices"), number(run, "noticesLeftOut"));
     print_log(cli, json_object_get(run, "log"));
 }
 

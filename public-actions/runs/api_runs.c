@@ -148,5 +148,7 @@ enum fail run_api_get(struct call *call, struct answer *answer, struct fault *fa
     json_object_set_new(answer->json, "error", run_value_json(db_get(rows, 0, 20)));
     json_object_set_new(answer->json, "fetches", list_of(facts, "fetches"));
     json_object_set_new(answer->json, "notices", list_of(facts, "notices"));
+    json_object_set_new(answer->json, "noticesLeftOut",
+                        json_integer(json_integer_value(json_object_get(facts, "noticesLeftOut"))));
     return add_events(call->db, project_id, db_get(rows, 0, 0).p, answer->json, fault);
 }

@@ -35,7 +35,7 @@ struct run_record {
     struct buf log;   // JSON lines: ["level","text"], one a line; bounded by plugin.h
     struct buf error; // a JSON object {"name","message","line","column","stack"}, or empty
     struct buf
-        facts; // JSON: fetches made, notices: {"fetches":[{"method","host","status","ms"}],"notices":[…]}
+        facts; // JSON: {"fetches":[{"method","host","status","ms"}],"notices":[…],"noticesLeftOut":n}
     struct buf payload; // events: what subscribers are sent, a JSON object; empty: no event
     json_t *events;     // ids of the heartbeat events it raised (an array of strings), or NULL
 };

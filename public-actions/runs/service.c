@@ -199,6 +199,7 @@ static const char schemas[] =
                "\"RunDetail\":" MORE(
                    "Run",
                    "\"log\":" OBJECTS ",\"error\":{},\"fetches\":" OBJECTS ",\"notices\":" OBJECTS
+                   ",\"noticesLeftOut\":" NUMBER
                    ",\"events\":" OBJECTS) ","
                                            "\"Event\":{\"type\":\"object\",\"required\":[\"id\","
                                            "\"type\",\"instanceId\",\"runId\","

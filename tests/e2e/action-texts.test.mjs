@@ -114,6 +114,7 @@ describe('notices', () => {
         const run = await runOf('tellsMuch');
         assert.deepEqual(run.fetches.map((f) => [f.host, f.error]), [['127.0.0.1:1', 'blocked_address']]);
         assert.deepEqual(run.notices.map((n) => [n.op, n.args[0].length, n.args[1].i]), [0, 1, 2].map((i) => ['notify', 15000, i]));
+        assert.equal(run.noticesLeftOut, 17);
         assert.match(JSON.stringify(server.database.query(`select facts from runs where id = '${run.id}'`)), /noticesLeftOut[^0-9]+17\b/);
     });
 });
