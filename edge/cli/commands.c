@@ -134,7 +134,7 @@ const struct command commands[] = {
      OPTS_SERVER | OPT_BIT(OPT_CHAIN) | OPT_BIT(OPT_KEY) | OPT_BIT(OPT_REMOVE), 1, 1,
      command_domain_certificate},
     {"domain rm", "NAME", "give a domain up",
-     "Asks first; --yes does not. The name is nobody else's for a week.\n",
+     "Asks first; --yes does not. A name that was served is nobody else's for a week.\n",
      OPTS_SERVER | OPT_BIT(OPT_YES), 1, 1, command_domain_rm},
     {"token create", "NAME", "make an API token; it is shown once",
      "The token can do no more than the one used to make it, and ends with it.\n",
