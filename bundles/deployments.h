@@ -9,8 +9,8 @@
 // One deployment without its files.
 struct deployment_head {
     char id[DEPLOYMENT_ID_ROOM], plugin_id[CATALOG_ID_ROOM], created_by[CATALOG_ID_ROOM];
-    char
-        replaces[DEPLOYMENT_ID_ROOM]; // what was live when it was deployed; "": nothing, or unknown
+    // What was live when it was deployed; "": nothing, or unknown.
+    char replaces[DEPLOYMENT_ID_ROOM];
     int64_t created_at;
     struct digest content, source, code, widget;
     unsigned code_line; // where the code begins in the .pie file it came from

@@ -1,35 +1,9 @@
-// A table of the plugins that hold something now; the others are not in it.
 #include "public-actions/inputs.h"
-#include <assert.h>
 #include <pthread.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include "edge/catalog/catalog.h"
+#include "edge/limits/holdings.h"
 
-enum { BUCKETS = 256 };
-
-struct holder {
-    struct holder *next;
-    char plugin_id[CATALOG_ID_ROOM];
-    size_t bytes;
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // guards the two below
-static struct holder *holders[BUCKETS];
-static size_t held;
-
-// Where the plugin's holder is, or would be.
-static struct holder **find(const char *plugin_id)
-{
-    uint32_t hash = 2166136261;
-    for (const char *p = plugin_id; *p != '\0'; ++p)
-        hash = (hash ^ (uint8_t)*p) * 16777619;
-    struct holder **at = &holders[hash % BUCKETS];
-    while (*at != NULL && strcmp((*at)->plugin_id, plugin_id) != 0)
-        at = &(*at)->next;
-    return at;
-}
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct holdings held; // of each plugin; guarded by lock
 
 static bool has_room(size_t own, size_t bytes)
 {
@@ -37,30 +11,17 @@ static bool has_room(size_t own, size_t bytes)
         return false;
     size_t most =
         own + bytes <= ACTION_INPUTS_LITTLE ? ACTION_INPUTS_MAX : ACTION_INPUTS_OF_ALL_MAX;
-    return held <= most && bytes <= most - held;
-}
-
-static struct holder *holder_create(const char *plugin_id)
-{
-    struct holder *h = calloc(1, sizeof *h);
-    if (h == NULL)
-        abort();
-    assert(strlen(plugin_id) < sizeof h->plugin_id);
-    memcpy(h->plugin_id, plugin_id, strlen(plugin_id));
-    return h;
+    return held.all.bytes <= most && bytes <= most - held.all.bytes;
 }
 
 bool action_inputs_hold(const char *plugin_id, size_t bytes)
 {
+    if (bytes == 0)
+        return true;
     pthread_mutex_lock(&lock);
-    struct holder **at = find(plugin_id);
-    bool fits = has_room(*at != NULL ? (*at)->bytes : 0, bytes);
-    if (fits) {
-        if (*at == NULL)
-            *at = holder_create(plugin_id);
-        (*at)->bytes += bytes;
-        held += bytes;
-    }
+    bool fits = has_room(holdings_of(&held, plugin_id).bytes, bytes);
+    if (fits)
+        holdings_add(&held, plugin_id, bytes);
     pthread_mutex_unlock(&lock);
     return fits;
 }
@@ -70,13 +31,6 @@ void action_inputs_give_back(const char *plugin_id, size_t bytes)
     if (bytes == 0)
         return;
     pthread_mutex_lock(&lock);
-    struct holder **at = find(plugin_id), *h = *at;
-    assert(h != NULL && h->bytes >= bytes);
-    h->bytes -= bytes;
-    held -= bytes;
-    if (h->bytes == 0) {
-        *at = h->next;
-        free(h);
-    }
+    holdings_remove(&held, plugin_id, bytes);
     pthread_mutex_unlock(&lock);
 }

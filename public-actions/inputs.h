@@ -14,7 +14,8 @@ enum {
     ACTION_INPUTS_OF_ALL_MAX = ACTION_INPUTS_MAX / 4 * 3,
 };
 
-// False: there is no room, and nothing is counted. Else the same bytes are given back once.
+// False: there is no room, and nothing is counted. Else the same bytes are given back once, if they
+// are not 0.
 bool action_inputs_hold(const char *plugin_id, size_t bytes);
 void action_inputs_give_back(const char *plugin_id, size_t bytes);
 #endif

@@ -33,8 +33,9 @@ struct action_run *action_run_create(struct target *target, enum run_source sour
 
 bool action_run_may_hold(struct action_run *run, size_t bytes)
 {
+    assert(run->_.held == 0);
     bool may = action_inputs_hold(run->target->instance.plugin_id, bytes);
-    run->_.held += may ? bytes : 0;
+    run->_.held = may ? bytes : 0;
     return may;
 }
 

@@ -32,12 +32,9 @@ void runs_writer_metrics(struct buf *to);
 // One bound for all. Records nobody waits for fill three quarters of it, one project's a quarter, so
 // that no app's long logs cost a visitor of another's the answer. Not locked: the writer does.
 enum { WRITER_COUNT_MAX = 20000, WRITER_BYTES_MAX = 64 << 20 };
-struct writer_share;
-// False, and nothing taken, when there is no room. *ret goes to runs_room_vacate: NULL when waited
-// for.
-bool runs_room_occupy(const char *project_id, size_t bytes, bool is_waited,
-                      struct writer_share **ret) MUST_CHECK;
-void runs_room_vacate(struct writer_share *share, size_t bytes);
+// False, and nothing taken, when there is no room. Else runs_room_vacate once, with the same.
+bool runs_room_occupy(const char *project_id, size_t bytes, bool is_waited) MUST_CHECK;
+void runs_room_vacate(const char *project_id, size_t bytes, bool is_waited);
 
 // --- collect.c: blocking ---
 enum fail runs_collect_all(struct db *db, size_t *ret_removed, struct fault *fault) MUST_CHECK;

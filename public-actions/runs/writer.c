@@ -28,10 +28,10 @@ static const size_t batch_bytes_max = 8u << 20;
 struct entry {
     struct entry *next;
     struct run_record *record;
-    struct writer_share *share; // NULL: somebody waits, or did
     struct loop *loop;
     struct run_kept *kept; // NULL: nobody waits (any more)
     size_t bytes;
+    bool is_waited; // somebody waits, or did
 };
 struct queue {
     struct entry *first, **last;
@@ -105,7 +105,7 @@ static void refuse(struct entry *e)
 
 static void drop(struct entry *e)
 {
-    runs_room_vacate(e->share, e->bytes);
+    runs_room_vacate(e->record->project_id, e->bytes, e->is_waited);
     refuse(e);
 }
 
@@ -131,11 +131,15 @@ void runs_record(struct run_record *r, struct loop *loop, struct run_kept *on_ke
     if (e == NULL)
         abort();
     assert(run_outcome_is_known(str_from(r->outcome)));
-    *e = (struct entry){.record = r, .loop = loop, .kept = on_kept, .bytes = bytes_of(r)};
+    *e = (struct entry){.record = r,
+                        .loop = loop,
+                        .kept = on_kept,
+                        .bytes = bytes_of(r),
+                        .is_waited = on_kept != NULL};
     uint64_t now = clock_monotonic_ms();
     pthread_mutex_lock(&lock);
     bool is_hopeless = stop_by != 0 || (on_kept != NULL && (away_until > now || is_stuck(now)));
-    if (is_hopeless || !runs_room_occupy(r->project_id, e->bytes, on_kept != NULL, &e->share)) {
+    if (is_hopeless || !runs_room_occupy(r->project_id, e->bytes, e->is_waited)) {
         refuse(e);
     } else if (on_kept != NULL) {
         if (waited.count == 0)
@@ -201,7 +205,7 @@ static void put_back(struct entry *e)
 static void finish(struct entry *e, enum fail fail)
 {
     settle(e, fail);
-    runs_room_vacate(e->share, e->bytes);
+    runs_room_vacate(e->record->project_id, e->bytes, e->is_waited);
     if (fail == FAIL_NONE)
         ++totals.written;
     else

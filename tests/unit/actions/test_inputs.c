@@ -34,6 +34,15 @@ static void test_a_plugin_has_a_quarter(void **state)
     give_back("sleeps", 64 * MIB, 1);
 }
 
+static void test_nothing_may_always_be_held(void **state)
+{
+    unsigned n = hold_all("sleeps", MIB);
+    assert_true(action_inputs_hold("sleeps", 0));
+    action_inputs_give_back("sleeps", 0);
+    give_back("sleeps", MIB, n);
+    assert_true(action_inputs_hold("has nothing", 0)); // and leaves nothing: LeakSanitizer
+}
+
 // However many sleep on large bodies, whoever holds little is let in.
 static void test_the_last_quarter_is_for_those_who_hold_little(void **state)
 {
@@ -67,6 +76,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_plugin_has_a_quarter),
+        cmocka_unit_test(test_nothing_may_always_be_held),
         cmocka_unit_test(test_the_last_quarter_is_for_those_who_hold_little)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
