@@ -2,9 +2,8 @@
 // plain requests go to TLS. Times pass by UPDATE in the server's database.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { DOMAINS, startWithDomains } from '../harness/domains.mjs';
+import { claim, DOMAINS, startWithDomains, twoOwners, verify } from '../harness/domains.mjs';
 import { lookup } from '../harness/names.mjs';
-import { pie } from '../harness/pie.mjs';
 import { request, until } from '../harness/server.mjs';
 
 const NAVIGATION = { 'sec-fetch-dest': 'document', 'sec-fetch-mode': 'navigate', accept: 'text/html' };
@@ -12,25 +11,11 @@ let server, mine, theirs;
 
 before(async () => {
     server = await startWithDomains();
-    mine = await owner(server.token, 'mine');
-    const project = await server.api('POST', '/api/projects', { displayName: 'Theirs' });
-    theirs = await owner(project.json.token, 'theirs');
+    [mine, theirs] = await twoOwners(server);
 });
 after(() => server?.stop());
 
-async function owner(token, name) {
-    const api = (method, where, body) => server.api(method, where, body, { token });
-    const made = await api('POST', '/api/plugins/import', pie(name, { 'index.html': `<title>${name}</title>` }));
-    assert.equal(made.status, 201, made.text);
-    return { api, instance: made.json.instance };
-}
 const sql = (text) => server.database.query(text);
-async function claim(who, hostname) {
-    const made = await who.api('POST', DOMAINS, { hostname, instanceId: who.instance.id });
-    assert.equal(made.status, 201, made.text);
-    return made.json;
-}
-const verify = (who, domain) => who.api('POST', `${DOMAINS}/${domain.id}/verify`);
 const change = async (who, domain, changes) => assert.equal((await who.api('PATCH', `${DOMAINS}/${domain.id}`, changes)).status, 200);
 const prove = ({ hostname, verification }) => server.setRecords(hostname, [`${verification.name}. TXT "${verification.value}"`, `${hostname}. A 127.0.0.1`]);
 async function proven(who, hostname) {

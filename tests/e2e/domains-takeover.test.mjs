@@ -3,7 +3,7 @@
 // Chromium), certificates.test.mjs (two servers: the token is answered by the one that did not order).
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { DOMAINS, startWithDomains } from '../harness/domains.mjs';
+import { claim, DOMAINS, show, startWithDomains, twoOwners, verify } from '../harness/domains.mjs';
 import { pie } from '../harness/pie.mjs';
 import { request, until } from '../harness/server.mjs';
 
@@ -11,29 +11,10 @@ let server, mine, theirs;
 
 before(async () => {
     server = await startWithDomains();
-    mine = await owner(server.token, 'mine');
-    const project = await server.api('POST', '/api/projects', { displayName: 'Theirs' });
-    theirs = await owner(project.json.token, 'theirs');
+    [mine, theirs] = await twoOwners(server);
 });
 after(() => server?.stop());
 
-async function owner(token, name) {
-    const api = (method, where, body, more) => server.api(method, where, body, { token, ...more });
-    const deploy = async (app, files = {}) => {
-        const made = await api('POST', '/api/plugins/import', pie(app, { 'index.html': `<title>${app}</title>`, ...files }));
-        assert.ok(made.status < 300, made.text);
-        return made.json;
-    };
-    const { instance, plugin } = await deploy(name);
-    return { api, token, deploy, instance, plugin };
-}
-const claim = async (who, hostname, instance = who.instance) => {
-    const made = await who.api('POST', DOMAINS, { hostname, instanceId: instance.id });
-    assert.equal(made.status, 201, made.text);
-    return made.json;
-};
-const verify = (who, domain) => who.api('POST', `${DOMAINS}/${domain.id}/verify`);
-const show = async (who, domain) => (await who.api('GET', `${DOMAINS}/${domain.id}`)).json;
 const txt = ({ verification }) => `${verification.name}. TXT "${verification.value}"`;
 const visit = (host, where = '/', headers = {}) => request(new URL(where, server.apps), { headers: { host, ...headers } });
 const titled = async (host) => /<title>(.*)<\/title>/.exec((await visit(host)).text)?.[1];

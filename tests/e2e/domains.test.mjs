@@ -5,46 +5,26 @@ import { spawn } from 'node:child_process';
 import http from 'node:http';
 import { after, before, test } from 'node:test';
 import { startDns } from '../harness/dns.mjs';
+import { claim, DOMAINS, domainSettings, show, twoOwners, verify } from '../harness/domains.mjs';
 import { pie } from '../harness/pie.mjs';
 import { request, startServer, until } from '../harness/server.mjs';
 
-const DOMAINS = '/api/public-apps/domains';
 const ADDRESS = '127.0.0.1';
 const KEY = '5e'.repeat(32);
 let dns, server, settings, mine, theirs;
 
 before(async () => {
     dns = await startDns();
-    settings = {
-        apps_origin: 'http://apps.stoa-host.com', console_origin: 'http://127.0.0.1:0', insecure_origins: 'accepted',
-        instance_domain: 'i.stoa-host.com', domain_addresses: ADDRESS, reserved_names: 'taken-name.com',
-        dns_root_hints: dns.rootHints, dns_trust_anchor: dns.trustAnchor,
-    };
+    settings = { ...domainSettings(dns), reserved_names: 'taken-name.com' };
     server = await startServer({ settings, env: { STOA_MASTER_KEY: KEY } });
-    mine = await owner(server.token, 'mine');
-    const project = await server.api('POST', '/api/projects', { displayName: 'Theirs' });
-    theirs = await owner(project.json.token, 'theirs');
+    [mine, theirs] = await twoOwners(server);
 });
 after(async () => {
     await server?.stop();
     await dns?.stop();
 });
 
-async function owner(token, name) {
-    const api = (method, where, body, options) => server.api(method, where, body, { token, ...options });
-    const made = await api('POST', '/api/plugins/import', pie(`${name}-app`, { 'index.html': `<title>${name}</title>hello from ${name}` }));
-    assert.ok(made.status < 300, made.text);
-    return { api, token, instance: made.json.instance, plugin: made.json.plugin };
-}
-
-async function claim(who, hostname) {
-    const made = await who.api('POST', DOMAINS, { hostname, instanceId: who.instance.id });
-    assert.equal(made.status, 201, made.text);
-    return made.json;
-}
 const txt = (domain, zone) => `${domain.verification.name.slice(0, -zone.length - 1)} TXT "${domain.verification.value}"`;
-const verify = (who, domain) => who.api('POST', `${DOMAINS}/${domain.id}/verify`);
-const show = async (who, domain) => (await who.api('GET', `${DOMAINS}/${domain.id}`)).json;
 const sql = (text) => server.database.query(text);
 
 // A visitor's request to the server by a name of its own.
@@ -101,8 +81,8 @@ test('a name is claimed, seen to be missing, wrong, right, and is served', async
         const answer = await visit('forms.customer-one.com');
         return answer.status === 200 && answer;
     }, 'the app under its name', 1000);
-    assert.match(page.text, /hello from mine/);
-    assert.match((await visit('FORMS.customer-one.com.:80')).text, /hello from mine/);
+    assert.match(page.text, /<title>mine</);
+    assert.match((await visit('FORMS.customer-one.com.:80')).text, /<title>mine</);
     assert.equal((await visit('forms.customer-one.com', '/api/public-apps/self')).status, 200);
 });
 
@@ -171,10 +151,10 @@ test('while its record stands a name is nobody else\'s; an hour without it, it i
     assert.equal((await show(mine, first)).status, 'failing');
     const failing = (await mine.api('GET', `/api/public-apps/instances/${mine.instance.id}/events`)).json.data.find((e) => e.type === 'domain.failing');
     assert.deepEqual([failing?.data.hostname, failing?.data.before], [`shop.${zone}`, 'verified']);
-    assert.match((await visit(`shop.${zone}`)).text, /hello from mine/); // still served
+    assert.match((await visit(`shop.${zone}`)).text, /<title>mine</); // still served
     await sql(`update domains set missed_at = now() - interval '61 minutes' where id = '${first.id}'`);
     assert.equal((await verify(theirs, second)).status, 200);
-    await until(async () => /hello from theirs/.test((await visit(`shop.${zone}`)).text), 'the other app', 1000);
+    await until(async () => /<title>theirs</.test((await visit(`shop.${zone}`)).text), 'the other app', 1000);
     assert.equal((await show(mine, first)).status, 'removed');
     assert.equal((await show(mine, first)).ended, 'transferred');
     // a former tenant's storage does not meet the new one
@@ -312,7 +292,7 @@ test('stoa domain: from the name to what happens next', async () => {
         child.stderr.on('data', (part) => { out += part; });
         child.on('close', (code) => resolve({ code, out }));
     });
-    const added = await stoa('add', `app.${zone}`, 'mine-app');
+    const added = await stoa('add', `app.${zone}`, 'mine');
     assert.equal(added.code, 0, added.out);
     assert.match(added.out, /_stoa-challenge\.app\.typed-shop\.com/);
     assert.match(added.out, /stoa-verification=[0-9a-f]{32}/);

@@ -11,6 +11,7 @@ import path from 'node:path';
 import { portOf } from './acme.mjs';
 import { startDns } from './dns.mjs';
 import { openTls } from './names.mjs';
+import { pie } from './pie.mjs';
 import { startServer, temporaryDirectory, until } from './server.mjs';
 
 export const DOMAINS = '/api/public-apps/domains';
@@ -83,3 +84,27 @@ export async function startWithDomains({ settings = {}, ...options } = {}) {
     const stop = () => stopServer().finally(() => dns.stop());
     return Object.assign(server, { dns, tlsPort, setRecords, domain, certify, stop });
 }
+
+/** Two projects with an app each, whose page has the title `mine` or `theirs`: [mine, theirs], each `{ api, token, deploy, instance, plugin }`. */
+export async function twoOwners(server) {
+    const project = await server.api('POST', '/api/projects', { displayName: 'Theirs' });
+    return [await owner(server, server.token, 'mine'), await owner(server, project.json.token, 'theirs')];
+}
+async function owner(server, token, name) {
+    const api = (method, where, body, more) => server.api(method, where, body, { token, ...more });
+    const deploy = async (app, files = {}) => {
+        const made = await api('POST', '/api/plugins/import', pie(app, { 'index.html': `<title>${app}</title>`, ...files }));
+        assert.ok(made.status < 300, made.text);
+        return made.json;
+    };
+    const { instance, plugin } = await deploy(name);
+    return { api, token, deploy, instance, plugin };
+}
+/** An owner claims a name for an app of theirs, has it looked at, reads it. */
+export async function claim(who, hostname, instance = who.instance) {
+    const made = await who.api('POST', DOMAINS, { hostname, instanceId: instance.id });
+    assert.equal(made.status, 201, made.text);
+    return made.json;
+}
+export const verify = (who, domain) => who.api('POST', `${DOMAINS}/${domain.id}/verify`);
+export const show = async (who, domain) => (await who.api('GET', `${DOMAINS}/${domain.id}`)).json;
