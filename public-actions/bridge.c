@@ -170,22 +170,30 @@ static str host_of(str url)
     return user != SIZE_MAX ? str_skip(host, user + 1) : host;
 }
 
-static str text_at(const json_t *list, size_t i)
+// A string's text, written to *room, which moves behind it; p == NULL: it is none.
+static str take_text(char **room, str value)
 {
-    const json_t *v = json_array_get(list, i);
-    return json_is_string(v) ? str_of(json_string_value(v), json_string_length(v)) : (str){0};
+    if (value.p == NULL || *value.p != '"')
+        return (str){0};
+    str text = str_of(*room, jsonx_unescape(str_of(value.p + 1, value.n - 2), *room));
+    *room += text.n;
+    return text;
 }
 
 // [[name, value], …]; SIZE_MAX: they are something else, or too many.
-static size_t headers_of(const json_t *given, struct fetch_header *to)
+static size_t take_headers(char **room, str given, struct fetch_header *to)
 {
-    size_t n = json_array_size(given);
-    if (n > HEADERS_MAX)
-        return SIZE_MAX;
-    for (size_t i = 0; i != n; ++i) {
-        const json_t *pair = json_array_get(given, i);
-        to[i] = (struct fetch_header){text_at(pair, 0), text_at(pair, 1)};
-        if (to[i].name.p == NULL || to[i].value.p == NULL)
+    size_t n = 0;
+    str list = jsonx_inside(given), none, pair, item;
+    for (; jsonx_next(&list, &none, &pair); ++n) {
+        str two = jsonx_inside(pair);
+        if (n == HEADERS_MAX || !jsonx_next(&two, &none, &item))
+            return SIZE_MAX;
+        to[n].name = take_text(room, item);
+        if (!jsonx_next(&two, &none, &item))
+            return SIZE_MAX;
+        to[n].value = take_text(room, item);
+        if (to[n].name.p == NULL || to[n].value.p == NULL)
             return SIZE_MAX;
     }
     return n;
@@ -203,44 +211,55 @@ static json_t *add_fact(struct action_run *run, str method, str url)
     return fact;
 }
 
-static void start_fetch(struct action_run *run, uint32_t call, const json_t *args)
+// Whether they can be asked for. What *ret has lies in `room`, which has as many bytes as `args`.
+static bool take_request(struct fetch_request *ret, struct fetch_header *headers, str args,
+                         char *room)
 {
-    const json_t *url = json_array_get(args, 0), *options = json_array_get(args, 1);
-    struct fetch_header headers[HEADERS_MAX];
-    size_t count = headers_of(json_object_get(options, "headers"), headers);
-    if (!json_is_string(url) || count == SIZE_MAX) {
-        refuse(run, call, "bad_request",
-               "fetch takes a URL as text, and up to 64 headers whose values are text.");
-        return;
-    }
-    str method = jsonx_str(options, "method");
-    struct fetch_request r = {
-        .project_id = str_from(run->target->instance.project_id),
-        .method = method.p != NULL ? method : STR("GET"),
-        .url = str_of(json_string_value(url), json_string_length(url)),
-        .headers = headers,
-        .header_count = count,
-        .body = jsonx_str(options, "body"),
-        .body_max = FETCH_BODY_MAX,
-        .redirects = FETCH_REDIRECTS_MAX,
-    };
-    uint64_t now = loop_now(loop_self()), end = plugin_run_ends_at(&run->plugin);
-    uint64_t left = end > now ? end - now : 1;
-    r.timeout_ms = left < FETCH_TIMEOUT_MS ? (uint32_t)left : FETCH_TIMEOUT_MS;
-    struct bridge *b = bridge_create(run, call);
-    b->fact = add_fact(run, r.method, r.url);
-    b->fetch = fetch_start(&r, on_fetched, b);
+    str list = jsonx_inside(args), none, url, options;
+    jsonx_next(&list, &none, &url);
+    jsonx_next(&list, &none, &options);
+    ret->url = take_text(&room, url);
+    ret->method = take_text(&room, jsonx_member(options, STR("method")));
+    if (ret->method.p == NULL)
+        ret->method = STR("GET");
+    ret->headers = headers;
+    ret->header_count = take_headers(&room, jsonx_member(options, STR("headers")), headers);
+    ret->body = take_text(&room, jsonx_member(options, STR("body")));
+    return ret->url.p != NULL && ret->header_count != SIZE_MAX;
 }
 
+static void start_fetch(struct action_run *run, uint32_t call, struct fetch_request *r)
+{
+    r->project_id = str_from(run->target->instance.project_id);
+    r->body_max = FETCH_BODY_MAX;
+    r->redirects = FETCH_REDIRECTS_MAX;
+    uint64_t now = loop_now(loop_self()), end = plugin_run_ends_at(&run->plugin);
+    uint64_t left = end > now ? end - now : 1;
+    r->timeout_ms = left < FETCH_TIMEOUT_MS ? (uint32_t)left : FETCH_TIMEOUT_MS;
+    struct bridge *b = bridge_create(run, call);
+    b->fact = add_fact(run, r->method, r->url);
+    b->fetch = fetch_start(r, on_fetched, b);
+}
+
+// Read without being built: a body of megabytes would hold up the loop.
 static void ask_fetch(struct action_run *run, uint32_t call, str args)
 {
+    struct fetch_request r = {0};
+    struct fetch_header headers[HEADERS_MAX];
     if (run->_.fetches == RUN_FETCHES_MAX) {
         refuse(run, call, "too_many_fetches", "A run may make 10 requests; this is one more.");
         return;
     }
     ++run->_.fetches;
-    json_auto_t *parsed = jsonx_parse_theirs(args);
-    start_fetch(run, call, parsed);
+    char *room = malloc(args.n);
+    if (room == NULL)
+        abort();
+    if (take_request(&r, headers, args, room))
+        start_fetch(run, call, &r);
+    else
+        refuse(run, call, "bad_request",
+               "fetch takes a URL as text, and up to 64 headers whose values are text.");
+    free(room);
 }
 
 // --- files.upload, list, get, getUrl, delete ---

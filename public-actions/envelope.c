@@ -1,6 +1,5 @@
 // What a handler says is passed on as it stands, checked to be JSON; nothing else of it gets out.
 #include "public-actions/envelope.h"
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
@@ -141,47 +140,33 @@ static str kept_str(struct request *r, str s)
     return str_of(to, s.n);
 }
 
-// The fewest digits that mean this number.
-static void write_real(double x, char *to, size_t room)
+// What a page shows to its visitor: text, or what can be read as such. `value` is JSON as
+// JSON.stringify writes it, so that numbers look as they do in JavaScript.
+static void add_message(struct buf *to, str value)
 {
-    int precision = 15;
-    if (x == floor(x) && fabs(x) < 1e21) {
-        snprintf(to, room, "%.0f", x);
-        return;
-    }
-    do
-        snprintf(to, room, "%.*g", precision, x);
-    while (strtod(to, NULL) != x && ++precision <= 17);
-}
-
-// What a page shows to its visitor: text, or what can be read as such.
-static void add_message(struct buf *to, const json_t *message)
-{
-    char number[40] = "";
+    char *plain = NULL;
     str text = STR("That did not work.");
-    if (json_is_integer(message))
-        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(message));
-    else if (json_is_real(message))
-        write_real(json_real_value(message), number, sizeof number);
-    if (number[0] != '\0')
-        text = str_from(number);
-    else if (json_is_boolean(message))
-        text = json_is_true(message) ? STR("true") : STR("false");
-    else if (json_is_string(message))
-        text = str_of(json_string_value(message), json_string_length(message));
+    if (value.p != NULL && *value.p == '"') {
+        plain = malloc(value.n);
+        if (plain == NULL)
+            abort();
+        text = str_of(plain, jsonx_unescape(str_of(value.p + 1, value.n - 2), plain));
+    } else if (value.p != NULL && strchr("{[n", *value.p) == NULL) {
+        text = value;
+    }
     if (text.n > MESSAGE_MAX)
         text.n = str_utf8_prefix(str_of(text.p, MESSAGE_MAX));
     jsonx_add_string(to, text);
+    free(plain);
 }
 
 // {"success":false,"error":true,"message":…,"data": for the documented client code.
 static str failure_head(struct request *r, const struct action_run *run)
 {
-    json_auto_t *data = jsonx_parse_theirs(str_of(run->data, run->data_size));
     struct buf b;
     buf_init(&b, 16 * 1024);
     buf_add(&b, STR("{\"success\":false,\"error\":true,\"message\":"));
-    add_message(&b, json_object_get(data, "message"));
+    add_message(&b, jsonx_member(str_of(run->data, run->data_size), STR("message")));
     buf_add(&b, STR(",\"data\":"));
     str head = kept_str(r, buf_str(&b));
     buf_fini(&b);

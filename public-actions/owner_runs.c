@@ -183,7 +183,7 @@ static enum fail run_tool(struct call *call, struct answer *answer, struct fault
     enum fail fail = find_target(call, &t, fault);
     if (fail != FAIL_NONE)
         return fail;
-    json_auto_t *input = jsonx_parse_theirs(call->body);
+    json_auto_t *input = jsonx_parse_theirs(call->body, SIZE_MAX);
     struct owner_run *o = make(call, t, RUN_TOOL, tool_action(input));
     o->run->timeout_ms = t->timeout_ms;
     buf_add(&o->run->input, call->body);

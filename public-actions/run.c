@@ -303,13 +303,13 @@ static void take_meta(struct action_run *run, str meta)
 {
     if (is_plain(meta))
         return;
-    run->meta = jsonx_parse_theirs(meta);
+    run->meta = jsonx_parse_theirs(meta, PLUGIN_META_VALUES_MAX);
     if (run->meta != NULL)
         return;
     run->outcome = PLUGIN_THREW;
     run->meta = json_pack("{s:{s:s, s:s}}", "error", "name", "RangeError", "message",
                           "What stands beside the answer (headers, widget data, "
-                          "_triggerToolCall) is nested too deeply.");
+                          "_triggerToolCall) is nested too deeply or has too many values.");
 }
 
 static void take_answer(struct action_run *run, const struct plugin_answer *a)

@@ -14,6 +14,7 @@
 
 enum {
     LIST_MAX = 1000,
+    ARGS_MAX = 16, // values; no question has more than four
     URL_MAX = 8192,
     WAITING_BYTES_MAX = 64 * 1024 * 1024, // what all questions that wait may hold
 };
@@ -257,7 +258,7 @@ static void on_ask(struct job *job)
     struct asked *a = (struct asked *)job;
     struct fault fault = {0};
     json_t *value = NULL;
-    json_auto_t *args = jsonx_parse_theirs(str_of(a->args, a->args_n));
+    json_auto_t *args = jsonx_parse_theirs(str_of(a->args, a->args_n), ARGS_MAX);
     drop_args(a);
     enum fail fail = link_check(&fault);
     if (fail == FAIL_NONE)

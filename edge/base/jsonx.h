@@ -14,13 +14,22 @@ enum { JSONX_DEPTH_MAX = 2048 }; // jansson's own
 // members of one name the last stays; strings may hold NUL (read their length); a surrogate without
 // a partner is U+FFFD, and an integer beyond 64 bits a real. What jansson has no room for is brought
 // near: NUL in a member's name is "?", a real beyond all reals the largest. A new reference, or NULL
-// when it is no JSON or nested JSONX_DEPTH_MAX deep.
-json_t *jsonx_parse_theirs(str text);
+// when it is no JSON, is nested JSONX_DEPTH_MAX deep, or has more than `values_max` values: one that
+// is two bytes of text may take a hundred of memory, and a megabyte of them 50 ms.
+json_t *jsonx_parse_theirs(str text, size_t values_max);
 // Whether `text` is one JSON value (of any type) in valid UTF-8, nested at most `depth` deep. For
 // text that is passed on as it is: nothing is built, and a megabyte costs about a millisecond. Says
 // nothing of duplicate keys, of escaped surrogates without a partner, nor of how large a number is;
 // jansson refuses the latter two.
 bool jsonx_is_valid(str text, unsigned depth);
+// What is between the brackets or braces of a value that is known to be valid; p == NULL: it is
+// neither array nor object. jsonx_next takes one item or member after the other from it; false:
+// there are no more. Names (p == NULL in arrays) and strings are as they are written, names without
+// their quotes. Nothing is built; each byte is looked at once.
+str jsonx_inside(str value);
+bool jsonx_next(str *inside, str *ret_name, str *ret_value);
+// The last member of that name, one that is written without escapes; p == NULL: there is none.
+str jsonx_member(str object, str name);
 // The text of a string that is known to be valid, given without its quotes; a surrogate without a
 // partner becomes U+FFFD. Returns how many bytes were written, never more than inside.n; `to` may be
 // where `inside` is.

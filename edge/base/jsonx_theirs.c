@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
+#include "edge/base/jsonx_scan.h"
 
 static json_t *load(str text)
 {
@@ -76,10 +77,10 @@ static void write_anew(struct buf *to, str text)
     }
 }
 
-json_t *jsonx_parse_theirs(str text)
+json_t *jsonx_parse_theirs(str text, size_t values_max)
 {
     struct buf anew;
-    if (text.p == NULL || !jsonx_is_valid(text, JSONX_DEPTH_MAX))
+    if (text.p == NULL || !jsonx_has_at_most(text, JSONX_DEPTH_MAX, values_max))
         return NULL;
     json_t *value = load(text);
     if (value != NULL)

@@ -1,12 +1,12 @@
 // Checking JSON (RFC 8259) without building it: for text that is passed on as it is, and may be
 // large. One pass, no allocation, no recursion: what is open is a stack of bits.
-#include "edge/base/jsonx.h"
 #include <assert.h>
 #include <endian.h>
+#include "edge/base/jsonx_scan.h"
 
 // Each scan_… takes the place where its kind begins and returns the one behind it; NULL: it is none.
 
-static const char *skip_space(const char *p, const char *end)
+const char *jsonx_skip_space(const char *p, const char *end)
 {
     while (p != end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
         ++p;
@@ -63,7 +63,7 @@ static const char *scan_wide(const char *p, const char *end)
     return str_is_utf8(str_of(from, (size_t)(p - from))) ? p : NULL;
 }
 
-static const char *scan_string(const char *p, const char *end)
+const char *jsonx_scan_string(const char *p, const char *end)
 {
     if (p == end || *p++ != '"')
         return NULL;
@@ -104,7 +104,7 @@ static const char *scan_scalar(const char *p, const char *end)
 {
     static const str words[] = {{"true", 4}, {"false", 5}, {"null", 4}};
     if (*p == '"')
-        return scan_string(p, end);
+        return jsonx_scan_string(p, end);
     if (*p == '-' || is_digit(*p))
         return scan_number(p, end);
     for (size_t i = 0; i != sizeof words / sizeof *words; ++i)
@@ -116,8 +116,8 @@ static const char *scan_scalar(const char *p, const char *end)
 // A member's name and its colon.
 static const char *scan_name(const char *p, const char *end)
 {
-    p = scan_string(skip_space(p, end), end);
-    if (p == NULL || (p = skip_space(p, end)) == end || *p != ':')
+    p = jsonx_scan_string(jsonx_skip_space(p, end), end);
+    if (p == NULL || (p = jsonx_skip_space(p, end)) == end || *p != ':')
         return NULL;
     return p + 1;
 }
@@ -146,14 +146,14 @@ static bool open_push(struct open *o, bool is_object)
 static const char *after_value(struct open *o, const char *p, const char *end)
 {
     for (; o->depth != 0; --o->depth, ++p) {
-        if ((p = skip_space(p, end)) == end)
+        if ((p = jsonx_skip_space(p, end)) == end)
             return NULL;
         if (*p == ',')
             return in_object(o) ? scan_name(p + 1, end) : p + 1;
         if (*p != (in_object(o) ? '}' : ']'))
             return NULL;
     }
-    return skip_space(p, end);
+    return jsonx_skip_space(p, end);
 }
 
 // At '{' or '['.
@@ -162,7 +162,7 @@ static const char *scan_opening(struct open *o, const char *p, const char *end)
     bool is_object = *p == '{';
     if (!open_push(o, is_object))
         return NULL;
-    p = skip_space(p + 1, end);
+    p = jsonx_skip_space(p + 1, end);
     if (p != end && *p == (is_object ? '}' : ']')) { // empty
         --o->depth;
         return after_value(o, p + 1, end);
@@ -170,7 +170,7 @@ static const char *scan_opening(struct open *o, const char *p, const char *end)
     return is_object ? scan_name(p, end) : p;
 }
 
-bool jsonx_is_valid(str text, unsigned depth)
+bool jsonx_has_at_most(str text, unsigned depth, size_t values)
 {
     assert(depth <= JSONX_DEPTH_MAX);
     struct open o;
@@ -178,7 +178,7 @@ bool jsonx_is_valid(str text, unsigned depth)
     o.max = depth;
     const char *p = text.p, *end = p + text.n;
     do {
-        if (p == end || (p = skip_space(p, end)) == end)
+        if (values-- == 0 || p == end || (p = jsonx_skip_space(p, end)) == end)
             return false;
         if (*p == '{' || *p == '[')
             p = scan_opening(&o, p, end);
@@ -186,6 +186,11 @@ bool jsonx_is_valid(str text, unsigned depth)
             p = after_value(&o, p, end);
     } while (p != NULL && o.depth != 0);
     return p != NULL && p == end;
+}
+
+bool jsonx_is_valid(str text, unsigned depth)
+{
+    return jsonx_has_at_most(text, depth, SIZE_MAX);
 }
 
 // --- the text of a string ---

@@ -85,7 +85,7 @@ static void take_line(struct tail *t, str line)
     if (str_eq(field, STR("id"))) {
         snprintf(t->id, sizeof t->id, "%.*s", STR_FMT(value));
     } else if (str_eq(field, STR("data"))) {
-        json_auto_t *event = jsonx_parse_theirs(value);
+        json_auto_t *event = jsonx_parse_theirs(value, SIZE_MAX);
         if (event != NULL)
             print_line(t->cli, event);
         memcpy(t->last, t->id, sizeof t->last);

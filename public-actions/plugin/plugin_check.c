@@ -83,7 +83,7 @@ static enum fail refuse(struct fault *fault)
 static enum fail add_problem(str body, unsigned first_line, struct problems *problems,
                              struct fault *fault)
 {
-    json_auto_t *error = jsonx_is_valid(body, 8) ? jsonx_parse_theirs(body) : NULL;
+    json_auto_t *error = jsonx_is_valid(body, 8) ? jsonx_parse_theirs(body, 100) : NULL;
     str name = jsonx_str(error, "name"), message = jsonx_str(error, "message");
     unsigned line = number(error, "line"), column = line != 0 ? number(error, "column") : 0;
     char words[256];

@@ -225,7 +225,7 @@ static bool on_log(struct plugin_run *run, char *body, size_t n)
 // The engine's own error, when the handler has not caught it: the heap is as good as full.
 static bool ran_out_of_memory(str meta)
 {
-    json_auto_t *value = jsonx_parse_theirs(meta);
+    json_auto_t *value = jsonx_parse_theirs(meta, PLUGIN_META_VALUES_MAX);
     const json_t *error = json_object_get(value, "error");
     return str_eq(jsonx_str(error, "name"), STR("RangeError")) &&
            str_eq(jsonx_str(error, "message"), STR("Out of memory"));

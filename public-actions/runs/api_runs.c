@@ -23,7 +23,7 @@ json_t *run_value_json(str text)
 {
     if (text.n == 0)
         return json_null();
-    json_t *value = jsonx_parse_theirs(text);
+    json_t *value = jsonx_parse_theirs(text, SIZE_MAX);
     return value != NULL ? value : jsonx_string(text);
 }
 
@@ -98,7 +98,7 @@ enum fail run_api_list(struct call *call, struct answer *answer, struct fault *f
 // A stored line is ["level","text"]; one that cannot be read is shown as it is.
 static json_t *line_json(str line)
 {
-    json_auto_t *pair = jsonx_parse_theirs(line);
+    json_auto_t *pair = jsonx_parse_theirs(line, 3);
     json_t *level = json_array_get(pair, 0), *text = json_array_get(pair, 1);
     if (json_is_string(level) && json_is_string(text))
         return json_pack("{sO sO}", "level", level, "text", text);

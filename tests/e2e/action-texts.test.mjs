@@ -10,6 +10,7 @@ const acts = {
   tells: (input, context) => { context.widget.show({ wei: 1e20, lone: '\\ud800', nul: 'a\\0b' }); return { error: true, message: 'Sold out', wei: 1e20 }; },
   refuses: (input, context) => context.publicApp.respond({ error: 1 }, { status: 404, headers: { 'X-A': 'a\\0b', 'X-B': 'b' } }),
   deep: (input, context) => { let data = 1; for (let i = 0; i < 2045; ++i) data = { data }; context.widget.show(data); return { error: true }; },
+  many: (input, context) => { context.widget.show(new Array(input.payload.n).fill(0)); return 'fine'; },
   soldOut: () => ({ error: true, message: 'Sold out', wei: 1e20 }),
   twice: (input) => ({ error: true, message: 'Sold out', echo: input.payload }),
   floods: (input, context) => Promise.all([1, 2, 3].map(() => context.streamEvent('b', new Array(3e5).fill({})).then(() => 'kept', String))),
@@ -59,7 +60,7 @@ after(async () => {
 
 const act = (action, body = '{}') => request(`${server.apps}/api/public-actions/${app.slug}/${action}`, {
     method: 'POST', body, headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) } });
-const widget = (action) => server.api('POST', `/api/plugins/texts/instances/${app.slug}/widget-actions/${action}`, {});
+const widget = (action, payload = {}) => server.api('POST', `/api/plugins/texts/instances/${app.slug}/widget-actions/${action}`, payload);
 const runOf = async (action) => {
     const run = await until(async () => (await server.api('GET', `/api/public-apps/instances/${app.id}/runs?action=${action}`)).json?.data?.[0], `the run of ${action}`);
     return (await server.api('GET', `/api/runs/${run.id}`)).json;
@@ -93,6 +94,8 @@ describe('text that only JSON.parse takes', () => {
         const answer = await widget('deep');
         assert.deepEqual([answer.json.ok, /nested too deeply/.test(answer.json.error?.message)], [false, true], answer.text.slice(0, 300));
         assert.equal((await runOf('deep')).outcome, 'handler_error');
+        const enough = await widget('many', { n: 19000 }), many = await widget('many', { n: 20001 });
+        assert.deepEqual([enough.json.ok, many.json.ok, /too many values/.test(many.json.error?.message)], [true, false, true], many.text.slice(0, 300));
     });
     test('what is thrown is known to the owner', async () => {
         const answer = await widget('throws');

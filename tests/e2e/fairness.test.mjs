@@ -6,10 +6,12 @@ import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { openLoop } from '../harness/openloop.mjs';
 import { pie } from '../harness/pie.mjs';
+import { stolenFactor } from '../harness/processes.mjs';
 import { buildFolder, request, slowness, startServer } from '../harness/server.mjs';
 
 const SANITIZED = /asan|tsan/.test(buildFolder());
 const FLOOD = Number(process.env.STOA_FLOOD ?? (SANITIZED ? 200 : 1000)); // requests a second
+const COSTLY = SANITIZED ? 2 : 8; // of what costs the handler itself a lot
 const SECONDS = 3;
 const QUEUE = 256;
 const LOUD = `
@@ -18,7 +20,10 @@ const act = {
   sleep: (input, context) => context.managedDb.query('select pg_sleep(0.2)').then((r) => r.rowCount),
   doze: () => new Promise((done) => { setTimeout(done, 6000); }),
   fetch: (input, context) => context.fetch('http://127.0.0.1:PORT/').then((r) => r.status),
+  clutter: () => ({ error: true, message: 'no', data: clutter ??= Array(500000).fill(0) }), // a megabyte
+  post: (input, context) => context.fetch('http://127.0.0.1:PORT/', { method: 'POST', body: large ??= 'x'.repeat(2 << 20) }).then((r) => r.status),
 };
+let clutter, large;
 module.exports = { handler: (input, context) => act[input.actionId](input, context) };`;
 const QUIET = `module.exports = { handler: (input, context) => input.actionId === 'read' ? context.managedDb.query('select 1 as one').then((r) => r.rows[0].one) : 'fine' };`;
 
@@ -27,7 +32,7 @@ let slow; // answers after 200 ms
 let loud;
 let quiet;
 before(async () => {
-    slow = http.createServer((_, answer) => { setTimeout(() => answer.end('slow'), 200); }).listen(0, '127.0.0.1');
+    slow = http.createServer((request_, answer) => { request_.resume(); setTimeout(() => answer.end('slow'), 200); }).listen(0, '127.0.0.1');
     await new Promise((done) => { slow.once('listening', done); });
     const at = `127.0.0.1:${slow.address().port}`;
     server = await startServer({ managedDb: true, workers: 100, settings: { trusted_proxies: '127.0.0.1', proxy_header: 'X-Forwarded-For', fetch_allow: at, handler_queue: QUEUE, connections: 20000, connections_per_address: 20000 } });
@@ -36,7 +41,7 @@ before(async () => {
         assert.equal(made.status, 201, made.text);
         return made.json.instance;
     };
-    loud = await deploy('loud', LOUD.replace('PORT', String(slow.address().port)));
+    loud = await deploy('loud', LOUD.replaceAll('PORT', String(slow.address().port)));
     quiet = await deploy('quiet', QUIET);
 });
 after(async () => {
@@ -65,9 +70,10 @@ async function beside(t, action, flood, { quietAction = 'say' } = {}) {
     assert.equal(flooded.unanswered, 0, 'everybody is answered');
     for (const status of Object.keys(flooded.statuses)) assert.ok(['200', '429', '503'].includes(status), JSON.stringify(flooded.statuses));
     assert.equal(flooded.retryAfter, (flooded.statuses[429] ?? 0) + (flooded.statuses[503] ?? 0), 'every refusal says when to come back');
-    // two cores carry the flood, its handlers and the clients: what is promised is that nobody waits behind the flood's queue
-    assert.ok(beside_.p99 < (SANITIZED ? 1000 : 150), `p99 beside the flood: ${beside_.p99} ms, alone ${before_.p99} ms`);
-    assert.ok(beside_.p50 < (SANITIZED ? 300 : 40), `p50 beside the flood: ${beside_.p50} ms`);
+    // two cores carry the flood, its handlers and the clients: what is promised is that nobody waits behind the flood's queue. What they wait
+    // for alone is the machine's doing.
+    assert.ok(beside_.p99 < (SANITIZED ? 1000 : 150) * stolenFactor() + 3 * before_.p99, `p99 beside the flood: ${beside_.p99} ms, alone ${before_.p99} ms`);
+    assert.ok(beside_.p50 < (SANITIZED ? 300 : 40) * stolenFactor() + 3 * before_.p50, `p50 beside the flood: ${beside_.p50} ms`);
     return flooded;
 }
 
@@ -80,13 +86,19 @@ describe('the quiet app\'s visitors beside a flood', { concurrency: false }, () 
         const flooded = await beside(t, 'busy', { from: 1, perMinute: null });
         assert.ok(flooded.statuses[200] <= 60, JSON.stringify(flooded.statuses));
         assert.equal(flooded.codes.rate_limited, flooded.errors);
-        assert.ok(flooded.p50 < 50 * (SANITIZED ? 10 : 1), `a refusal takes ${flooded.p50} ms`);
+        assert.ok(flooded.p50 < 50 * (SANITIZED ? 10 : 1) * stolenFactor(), `a refusal takes ${flooded.p50} ms`);
     });
     test('of slow queries', async (t) => {
         await beside(t, 'sleep', { from: 10000 });
     });
     test('of slow queries, where the quiet app asks its database too', async (t) => {
         await beside(t, 'sleep', { from: 10000 }, { quietAction: 'read' });
+    });
+    test('of errors that are half a million values', async (t) => {
+        await beside(t, 'clutter', { from: 10000, rate: COSTLY });
+    });
+    test('of requests with two megabytes', async (t) => {
+        await beside(t, 'post', { from: 10000, rate: COSTLY });
     });
     test('of slow fetches', async (t) => {
         await beside(t, 'fetch', { from: 10000 });

@@ -160,7 +160,7 @@ test('sorting on disk has an end', () => {
 
 // Nine get in: twice managed_db_connections_per_plugin, and one.
 test('a flood of connections stops at the plugin\'s own number', async () => {
-    const children = Array.from({ length: 30 }, () => spawn('psql', [...arguments_, '-c', 'select pg_sleep(5)'], { env: environment(roles.first), stdio: ['ignore', 'ignore', 'pipe'] }));
+    const children = Array.from({ length: 30 }, () => spawn('psql', [...arguments_, '-c', 'select pg_sleep(60)'], { env: environment(roles.first), stdio: ['ignore', 'ignore', 'pipe'] }));
     let refused = 0;
     const ends = children.map((child) => new Promise((done) => {
         child.stderr.on('data', (part) => { refused += /too many connections/.test(part); });
@@ -169,6 +169,7 @@ test('a flood of connections stops at the plugin\'s own number', async () => {
     await until(() => refused >= 15, 'refusals');
     assert.equal(sql(roles.third, 'select count(*) from notes'), '0');
     assert.equal((await server.api('POST', '/api/plugins/import', app('third'), { token: otherToken })).status, 200);
+    for (const child of children) child.kill('SIGKILL');
     await Promise.all(ends);
 });
 

@@ -92,6 +92,7 @@ test('a place that is not there is no trap on the way back; the chooser starts w
     await builder.getByRole('heading', { name: 'Runs' }).waitFor();
 
     await page.getByRole('button', { name: 'Connect…' }).click();
+    await page.locator('dialog[open]').waitFor();
     assert.ok((await page.locator('dialog option').allTextContents()).includes('weather'));
     await page.locator('dialog select').selectOption('contact-form');
     await page.getByRole('button', { name: 'Go on' }).click();

@@ -90,7 +90,7 @@ export async function freshDatabase(temporaryRoot) {
     query(socket, `CREATE DATABASE ${name} TEMPLATE stoa_template OWNER ${ROLE}`, 'postgres');
     return {
         name,
-        url: `postgresql://${ROLE}@/${name}?host=${encodeURIComponent(socket)}`,
+        url: `postgresql://${ROLE}@/${name}?host=${encodeURIComponent(socket)}&connect_timeout=15`,
         query: (sql) => query(socket, sql, name),
         session: () => session(socket, name),
         drop: () => query(socket, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`, 'postgres'),

@@ -48,6 +48,19 @@ export function stillThere(tree) {
     });
 }
 
+// What this machine's cores did since its start, hundredths of a second, and how long others had them meanwhile (proc(5), /proc/stat).
+function cores() {
+    const [user, nice, system, , , irq, softirq, steal] = fs.readFileSync('/proc/stat', 'utf8').split('\n')[0].trim().split(/\s+/).slice(1).map(Number);
+    return { busy: user + nice + system + irq + softirq, stolen: steal };
+}
+const coresBefore = cores();
+/** How many times as long as on cores of one's own things take, since this process began, because the machine's host gave them to others: 1 to 4. */
+export function stolenFactor() {
+    const { busy, stolen } = cores();
+    const worked = busy - coresBefore.busy, waited = stolen - coresBefore.stolen;
+    return worked < 100 ? 1 : Math.min(4, 1 + waited / worked);
+}
+
 /** Open descriptors by kind: {tcp, unix, file, other}; undefined when they may not be read (not root, process not dumpable). */
 export function openDescriptors(pid) {
     let names;

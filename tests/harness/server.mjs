@@ -16,17 +16,17 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freshDatabase } from './postgres.mjs';
 import { refusingForwarder } from './no-dns.mjs';
-import { isAlive, openDescriptors, processTree, stillThere } from './processes.mjs';
+import { isAlive, openDescriptors, processTree, stillThere, stolenFactor } from './processes.mjs';
 
 export const repository = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const SANITIZER = /(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:/;
 const running = new Set();
 
-/** STOA_BUILD names the build under test, `build/asan` unless told. Sanitizers make it slow: scale a time-out by `slowness()`. */
+/** STOA_BUILD names the build under test, `build/asan` unless told. Sanitizers make it slow, and so does a host that lends a machine's cores to others: scale a time-out by `slowness()`. */
 export function buildFolder(preset) {
     return preset ? path.join(repository, 'build', preset) : path.resolve(repository, process.env.STOA_BUILD || 'build/asan');
 }
-export const slowness = () => (/asan|tsan/.test(buildFolder()) ? 4 : 1);
+export const slowness = () => (/asan|tsan/.test(buildFolder()) ? 4 : 1) * stolenFactor();
 
 /** The environment without STOA_…, which the program reads as settings, and refuses when it knows none of that name. */
 export const plainEnvironment = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('STOA_')));

@@ -1,6 +1,6 @@
 // Any bytes: what jsonx_is_valid takes, jansson takes, and the other way round, but for what the
-// header says; the text of a string is the one jansson reads; what is strangers' is read all the
-// same.
+// header says; the text of a string is the one jansson reads, and so is what a walk finds; what is
+// strangers' is read all the same.
 #include <stdint.h>
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
@@ -28,6 +28,24 @@ static void check_text(str literal, const json_t *value)
     free(to);
 }
 
+// What a walk through it finds is what it holds.
+static void check_walk(str text, const json_t *value, unsigned depth)
+{
+    str inside = jsonx_inside(text), name, each;
+    size_t n = 0;
+    check((inside.p != NULL) == (json_is_array(value) || json_is_object(value)));
+    for (; depth != 0 && jsonx_next(&inside, &name, &each); ++n) {
+        check((name.p != NULL) == json_is_object(value));
+        json_auto_t *read = json_loadb(each.p, each.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+        check(read != NULL);
+        if (json_is_array(value))
+            check(json_equal(read, json_array_get(value, n)));
+        check_walk(each, read, depth - 1);
+    }
+    check(depth == 0 || !json_is_array(value) || n == json_array_size(value));
+    check(depth == 0 || !json_is_object(value) || n >= json_object_size(value));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     json_error_t error;
@@ -43,9 +61,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(!valid || is_jansson_stricter(&error));
     else
         check(valid);
-    json_auto_t *theirs = jsonx_parse_theirs(text);
+    json_auto_t *theirs = jsonx_parse_theirs(text, SIZE_MAX);
     check((theirs != NULL) == (valid && (value != NULL || is_jansson_stricter(&error))));
     if (json_is_string(value) && text.p[0] == '"' && text.p[text.n - 1] == '"')
         check_text(text, value);
+    if (value != NULL)
+        check_walk(text, value, 3);
     return 0;
 }

@@ -112,14 +112,14 @@ static void test_theirs_is_read_as_javascript_reads_it(void **state)
         {"18446744073709551616", "1.8446744073709552e19"},
     };
     for (size_t i = 0; i != sizeof cases / sizeof *cases; ++i) {
-        json_auto_t *value = jsonx_parse_theirs(str_from(cases[i].text));
+        json_auto_t *value = jsonx_parse_theirs(str_from(cases[i].text), SIZE_MAX);
         if (value == NULL)
             fail_msg("%s was refused", cases[i].text);
         char *text = jsonx_dump(value, NULL);
         assert_string_equal(text, cases[i].read);
         free(text);
     }
-    json_auto_t *value = jsonx_parse_theirs(STR("{\"a\":\"x\\u0000y\"}"));
+    json_auto_t *value = jsonx_parse_theirs(STR("{\"a\":\"x\\u0000y\"}"), SIZE_MAX);
     assert_true(str_eq(jsonx_str(value, "a"), STR("x\0y")));
 }
 
@@ -129,14 +129,14 @@ static void test_theirs_is_json(void **state)
                               STR("{'a':1}"), STR("\"\xff\""), STR("[1,]"),
                               STR("[01]"),    STR("{}\0"),     STR("nul")};
     for (size_t i = 0; i != sizeof bad / sizeof *bad; ++i)
-        if (jsonx_parse_theirs(bad[i]) != NULL)
+        if (jsonx_parse_theirs(bad[i], SIZE_MAX) != NULL)
             fail_msg("%.*s was accepted", STR_FMT(bad[i]));
-    assert_null(jsonx_parse_theirs((str){0}));
+    assert_null(jsonx_parse_theirs((str){0}, SIZE_MAX));
     char deep[100000];
     memset(deep, '[', sizeof deep);
-    assert_null(jsonx_parse_theirs(str_of(deep, sizeof deep)));
+    assert_null(jsonx_parse_theirs(str_of(deep, sizeof deep), SIZE_MAX));
     memset(deep + JSONX_DEPTH_MAX, ']', JSONX_DEPTH_MAX);
-    json_auto_t *nested = jsonx_parse_theirs(str_of(deep, 2 * JSONX_DEPTH_MAX));
+    json_auto_t *nested = jsonx_parse_theirs(str_of(deep, 2 * JSONX_DEPTH_MAX), SIZE_MAX);
     assert_non_null(nested);
 }
 
@@ -147,9 +147,27 @@ static void test_a_number_of_a_million_digits(void **state)
     memset(text, '9', n + 2);
     text[0] = '[';
     text[n + 1] = ']';
-    json_auto_t *value = jsonx_parse_theirs(str_of(text, n + 2));
+    json_auto_t *value = jsonx_parse_theirs(str_of(text, n + 2), SIZE_MAX);
     assert_true(json_is_real(json_array_get(value, 0)));
     free(text);
+}
+
+// Two bytes of text may be a hundred of memory.
+static void test_theirs_has_so_many_values(void **state)
+{
+    static const struct {
+        str text;
+        size_t values;
+    } cases[] = {{STR("1"), 1},
+                 {STR("[]"), 1},
+                 {STR("[1,2]"), 3},
+                 {STR("{\"a\":{\"b\":[]},\"c\":null}"), 4},
+                 {STR("[\"\\u0000\",[[[]]]]"), 5}};
+    for (size_t i = 0; i != sizeof cases / sizeof *cases; ++i) {
+        json_auto_t *value = jsonx_parse_theirs(cases[i].text, cases[i].values);
+        assert_non_null(value);
+        assert_null(jsonx_parse_theirs(cases[i].text, cases[i].values - 1));
+    }
 }
 
 int main(void)
@@ -161,6 +179,7 @@ int main(void)
                                        cmocka_unit_test(strings_are_cut_at_a_bad_byte),
                                        cmocka_unit_test(test_theirs_is_read_as_javascript_reads_it),
                                        cmocka_unit_test(test_theirs_is_json),
+                                       cmocka_unit_test(test_theirs_has_so_many_values),
                                        cmocka_unit_test(test_a_number_of_a_million_digits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
