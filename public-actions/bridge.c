@@ -147,9 +147,9 @@ static void on_fetched(void *arg, const struct fetch_answer *a)
         return;
     }
     struct buf json;
-    buf_init(&json, 6 * FETCH_BODY_MAX);
+    buf_init(&json, REPLY_MAX);
     add_answer(&json, a);
-    if (json.full || json.n > REPLY_MAX)
+    if (json.full)
         plugin_reply_error(&run->plugin, call, "too_large",
                            STR("The answer's body has too many bytes that are no text."));
     else

@@ -1,5 +1,6 @@
 // jansson with our limits.
 #include "edge/base/jsonx.h"
+#include <endian.h>
 #include <stdlib.h>
 
 json_t *jsonx_parse(str text, struct fault *fault)
@@ -39,57 +40,106 @@ json_t *jsonx_string(str s)
     return json_stringn(s.p != NULL ? s.p : "", str_utf8_prefix(s));
 }
 
-static void add_escaped(struct buf *to, unsigned char c)
-{
-    switch (c) {
-    case '"':
-        buf_add(to, STR("\\\""));
-        break;
-    case '\\':
-        buf_add(to, STR("\\\\"));
-        break;
-    case '\n':
-        buf_add(to, STR("\\n"));
-        break;
-    case '\r':
-        buf_add(to, STR("\\r"));
-        break;
-    case '\t':
-        buf_add(to, STR("\\t"));
-        break;
-    default:
-        buf_addf(to, "\\u%04x", c);
-    }
-}
-
 static bool is_plain(unsigned char c)
 {
     return c >= 0x20 && c != '"' && c != '\\';
 }
 
+// The top bit of each byte that is not plain; borrows may mark a plain one too, but only above one
+// that is marked rightly.
+static uint64_t specials(uint64_t w)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t quote = w ^ ones * '"', backslash = w ^ ones * '\\';
+    return (((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) |
+            ((backslash - ones) & ~backslash)) &
+           tops;
+}
+
+// Eight bytes at a time, the lowest address in the lowest byte.
+static const char *plain_end(const char *p, const char *end)
+{
+    uint64_t w, found = 0;
+    while (end - p >= (ptrdiff_t)sizeof w && found == 0) {
+        memcpy(&w, p, sizeof w);
+        found = specials(le64toh(w));
+        p += found != 0 ? __builtin_ctzll(found) / 8 : (int)sizeof w;
+    }
+    while (found == 0 && p != end && is_plain((unsigned char)*p))
+        ++p;
+    return p;
+}
+
+enum { ESCAPED_MAX = 6 };
+
+static size_t put_escaped(char *to, unsigned char c)
+{
+    static const char named[] = "\"\\\n\r\t", names[] = "\"\\nrt", hex[] = "0123456789abcdef";
+    const char *found = memchr(named, c, sizeof named - 1);
+    *to++ = '\\';
+    if (found != NULL) {
+        *to = names[found - named];
+        return 2;
+    }
+    memcpy(to, "u00", 3);
+    to[3] = hex[c >> 4];
+    to[4] = hex[c & 15];
+    return ESCAPED_MAX;
+}
+
+static void add_piece(struct buf *to, str s)
+{
+    char out[ESCAPED_MAX * 256];
+    size_t n = 0;
+    for (size_t i = 0; i != s.n; ++i) {
+        if (is_plain((unsigned char)s.p[i]))
+            out[n++] = s.p[i];
+        else
+            n += put_escaped(out + n, (unsigned char)s.p[i]);
+    }
+    buf_add(to, str_of(out, n));
+}
+
 static void add_valid(struct buf *to, str s)
 {
-    for (size_t i = 0; i != s.n;) {
-        size_t from = i;
-        while (i != s.n && is_plain((unsigned char)s.p[i]))
-            ++i;
-        buf_add(to, str_of(s.p + from, i - from));
-        if (i != s.n)
-            add_escaped(to, (unsigned char)s.p[i++]);
+    while (s.n != 0 && !to->full) {
+        size_t plain = (size_t)(plain_end(s.p, s.p + s.n) - s.p);
+        buf_add(to, str_of(s.p, plain));
+        s = str_skip(s, plain);
+        size_t n = s.n < 256 ? s.n : 256;
+        add_piece(to, str_of(s.p, n));
+        s = str_skip(s, n);
     }
+}
+
+// How many bytes at the beginning begin no character; some of them at a time.
+static size_t bad_prefix(str s)
+{
+    size_t n = 0;
+    while (n != s.n && n != 64 && str_utf8_prefix(str_of(s.p + n, s.n - n < 4 ? s.n - n : 4)) == 0)
+        ++n;
+    return n;
+}
+
+static void add_replacements(struct buf *to, size_t count)
+{
+    char *at = buf_reserve(to, 3 * count);
+    for (size_t i = 0; at != NULL && i != count; ++i)
+        memcpy(at + 3 * i, "\xef\xbf\xbd", 3);
+    to->n += at != NULL ? 3 * count : 0;
 }
 
 void jsonx_add_string(struct buf *to, str s)
 {
     buf_addc(to, '"');
-    while (s.n != 0) {
+    while (s.n != 0 && !to->full) {
         size_t valid = str_utf8_prefix(s);
-        add_valid(to, str_of(s.p, valid));
+        if (valid != 0)
+            add_valid(to, str_of(s.p, valid));
         s = str_skip(s, valid);
-        if (s.n != 0) {
-            buf_add(to, STR("\xef\xbf\xbd"));
-            s = str_skip(s, 1);
-        }
+        size_t bad = bad_prefix(s);
+        add_replacements(to, bad);
+        s = str_skip(s, bad);
     }
     buf_addc(to, '"');
 }

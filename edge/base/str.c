@@ -112,10 +112,21 @@ static size_t utf8_sequence(const unsigned char *p, size_t n)
     return len;
 }
 
+static bool is_ascii8(const char *p)
+{
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    return (w & UINT64_C(0x8080808080808080)) == 0;
+}
+
 size_t str_utf8_prefix(str s)
 {
     size_t i = 0;
     while (i != s.n) {
+        if ((unsigned char)s.p[i] < 0x80 && s.n - i >= 8 && is_ascii8(s.p + i)) {
+            i += 8;
+            continue;
+        }
         size_t len = utf8_sequence((const unsigned char *)s.p + i, s.n - i);
         if (len == 0)
             break;

@@ -1,4 +1,5 @@
 // JSON in and out.
+#include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -92,6 +93,71 @@ static void test_any_bytes_become_a_string(void **state)
     }
 }
 
+static void add_plainly(struct buf *to, str s)
+{
+    for (size_t i = 0; i != s.n; ++i) {
+        unsigned char c = (unsigned char)s.p[i];
+        const char *named = memchr("\"\\\n\r\t", c, 5);
+        if (named != NULL && c != '\0')
+            buf_addf(to, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : c == '\t' ? 't' : c);
+        else if (c < 0x20)
+            buf_addf(to, "\\u%04x", c);
+        else if (c < 0x80)
+            buf_addc(to, (char)c);
+        else
+            buf_add(to, STR("\xef\xbf\xbd"));
+    }
+}
+
+// Bytes of every kind in every place of the words that are looked at at once; none is part of a
+// character.
+static void test_strings_are_written_the_same_however_long(void **state)
+{
+    static const char kinds[] = "aaaaaaaaaaaaa\"\\\n\t\r\x01\x1f\x7f~ !#[]\x80\xbf\xc0\xff\0";
+    uint32_t random = 7;
+    char text[700];
+    for (size_t round = 0; round != 3000; ++round) {
+        size_t n = round % sizeof text, mostly = round % 3 == 0 ? 13 : sizeof kinds - 1;
+        for (size_t i = 0; i != n; ++i)
+            text[i] = kinds[(random = random * 1103515245 + 12345) >> 16 & 15
+                                ? random / 65536 % mostly
+                                : random / 65536 / 16 % (sizeof kinds - 1)];
+        struct buf plain, b;
+        buf_init(&plain, 1 << 20);
+        buf_init(&b, 1 << 20);
+        buf_addc(&plain, '"');
+        add_plainly(&plain, str_of(text, n));
+        buf_addc(&plain, '"');
+        jsonx_add_string(&b, str_of(text, n));
+        assert_true(str_eq(buf_str(&plain), buf_str(&b)));
+        buf_fini(&plain);
+        buf_fini(&b);
+    }
+}
+
+// A stranger's server may send so much of what takes six bytes each.
+static void test_ten_megabytes_are_written_soon_or_refused_soon(void **state)
+{
+    static const char kinds[] = {'a', '"', '\x01', '\xff'};
+    size_t n = 10 << 20;
+    char *text = malloc(n);
+    assert_non_null(text);
+    for (size_t i = 0; i != sizeof kinds; ++i) {
+        struct buf b;
+        memset(text, kinds[i], n);
+        buf_init(&b, 16 << 20);
+        uint64_t began = clock_monotonic_us();
+        jsonx_add_string(&b, str_of(text, n));
+        print_message("%02x: %u us\n", (unsigned char)kinds[i],
+                      (unsigned)(clock_monotonic_us() - began));
+        assert_int_equal(b.full, i != 0);
+        assert_in_range(clock_monotonic_us() - began, 0,
+                        1000000); // 1.7 s of \x01 once, without sanitizers
+        buf_fini(&b);
+    }
+    free(text);
+}
+
 // What JSON.parse takes: a handler's answer may hold it, and is not lost for it.
 static void test_theirs_is_read_as_javascript_reads_it(void **state)
 {
@@ -172,14 +238,17 @@ static void test_theirs_has_so_many_values(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_bytes_become_a_string),
-                                       cmocka_unit_test(strict),
-                                       cmocka_unit_test(deep_nesting_is_refused),
-                                       cmocka_unit_test(members),
-                                       cmocka_unit_test(strings_are_cut_at_a_bad_byte),
-                                       cmocka_unit_test(test_theirs_is_read_as_javascript_reads_it),
-                                       cmocka_unit_test(test_theirs_is_json),
-                                       cmocka_unit_test(test_theirs_has_so_many_values),
-                                       cmocka_unit_test(test_a_number_of_a_million_digits)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_any_bytes_become_a_string),
+        cmocka_unit_test(test_strings_are_written_the_same_however_long),
+        cmocka_unit_test(test_ten_megabytes_are_written_soon_or_refused_soon),
+        cmocka_unit_test(strict),
+        cmocka_unit_test(deep_nesting_is_refused),
+        cmocka_unit_test(members),
+        cmocka_unit_test(strings_are_cut_at_a_bad_byte),
+        cmocka_unit_test(test_theirs_is_read_as_javascript_reads_it),
+        cmocka_unit_test(test_theirs_is_json),
+        cmocka_unit_test(test_theirs_has_so_many_values),
+        cmocka_unit_test(test_a_number_of_a_million_digits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
