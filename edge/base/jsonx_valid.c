@@ -73,7 +73,13 @@ const char *jsonx_scan_string(const char *p, const char *end)
             return p + 1;
         if (c < 0x20)
             return NULL;
-        p = c == '\\' ? scan_escape(p + 1, end) : c >= 0x80 ? scan_wide(p, end) : p + 1;
+        if (c == '\\') {
+            do
+                p = scan_escape(p + 1, end);
+            while (p != NULL && p != end && *p == '\\');
+        } else {
+            p = c >= 0x80 ? scan_wide(p, end) : p + 1;
+        }
     }
     return NULL;
 }
@@ -198,8 +204,8 @@ bool jsonx_is_valid(str text, unsigned depth)
 static unsigned hex4(const char *p)
 {
     unsigned v = 0;
-    for (int i = 0; i != 4; ++i)
-        v = v << 4 | (unsigned)(is_digit(p[i]) ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10);
+    for (int i = 0; i != 4; ++i) // letters have bit 6, and begin with 1 in the lower four
+        v = v << 4 | (((unsigned)p[i] & 15) + 9 * ((unsigned)p[i] >> 6 & 1));
     return v;
 }
 
@@ -241,7 +247,11 @@ size_t jsonx_unescape(str inside, char *to)
     const char *p = inside.p, *end = p + inside.n;
     while (p != end) {
         if (*p != '\\') {
-            *at++ = *p++;
+            const char *next = memchr(p, '\\', (size_t)(end - p));
+            size_t plain = (size_t)((next != NULL ? next : end) - p);
+            memmove(at, p, plain);
+            at += plain;
+            p += plain;
             continue;
         }
         char c = p[1];

@@ -69,12 +69,14 @@ static void write_base64(str text, struct buf *to)
     bool is_hex = str_starts(text, STR("\\x"));
     text = is_hex ? str_skip(text, 2) : text;
     buf_addc(to, '"');
-    while (text.n != 0) {
+    while (text.n != 0 && !to->full) {
+        char four[4];
         unsigned bits = 0, have = 0;
         for (; have != 3 && text.n != 0; ++have)
             bits |= take_byte(&text, is_hex) << (16 - 8 * have);
         for (unsigned i = 0; i != 4; ++i)
-            buf_addc(to, i <= have ? digits[bits >> (18 - 6 * i) & 63] : '=');
+            four[i] = i <= have ? digits[bits >> (18 - 6 * i) & 63] : '=';
+        buf_add(to, str_of(four, 4));
     }
     buf_addc(to, '"');
 }

@@ -34,7 +34,14 @@ static bool eat(struct reader *r, char c)
 static bool read_quoted(struct reader *r)
 {
     buf_clear(&r->unquoted);
-    while (!eat(r, '"')) {
+    for (;;) {
+        size_t n = 0;
+        while (n != r->rest.n && r->rest.p[n] != '"' && r->rest.p[n] != '\\')
+            ++n;
+        buf_add(&r->unquoted, str_of(r->rest.p, n));
+        r->rest = str_skip(r->rest, n);
+        if (eat(r, '"'))
+            break;
         (void)eat(r, '\\');
         if (r->rest.n == 0)
             return false;

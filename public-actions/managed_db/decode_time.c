@@ -110,6 +110,35 @@ static void to_utc(struct moment *m)
     m->second = (unsigned)(in_day % 60);
 }
 
+// `count` digits, with leading zeros; returns what is behind them.
+static char *put_number(char *to, unsigned v, unsigned count)
+{
+    for (unsigned i = count; i != 0; v /= 10)
+        to[--i] = (char)('0' + v % 10);
+    return to + count;
+}
+
+// printf would be most of what a value costs.
+static size_t format(const struct moment *m, char *to)
+{
+    char *at = to;
+    bool is_plain = m->year >= 0 && m->year <= 9999;
+    *at++ = '"';
+    if (!is_plain)
+        *at++ = m->year < 0 ? '-' : '+';
+    at = put_number(at, (unsigned)(m->year < 0 ? -m->year : m->year), is_plain ? 4 : 6);
+    const unsigned parts[] = {m->month, m->day, m->hour, m->minute, m->second};
+    for (size_t i = 0; i != 5; ++i) {
+        *at++ = "--T::"[i];
+        at = put_number(at, parts[i], 2);
+    }
+    *at++ = '.';
+    at = put_number(at, m->millisecond, 3);
+    *at++ = 'Z';
+    *at++ = '"';
+    return (size_t)(at - to);
+}
+
 bool managed_db_time_write(str text, struct buf *to)
 {
     struct moment m;
@@ -120,11 +149,7 @@ bool managed_db_time_write(str text, struct buf *to)
         buf_add(to, STR("null"));
         return true;
     }
-    if (m.year >= 0 && m.year <= 9999)
-        buf_addf(to, "\"%04u", (unsigned)m.year);
-    else
-        buf_addf(to, "\"%c%06u", m.year < 0 ? '-' : '+', (unsigned)(m.year < 0 ? -m.year : m.year));
-    buf_addf(to, "-%02u-%02uT%02u:%02u:%02u.%03uZ\"", m.month, m.day, m.hour, m.minute, m.second,
-             m.millisecond);
+    char json[32];
+    buf_add(to, str_of(json, format(&m, json)));
     return true;
 }
