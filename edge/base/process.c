@@ -90,6 +90,24 @@ static void limit(const struct process_plan *plan)
     }
 }
 
+static void write_own(const char *file, const char *text)
+{
+    int fd = open(file, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+        errno = 0; // not every machine lets us
+    if (fd >= 0)
+        close(fd);
+}
+
+// proc(5) of oom_score_adj; sched(7), "The autogroup feature": where it is on, each session is a
+// group, and niceness counts within one alone.
+static void come_last(void)
+{
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 5);
+    write_own("/proc/self/autogroup", "5");
+    write_own("/proc/self/oom_score_adj", "1000");
+}
+
 static void reset_signals(void)
 {
     for (int s = 1; s < NSIG; ++s)
@@ -108,6 +126,8 @@ static void become(const struct process_plan *plan, pid_t parent, int report)
     if (chdir(plan->directory != NULL ? plan->directory : "/") != 0)
         give_up(report, "entering its directory");
     limit(plan);
+    if (plan->is_expendable)
+        come_last();
     drop_rights(plan, report);
     // after the change of uid, which forgets it; and the parent may have ended before it was set
     prctl(PR_SET_PDEATHSIG, plan->death_signal, 0, 0, 0);

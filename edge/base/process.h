@@ -20,6 +20,9 @@ struct process_plan {
     int death_signal;       // what it gets when we end, however we end
     bool all_descriptors;   // RLIMIT_NOFILE raised to the hard limit
     uint64_t address_space; // RLIMIT_AS, of each process it becomes; 0: as ours
+    // Others come first: a third of the weight for processor time, and the first to be killed when
+    // the machine has no memory left. As far as /proc is there.
+    bool is_expendable;
 };
 
 // Forks and executes; the program may lie where only we can reach it, not its new uid. Besides the

@@ -35,7 +35,8 @@ struct cage_program {
 // "stoa-inspect", "stoa-handler", "stoa-inspect-files": the program's file name.
 const char *cage_kind_name(enum cage_kind kind);
 // Forks and executes the program with: fd 3 its end of a new socketpair, fd 0, 1, 2 on /dev/null,
-// no other descriptor, an environment of its own, PDEATHSIG, RLIMIT_CORE 0, no new privileges.
+// no other descriptor, an environment of its own, PDEATHSIG, RLIMIT_CORE 0, no new privileges,
+// and behind all others of this machine (process.h, is_expendable).
 // Returns our end in *ret_fd.
 enum fail cage_spawn(enum cage_kind kind, const struct cage_program *program, pid_t *ret_pid,
                      int *ret_fd, struct fault *fault) MUST_CHECK;

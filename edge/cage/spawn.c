@@ -69,7 +69,8 @@ enum fail cage_spawn(enum cage_kind kind, const struct cage_program *program, pi
                                 .gid = program->gid,
                                 .fds = (int[]){-1, -1, -1, pair[1]},
                                 .fd_count = 4,
-                                .death_signal = SIGKILL};
+                                .death_signal = SIGKILL,
+                                .is_expendable = true};
     enum fail fail = process_start(&plan, ret_pid, fault);
     close(pair[1]);
     if (fail != FAIL_NONE) {

@@ -62,6 +62,28 @@ static void test_descriptors_take_their_places(void **state)
     }
 }
 
+static void test_the_expendable_come_last(void **state)
+{
+    char out[256], groups[64] = "";
+    int p[2], groups_fd = open("/proc/self/autogroup", O_RDONLY);
+    if (groups_fd >= 0)
+        assert_true(read(groups_fd, groups, sizeof groups - 1) > 0);
+    close(groups_fd);
+    for (int expendable = 0; expendable != 2; ++expendable) {
+        assert_int_equal(pipe(p), 0);
+        struct process_plan plan =
+            shell("nice; cat /proc/self/oom_score_adj /proc/self/autogroup 2>/dev/null; true",
+                  (int[]){-1, p[1], 2}, 3);
+        plan.is_expendable = expendable;
+        run(&plan, p[0], out, sizeof out);
+        assert_int_equal(strncmp(out, "5\n1000\n", 7) == 0, expendable);
+        if (groups[0] != '\0')
+            assert_int_equal(strstr(out, " nice 5\n") != NULL, expendable);
+        close(p[0]);
+        close(p[1]);
+    }
+}
+
 static void test_root_is_given_up(void **state)
 {
     const struct passwd *nobody = getpwnam("nobody");
@@ -207,6 +229,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_descriptors_take_their_places),
+        cmocka_unit_test(test_the_expendable_come_last),
         cmocka_unit_test(test_root_is_given_up),
         cmocka_unit_test(test_program_below_a_closed_folder),
         cmocka_unit_test(test_exec_failure_is_told),
