@@ -469,6 +469,8 @@ static void test_none_slips_through_a_revocation(void **state)
     pthread_t threads[2];
     for (int i = 0; i != 2; ++i)
         pthread_create(&threads[i], NULL, make_on_thread, &m);
+    for (int i = 0; i != 1000 && m.made == 0; ++i)
+        usleep(10000);
     usleep(50000);
     RESULT r = call("revokeToken", &mine, a.id, NULL);
     ok(r.fail, &r.fault);
