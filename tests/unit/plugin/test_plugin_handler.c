@@ -31,8 +31,9 @@ static struct handler *new_handler(const char *code)
 #ifdef STOA_TSAN // in which the engine takes seconds to start
 enum { BUSY_MS = 8000, LOOPS_TRIED = 2 };
 #else
-enum { BUSY_MS = 1500, LOOPS_TRIED = 7 };
+enum { BUSY_MS = 2500, LOOPS_TRIED = 7 };
 #endif
+enum { PATIENCE_MS = 40000 }; // with those that are to end by themselves
 // Of the runs from here on.
 static void patience(uint64_t ms)
 {
@@ -90,6 +91,7 @@ static void loops_of_every_kind_are_ended(void **state)
         CODE("setTimeout(() => { for (;;); }, 1); await new Promise(() => {});"),
         CODE("return { get a() { for (;;); } };"),
     };
+    patience(BUSY_MS);
     for (size_t i = 0; i != LOOPS_TRIED; ++i) {
         struct handler *h = new_handler(codes[i]);
         uint64_t began = clock_monotonic_ms();
@@ -98,6 +100,7 @@ static void loops_of_every_kind_are_ended(void **state)
         free(r);
         drop(h);
     }
+    patience(PATIENCE_MS);
 }
 
 static void one_that_never_settles_ends_alone(void **state)
@@ -127,7 +130,6 @@ static void memory_bombs_hurt_nobody_else(void **state)
         CODE(
             "let s = 'x'; const all = []; for (let i = 0;; ++i) all.push(s + i + s.repeat(1000));"),
     };
-    patience(40000); // they take as long as it takes
     struct handler *other = new_handler(CODE("return 1;"));
     free(ran(other, INPUT("{}"), PLUGIN_RETURNED));
     for (size_t i = 0; i != sizeof codes / sizeof *codes; ++i) {
@@ -140,7 +142,6 @@ static void memory_bombs_hurt_nobody_else(void **state)
         free(ran(other, INPUT("{}"), PLUGIN_RETURNED));
     }
     drop(other);
-    patience(BUSY_MS);
 }
 
 static void many_calls_at_once_are_no_harm(void **state)
@@ -148,11 +149,9 @@ static void many_calls_at_once_are_no_harm(void **state)
     struct handler *h = new_handler(
         CODE("for (let i = 0; i < 20000; ++i) context.fetch('http://a/' + i).catch(() => {});"
              "return 1;"));
-    patience(40000);
     free(ran(h, INPUT("{}"), PLUGIN_RETURNED)); // all are refused
     free(ran(h, INPUT("{}"), PLUGIN_RETURNED));
     drop(h);
-    patience(BUSY_MS);
 }
 
 static void code_that_cannot_be_loaded(void **state)
@@ -166,7 +165,9 @@ static void code_that_cannot_be_loaded(void **state)
     print_message("%u:%u %s\n", problems.list[0].line, problems.list[0].column,
                   problems.list[0].message);
     assert_int_equal(problems.list[0].line, 6);
+    patience(BUSY_MS);
     assert_int_equal(plugin_check(STR("for (;;);"), 5, &problems, &fault), FAIL_REFUSED);
+    patience(PATIENCE_MS);
     assert_non_null(strstr(problems.list[1].message, "did not finish loading"));
     problems_fini(&problems);
     struct handler *h = new_handler("nonsense(");
@@ -192,7 +193,7 @@ static int setup(void **state)
 {
     static const struct plugin_options options = {.worker_memory = ROOM,
                                                   .workers_memory = UINT64_C(4) << 30,
-                                                  .busy_ms = BUSY_MS,
+                                                  .busy_ms = PATIENCE_MS,
                                                   .queue_runs = 400,
                                                   .spares = 2,
                                                   .source = &forked_source};
