@@ -1,6 +1,6 @@
 // Who asks at a fixed rate whatever the server does, over a fixed number of connections that stay open: each request's latency counts from
 // when it should have begun (no coordinated omission). A process of its own: node client.mjs '{"port", "rate", "seconds", "connections", "file"}'.
-// The file has one request a line, as JSON {path, body?, origin?}; they are asked in turn. `strangers`: each from an address of its own.
+// The file has one request a line, as JSON {path, body?, origin?}; they are asked in turn, and when each was goes to FILE.times. `strangers`: each from an address of its own.
 import fs from 'node:fs';
 import net from 'node:net';
 
@@ -14,6 +14,7 @@ const address = () => (strangers ? `X-Forwarded-For: ${11 + Math.floor(Math.rand
 
 const total = Math.round(rate * seconds);
 const latencies = [];
+const all = []; // [begun, milliseconds since 1970, and how long it took]
 const statuses = {};
 const waiting = []; // intended times for which every connection was busy
 const idle = [];
@@ -41,6 +42,7 @@ function connect() {
 
 function answered(c, status) {
     latencies.push(performance.now() - c.intended);
+    all.push([performance.timeOrigin + c.intended, latencies.at(-1)]);
     statuses[status] = (statuses[status] ?? 0) + 1;
     c.intended = undefined;
     ++done;
@@ -70,5 +72,6 @@ while (done < total && Date.now() < deadline) await new Promise((later) => { set
 clearInterval(timer);
 latencies.sort((a, b) => a - b);
 const at = (q) => Number((latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * q))] ?? 0).toFixed(3));
+fs.writeFileSync(`${file}.times`, JSON.stringify(all));
 process.stdout.write(JSON.stringify({ done, unanswered: total - done, statuses, p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) }));
 process.exit(0);
