@@ -173,9 +173,8 @@ static void on_reseal(struct job *j)
             f = reseal_row(db, rows, i, &fault);
     } while (f == FAIL_NONE && count != 0);
     if (f != FAIL_NONE) // in an hour it is tried again
-        log_warn(
-            "certificates' keys were not sealed again", "done=%zu reason=%s", done,
-            LOG_STR(str_from(fault.log_text[0] != '\0' ? fault.log_text : fault.public_text)));
+        log_warn("certificates' keys were not sealed again", "done=%zu reason=%s", done,
+                 LOG_STR(str_from(fault.log_text[0] != '\0' ? fault.log_text : fault.public_text)));
     else if (done != 0)
         log_info("certificates' keys were sealed again", "count=%zu", done);
 }

@@ -120,7 +120,8 @@ static void take_answer(const struct cli *cli, const struct api_request *request
         reply->exit = EXIT_DONE;
         return;
     }
-    reply->body = jsonx_parse_theirs(buf_str(&response->body), SIZE_MAX); // may quote a visitor's text
+    reply->body =
+        jsonx_parse_theirs(buf_str(&response->body), SIZE_MAX); // may quote a visitor's text
     reply->exit = ok ? EXIT_DONE : exit_of_status(response->status);
     // What the command line says went into the query as it is.
     if (str_eq(jsonx_str(reply->body, "code"), STR("invalid_parameter")))
