@@ -1,7 +1,6 @@
 // jansson with our limits.
-#include "edge/base/jsonx.h"
-#include <endian.h>
 #include <stdlib.h>
+#include "edge/base/jsonx_scan.h"
 
 json_t *jsonx_parse(str text, struct fault *fault)
 {
@@ -45,31 +44,6 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c != '"' && c != '\\';
 }
 
-// The top bit of each byte that is not plain; borrows may mark a plain one too, but only above one
-// that is marked rightly.
-static uint64_t specials(uint64_t w)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
-    uint64_t quote = w ^ ones * '"', backslash = w ^ ones * '\\';
-    return (((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) |
-            ((backslash - ones) & ~backslash)) &
-           tops;
-}
-
-// Eight bytes at a time, the lowest address in the lowest byte.
-static const char *plain_end(const char *p, const char *end)
-{
-    uint64_t w, found = 0;
-    while (end - p >= (ptrdiff_t)sizeof w && found == 0) {
-        memcpy(&w, p, sizeof w);
-        found = specials(le64toh(w));
-        p += found != 0 ? __builtin_ctzll(found) / 8 : (int)sizeof w;
-    }
-    while (found == 0 && p != end && is_plain((unsigned char)*p))
-        ++p;
-    return p;
-}
-
 enum { ESCAPED_MAX = 6 };
 
 static size_t put_escaped(char *to, unsigned char c)
@@ -103,7 +77,7 @@ static void add_piece(struct buf *to, str s)
 static void add_valid(struct buf *to, str s)
 {
     while (s.n != 0 && !to->full) {
-        size_t plain = (size_t)(plain_end(s.p, s.p + s.n) - s.p);
+        size_t plain = (size_t)(jsonx_skip_plain(s.p, s.p + s.n, 0) - s.p);
         buf_add(to, str_of(s.p, plain));
         s = str_skip(s, plain);
         size_t n = s.n < 256 ? s.n : 256;

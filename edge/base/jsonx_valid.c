@@ -1,7 +1,6 @@
 // Checking JSON (RFC 8259) without building it: for text that is passed on as it is, and may be
 // large. One pass, no allocation, no recursion: what is open is a stack of bits.
 #include <assert.h>
-#include <endian.h>
 #include "edge/base/jsonx_scan.h"
 
 // Each scan_… takes the place where its kind begins and returns the one behind it; NULL: it is none.
@@ -20,27 +19,6 @@ static bool is_digit(char c)
 static bool is_hex(char c)
 {
     return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-// The top bit of each of eight bytes that is not plain ASCII inside a string: a control, '"', '\\' or
-// 0x80 up. Borrows may mark a plain byte, but only above one that is marked rightly.
-static uint64_t specials(uint64_t w)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
-    uint64_t quote = w ^ ones * '"', backslash = w ^ ones * '\\';
-    return ((w - ones * 0x20) | (quote - ones) | (backslash - ones) | w) & tops;
-}
-
-// Eight bytes at a time, the lowest address in the lowest byte.
-static const char *skip_plain(const char *p, const char *end)
-{
-    uint64_t w, found = 0;
-    while (end - p >= (ptrdiff_t)sizeof w && found == 0) {
-        memcpy(&w, p, sizeof w);
-        found = specials(le64toh(w));
-        p += found != 0 ? __builtin_ctzll(found) / 8 : (int)sizeof w;
-    }
-    return p;
 }
 
 static const char *scan_escape(const char *p, const char *end)
@@ -67,7 +45,7 @@ const char *jsonx_scan_string(const char *p, const char *end)
 {
     if (p == end || *p++ != '"')
         return NULL;
-    while (p != NULL && (p = skip_plain(p, end)) != end) {
+    while (p != NULL && (p = jsonx_skip_plain(p, end, JSONX_TOPS)) != end) {
         unsigned char c = (unsigned char)*p;
         if (c == '"')
             return p + 1;
