@@ -1,4 +1,5 @@
 // jansson with our limits.
+#include "edge/base/jsonx.h"
 #include <stdlib.h>
 #include "edge/base/jsonx_scan.h"
 
