@@ -172,9 +172,13 @@ static void on_reseal(struct job *j)
         for (size_t i = 0; f == FAIL_NONE && i != count; ++i, ++done)
             f = reseal_row(db, rows, i, &fault);
     } while (f == FAIL_NONE && count != 0);
-    if (f != FAIL_NONE) // in an hour it is tried again
+    const char *reason = fault.log_text[0] != '\0' ? fault.log_text : fault.public_text;
+    if (f == FAIL_BUSY) // the database is away: in an hour it is tried again
         log_warn("certificates' keys were not sealed again", "done=%zu reason=%s", done,
-                 LOG_STR(str_from(fault.log_text[0] != '\0' ? fault.log_text : fault.public_text)));
+                 LOG_STR(str_from(reason)));
+    else if (f != FAIL_NONE)
+        log_error("certificates' keys were not sealed again", "done=%zu reason=%s", done,
+                  LOG_STR(str_from(reason)));
     else if (done != 0)
         log_info("certificates' keys were sealed again", "count=%zu", done);
 }
