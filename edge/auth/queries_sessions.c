@@ -208,8 +208,8 @@ enum fail session_end(struct db *db, const char *platform_id, str session_id, si
     return count_ended(f, rows, ret_ended);
 }
 
-// `which` is a condition on s with $1, and $2 where it has one. In the order of their ids, so that two
-// cut-offs of the same sessions do not wait for each other.
+// `which` is a condition on s with $1, and $2 where it has one. In the order of their ids, so that of
+// two cut-offs of the same sessions one waits for the other, and not each for each.
 #define END_ALL(which)                                                                             \
     "with was as (select s.id, " LIVE " as live from " TABLES                                      \
     " where s.ended_at is null and " which " order by s.id for update of s"                        \

@@ -24,8 +24,9 @@ str jsonx_inside(str value)
     const char *end = value.p + value.n, *p = jsonx_skip_space(value.p, end);
     if (p == end || (*p != '[' && *p != '{'))
         return (str){0};
-    const char *behind = value_end(p, end);
-    return str_of(p + 1, (size_t)(behind - p) - 2);
+    while (*--end != ']' && *end != '}') // space
+        continue;
+    return str_of(p + 1, (size_t)(end - p) - 1);
 }
 
 // Over what stands between two values: space, and a comma or colon at the most.
