@@ -72,8 +72,8 @@ async function beside(t, action, flood, { quietAction = 'say' } = {}) {
     assert.equal(flooded.retryAfter, (flooded.statuses[429] ?? 0) + (flooded.statuses[503] ?? 0), 'every refusal says when to come back');
     // two cores carry the flood, its handlers and the clients: what is promised is that nobody waits behind the flood's queue. What they wait
     // for alone is the machine's doing.
-    assert.ok(beside_.p99 < (SANITIZED ? 1000 : 150) * stolenFactor() + 3 * before_.p99, `p99 beside the flood: ${beside_.p99} ms, alone ${before_.p99} ms`);
-    assert.ok(beside_.p50 < (SANITIZED ? 300 : 40) * stolenFactor() + 3 * before_.p50, `p50 beside the flood: ${beside_.p50} ms`);
+    assert.ok(beside_.p99 < Math.max((SANITIZED ? 1000 : 150) * stolenFactor(), 3 * before_.p99), `p99 beside the flood: ${beside_.p99} ms, alone ${before_.p99} ms`);
+    assert.ok(beside_.p50 < Math.max((SANITIZED ? 300 : 40) * stolenFactor(), 3 * before_.p50), `p50 beside the flood: ${beside_.p50} ms`);
     return flooded;
 }
 
