@@ -1,5 +1,5 @@
 // When the machine stood still: a real-time thread on each of two cores wakes every millisecond, before everything else there; whenever
-// it comes late by more than two, the core was not this machine's to use (its host had lent it to others). A line for each on stdout:
+// it comes late by more than a half, the core was not this machine's to use (its host had lent it to others). A line for each on stdout:
 // from and to, milliseconds since 1970. Ends with its parent, or by SIGTERM.
 #include <pthread.h>
 #include <sched.h>
@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MILLISECOND = 1000000, LATE = 2 * MILLISECOND };
+enum { MILLISECOND = 1000000, LATE = MILLISECOND / 2 };
 
 static long long since(clockid_t clock)
 {

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { freshDatabase } from '../../harness/postgres.mjs';
 import { processTree } from '../../harness/processes.mjs';
+import { buildOpenLoop, keepRate, request } from '../openloop.mjs';
 
 const run = promisify(execFile);
 const here = path.dirname(new URL(import.meta.url).pathname);
@@ -117,9 +118,9 @@ async function closed(port, where, connections, urls) {
 }
 
 async function open(port, where, rate, connections) {
-    const { stdout } = await run('taskset', ['-c', '1', path.join(work, 'openloop'), String(port), where, BODY, String(rate), String(options.secs), String(connections)]);
-    const [, errors, p50, , p99] = stdout.trim().split(' ').map(Number);
-    return { p50, p99, errors };
+    const asked = request({ port, method: 'POST', path: where, body: BODY });
+    const { all, p50, p99, unanswered } = await keepRate({ work, port, rate, seconds: options.secs, connections, requests: [asked] });
+    return { p50: p50 * 1000, p99: p99 * 1000, errors: unanswered + all.filter(([, , status]) => status !== 200).length };
 }
 
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
@@ -134,7 +135,7 @@ fs.mkdirSync(work, { recursive: true });
 fs.chmodSync(work, 0o755);
 try {
     execFileSync('taskset', ['-cp', '1', String(process.pid)], { stdio: 'ignore' });
-    execFileSync('gcc', ['-O2', '-D_GNU_SOURCE', '-o', path.join(work, 'openloop'), path.join(here, 'openloop.c')]);
+    buildOpenLoop(work);
     execFileSync('gcc', ['-O2', `-I${execFileSync('pg_config', ['--includedir'], { encoding: 'utf8' }).trim()}`, '-o', path.join(work, 'floor'), path.join(here, 'floor.c'), '-lpq']);
     if (!fs.existsSync(path.join(here, 'node_modules'))) execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: here, stdio: 'ignore' });
     const state = await freshDatabase(work);

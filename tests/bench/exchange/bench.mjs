@@ -9,16 +9,15 @@
 // A 99th percentile is of those requests that met no moment in which the machine stood still (../stalls.mjs); that of all stands beside it.
 //
 // The server with all its processes has core 0, the clients core 1. Options: --rounds 5, --secs 10.
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { processTree } from '../../harness/processes.mjs';
 import { cpuSeconds } from '../measure.mjs';
+import { buildOpenLoop, keepRate, request } from '../openloop.mjs';
 import { apart, watchStalls } from '../stalls.mjs';
 
-const run = promisify(execFile);
 const here = path.dirname(new URL(import.meta.url).pathname);
 const repository = path.resolve(here, '../../..');
 const options = { rounds: 5, secs: 10, work: path.join(repository, 'build/bench-exchange'), stoa: path.join(repository, 'build/release/stoa') };
@@ -85,7 +84,7 @@ function cpuOf(server) {
 
 const base64url = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
 const EXCHANGE = '/api/v1/managed-authn/external-token';
-const post = (token, origin = PAGE) => JSON.stringify({ path: EXCHANGE, origin, body: JSON.stringify({ externalAccessToken: token }) });
+const post = (port, token, headers) => request({ port, method: 'POST', path: EXCHANGE, headers: { origin: PAGE, ...headers }, body: JSON.stringify({ externalAccessToken: token }) });
 
 function unsigned(kid, user) {
     const now = Math.floor(Date.now() / 1000);
@@ -101,22 +100,15 @@ function signed(key, user) {
     });
 }
 
-let file = 0;
-function write(lines) {
-    const name = path.join(work, `requests-${++file}`);
-    fs.writeFileSync(name, `${lines.join('\n')}\n`);
-    return name;
-}
-
 // What measures comes before what floods, on the core they share (chrt(1)).
-const ask = async (o) => JSON.parse((await run('chrt', [...(o.strangers ? ['-o', '0'] : ['-f', '10']), 'taskset', '-c', '1', process.execPath, path.join(here, 'client.mjs'), JSON.stringify(o)], { maxBuffer: 1 << 20 })).stdout);
+const FIRST = ['-f', '10'];
 
-/** The same, and the p99 of those that met no moment in which the machine stood still. */
+/** As keepRate, and the p99 of those that met no moment in which the machine stood still. */
 async function askCalmly(o) {
     const stalls = await watchStalls(work);
-    const result = await ask(o);
-    const { calm, share } = apart(JSON.parse(fs.readFileSync(`${o.file}.times`, 'utf8')), await stalls.stop());
-    return { ...result, calm: Number((calm[Math.floor(calm.length * 0.99)] ?? 0).toFixed(3)), disturbed: share };
+    const result = await keepRate({ work, scheduling: FIRST, ...o });
+    const { calm, share } = apart(result.all, await stalls.stop());
+    return { ...result, all: undefined, calm: calm[Math.floor(calm.length * 0.99)] ?? 0, disturbed: share };
 }
 
 // --- the rounds ---
@@ -127,26 +119,27 @@ async function exchanges(server, key, round) {
     const port = Number(new URL(server.console).port);
     const tokens = await Promise.all(Array.from({ length: (RATE * options.secs) / 2 }, (_, i) => signed(key, i % 5 === 0 ? 100000 * (round + 1) + i : i % 1000)));
     const before = cpuOf(server);
-    const result = await askCalmly({ port, rate: RATE, seconds: options.secs, connections: CONNECTIONS, file: write(tokens.flatMap((t) => [post(t), post(t)])) });
+    const result = await askCalmly({ port, rate: RATE, seconds: options.secs, connections: CONNECTIONS, requests: tokens.flatMap((t) => [post(port, t), post(port, t)]) });
     const after = cpuOf(server);
-    return { ...result, server: ((after.server - before.server) * 1000) / result.done, postgres: ((after.postgres - before.postgres) * 1000) / result.done, isFine: fine(result, ['200']) };
+    return { ...result, server: ((after.server - before.server) * 1000) / (RATE * options.secs), postgres: ((after.postgres - before.postgres) * 1000) / (RATE * options.secs), isFine: fine(result, ['200']) };
 }
 
-function refusals(key) {
+function refusals(port, key) {
     const forged = () => `${unsigned(key.id, 1)}.${crypto.randomBytes(512).toString('base64url')}`;
     const unknown = () => `${unsigned(`key_${crypto.randomBytes(13).toString('hex')}`, 1)}.${crypto.randomBytes(512).toString('base64url')}`;
-    return write(Array.from({ length: 400 }, (_, i) => post(i % 4 < 2 ? forged() : i % 4 === 2 ? unknown() : 'no.token.atall')));
+    const stranger = () => ({ 'x-forwarded-for': `${crypto.randomInt(11, 111)}.${[...crypto.randomBytes(3)].join('.')}` });
+    return Array.from({ length: Math.ceil(REFUSED * (options.secs + 2)) }, (_, i) => post(port, i % 4 < 2 ? forged() : i % 4 === 2 ? unknown() : 'no.token.atall', stranger()));
 }
 
 async function visitors(server, page, flood) {
     const seconds = options.secs;
-    const beside = flood ? ask({ port: Number(new URL(server.console).port), rate: REFUSED, seconds: seconds + 2, connections: 64, file: flood, strangers: true }) : undefined;
+    const beside = flood ? keepRate({ work, port: Number(new URL(server.console).port), rate: REFUSED, seconds: seconds + 2, connections: 64, requests: flood }) : undefined;
     if (flood) await sleep(1000);
     const before = cpuOf(server);
-    const result = await askCalmly({ port: Number(new URL(server.apps).port), rate: VISITORS, seconds, connections: CONNECTIONS, file: page });
+    const result = await askCalmly({ port: Number(new URL(server.apps).port), rate: VISITORS, seconds, connections: CONNECTIONS, requests: [page] });
     const after = cpuOf(server);
-    const refused = await beside;
-    return { ...result, refused, share: (after.server - before.server) / seconds, postgres: (after.postgres - before.postgres) / seconds, isFine: fine(result, ['200']) && (!refused || fine(refused, ['401', '429'])) };
+    const { all, ...refused } = (await beside) ?? {};
+    return { ...result, refused, share: (after.server - before.server) / seconds, postgres: (after.postgres - before.postgres) / seconds, isFine: fine(result, ['200']) && (!flood || fine(refused, ['401', '429'])) };
 }
 
 const PIE = '---\nname: bench\ndisplayName: bench\ntier: tool\nversion: 1.0.0\n---\nmodule.exports = { handler: async () => ({ ok: true }) };\n' +
@@ -160,8 +153,9 @@ async function main() {
     const platform = await api(server, server.token, 'POST', '/api/v1/platforms', { displayName: 'Bench', slug: 'bench' });
     const key = await api(server, platform.token, 'POST', '/api/v1/signing-keys', { displayName: 'bench', allowedOrigins: [PAGE] });
     key.privateKey = crypto.createPrivateKey(key.privateKey);
-    const page = write([JSON.stringify({ path: new URL(made.publicAppUrl).pathname })]);
-    const flood = refusals(key);
+    buildOpenLoop(work);
+    const page = request({ port: Number(new URL(server.apps).port), path: new URL(made.publicAppUrl).pathname });
+    const flood = refusals(Number(new URL(server.console).port), key);
     const rows = [];
     await exchanges(server, key, -1); // users who come back, plans that are made
     for (let round = 0; round < options.rounds; ++round) {
