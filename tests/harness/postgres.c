@@ -126,10 +126,59 @@ static void start_server(void)
     wait_until_up();
 }
 
+static bool copy_folder(const char *from, const char *to)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl("/bin/cp", "cp", "-a", "--reflink=auto", from, to, NULL);
+        _exit(127);
+    }
+    return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static void make_data(const char *data)
+{
+    char *arguments[] = {"initdb",    "-D",    (char *)data, "-U",   "postgres",
+                         "-A",        "trust", "-E",         "UTF8", "--locale=C.UTF-8",
+                         "--no-sync", NULL};
+    int status;
+    pid_t pid = start_program("initdb", arguments);
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        give_up("initdb failed", directory);
+}
+
+static int on_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    return remove(path);
+}
+
+static void remove_folder(const char *folder)
+{
+    nftw(folder, on_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+// initdb takes most of a second of a core: the first of a run leaves a copy to the others.
+static void make_or_copy_data(const char *data)
+{
+    const char *template = getenv("TEST_PG_TEMPLATE");
+    char new_template[512];
+    if (template == NULL || template[0] == '\0') {
+        make_data(data);
+        return;
+    }
+    if (access(template, F_OK) == 0 && copy_folder(template, data))
+        return;
+    remove_folder(data);
+    make_data(data);
+    snprintf(new_template, sizeof new_template, "%s-%d", template, (int)getpid());
+    if (!copy_folder(data, new_template) || rename(new_template, template) != 0)
+        remove_folder(new_template); // another was first
+}
+
 static void make_cluster(void)
 {
     char data[96];
-    int status = 0;
     snprintf(directory, sizeof directory, "/tmp/stoa-test-pg-XXXXXX");
     if (mkdtemp(directory) == NULL)
         give_up("mkdtemp", "failed");
@@ -137,12 +186,7 @@ static void make_cluster(void)
     if (user != NULL && chown(directory, user->pw_uid, user->pw_gid) != 0)
         give_up("chown", directory);
     snprintf(data, sizeof data, "%s/data", directory);
-    char *arguments[] = {"initdb",    "-D",    data, "-U",   "postgres",
-                         "-A",        "trust", "-E", "UTF8", "--locale=C.UTF-8",
-                         "--no-sync", NULL};
-    pid_t pid = start_program("initdb", arguments);
-    if (waitpid(pid, &status, 0) != pid || status != 0)
-        give_up("initdb failed", directory);
+    make_or_copy_data(data);
     snprintf(base, sizeof base, "postgresql://postgres@/");
     snprintf(tail, sizeof tail, "?host=%s", directory);
     start_server();
@@ -211,17 +255,12 @@ void postgres_resume(void)
     start_server();
 }
 
-static int on_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    return remove(path);
-}
-
 void postgres_stop(void)
 {
     char administration[1024], sql[128];
     if (postgres_is_ours()) {
         postgres_halt();
-        nftw(directory, on_entry, 16, FTW_DEPTH | FTW_PHYS);
+        remove_folder(directory);
         return;
     }
     snprintf(administration, sizeof administration, "%spostgres%s", base, tail);

@@ -1,8 +1,9 @@
 // A real PostgreSQL for one test program: a throwaway cluster in a temporary directory, as user
 // postgres when the test runs as root, without fsync, reached by a Unix socket only; and in it a
-// database of the program's own. With STOA_TEST_PG set (a postgresql:// URL, or a socket directory
-// whose superuser is postgres), that server is used instead and only the database is made. Any
-// failure here ends the program with a sentence.
+// database of the program's own. TEST_PG_TEMPLATE is a path: where the programs of one run keep
+// the cluster that the first of them made, for the others to copy. With STOA_TEST_PG set (a
+// postgresql:// URL, or a socket directory whose superuser is postgres), that server is used instead
+// and only the database is made. Any failure here ends the program with a sentence.
 #ifndef STOA_TESTS_HARNESS_POSTGRES_H
 #define STOA_TESTS_HARNESS_POSTGRES_H
 #include <stdbool.h>
