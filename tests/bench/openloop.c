@@ -124,8 +124,7 @@ static int whole(const struct connection *c)
 
 static void note(const struct connection *c, int status)
 {
-    outcomes[done++] =
-        (struct outcome){c->intended, since(CLOCK_MONOTONIC) - c->intended, status};
+    outcomes[done++] = (struct outcome){c->intended, since(CLOCK_MONOTONIC) - c->intended, status};
 }
 
 static void on_readable(int at)
