@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-_Atomic unsigned forked_started, forked_ended;
+_Atomic unsigned forked_started;
 _Atomic pid_t forked_pids[FORKED_KEPT];
 
 static enum fail start(struct cage_worker *ret, struct fault *fault)
@@ -35,12 +35,10 @@ static void *reap(void *arg)
     for (;;) {
         int status;
         pid_t pid = waitpid(-1, &status, 0);
-        if (pid > 0) {
+        if (pid > 0)
             plugin_on_worker_ended((uint32_t)pid, status);
-            ++forked_ended;
-        } else {
+        else
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-        }
     }
     return NULL;
 }

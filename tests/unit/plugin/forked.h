@@ -6,7 +6,7 @@
 #include "public-actions/plugin/plugin.h"
 
 extern const struct plugin_source forked_source;
-extern _Atomic unsigned forked_started, forked_ended;
+extern _Atomic unsigned forked_started;
 enum { FORKED_KEPT = 1024 };
 extern _Atomic pid_t forked_pids[FORKED_KEPT]; // of the first ones
 // Starts the thread that reaps them, and tells the pool.
