@@ -2,7 +2,6 @@
 #include "public-actions/managed_db/decode.h"
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
-#include "public-actions/managed_db/query_json.h"
 
 enum {
     OID_BOOL = 16,
@@ -20,6 +19,7 @@ enum {
     OID_NUMERIC = 1700,
     OID_JSONB = 3802,
     OID_TEXT = 25,
+    DEPTH_MAX = 500,
     KEYS_MAX = 4 * 1024 * 1024, // 1,664 columns of 63 bytes, escaped
     FIELD_MAX = 4096,           // of an error
 };
@@ -30,12 +30,12 @@ enum {
 static void write_number(str text, struct buf *to)
 {
     bool is_one = text.n != 0 && (text.p[0] == '-' || (text.p[0] >= '0' && text.p[0] <= '9'));
-    buf_add(to, is_one && managed_db_json_is_valid(text) ? text : STR("null"));
+    buf_add(to, is_one && jsonx_is_valid(text, 1) ? text : STR("null"));
 }
 
 static void write_json(str text, struct buf *to)
 {
-    if (str_is_utf8(text) && managed_db_json_is_valid(text))
+    if (jsonx_is_valid(text, DEPTH_MAX))
         buf_add(to, text);
     else // nested too deeply, or the session's encoding was changed
         jsonx_add_string(to, text);

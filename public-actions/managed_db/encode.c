@@ -1,7 +1,7 @@
 // Parameters: one pass over their JSON, into one buffer.
 #include "public-actions/managed_db/encode.h"
 #include <stdlib.h>
-#include "public-actions/managed_db/query_json.h"
+#include "edge/base/jsonx.h"
 
 enum { NESTED_MAX = 6 }; // dimensions of an array in PostgreSQL
 
@@ -60,27 +60,25 @@ struct tagged {
 static bool read_tagged(str object, struct tagged *ret)
 {
     *ret = (struct tagged){0};
-    str name, value;
-    if (!managed_db_json_eat(&object, '{'))
-        return false;
-    do {
-        if (!managed_db_json_value(&object, &name) || !managed_db_json_eat(&object, ':') ||
-            !managed_db_json_value(&object, &value))
-            return false;
-        if (str_eq(name, STR("\"t\"")) && value.n > 2)
+    str inside = jsonx_inside(object), name, value;
+    while (jsonx_next(&inside, &name, &value)) {
+        if (str_eq(name, STR("t")) && value.n > 2)
             ret->tag = value.p[1];
-        else if (str_eq(name, STR("\"v\"")))
+        else if (str_eq(name, STR("v")))
             ret->value = value;
-    } while (managed_db_json_eat(&object, ','));
+    }
     return ret->value.n != 0 && (ret->value.p[0] == '[') == (ret->tag == 'a') &&
            (ret->tag == 'a' || ret->value.p[0] == '"');
 }
 
 static enum fail add_characters(struct encoder *e, str string)
 {
-    size_t from = e->text.n;
-    managed_db_json_characters(string, &e->text);
-    if (e->text.p != NULL && memchr(e->text.p + from, '\0', e->text.n - from) != NULL)
+    char *to = buf_reserve(&e->text, string.n);
+    if (to == NULL)
+        return FAIL_NONE; // it is full, which is told later
+    size_t n = jsonx_unescape(str_of(string.p + 1, string.n - 2), to);
+    e->text.n += n;
+    if (memchr(to, '\0', n) != NULL)
         return refuse(e, "holds a NUL character, which no text in PostgreSQL can");
     return FAIL_NONE;
 }
@@ -166,14 +164,11 @@ static enum fail add_element(struct encoder *e, str value, unsigned depth)
 
 static enum fail add_array(struct encoder *e, str array, unsigned depth)
 {
-    str value;
+    str inside = jsonx_inside(array), name, value;
     if (depth == NESTED_MAX)
         return refuse(e, "is nested too deeply");
     buf_addc(&e->text, '{');
-    (void)managed_db_json_eat(&array, '[');
-    for (bool first = true; !managed_db_json_eat(&array, ']'); first = false) {
-        if ((!first && !managed_db_json_eat(&array, ',')) || !managed_db_json_value(&array, &value))
-            return refuse(e, "cannot be read");
+    for (bool first = true; jsonx_next(&inside, &name, &value); first = false) {
         if (!first)
             buf_addc(&e->text, ',');
         enum fail f = add_element(e, value, depth + 1);
@@ -221,16 +216,14 @@ static enum fail add_param(struct encoder *e, struct offsets *o, str value)
     offsets_add(o, (uint32_t)e->text.n);
     enum fail f = add_value(e, value, 0);
     buf_addc(&e->text, '\0');
-    return f != FAIL_NONE ? f : e->text.full ? too_large(e->fault) : FAIL_NONE;
+    bool is_large = e->text.full || e->text.n > MANAGED_DB_PARAMS_BYTES;
+    return f != FAIL_NONE ? f : is_large ? too_large(e->fault) : FAIL_NONE;
 }
 
 static enum fail add_params(struct encoder *e, struct offsets *o, str array)
 {
-    str value;
-    (void)managed_db_json_eat(&array, '[');
-    for (bool first = true; !managed_db_json_eat(&array, ']'); first = false) {
-        if ((!first && !managed_db_json_eat(&array, ',')) || !managed_db_json_value(&array, &value))
-            return refuse(e, "cannot be read");
+    str inside = jsonx_inside(array), name, value;
+    while (jsonx_next(&inside, &name, &value)) {
         enum fail f =
             o->count == MANAGED_DB_PARAMS_MAX ? too_large(e->fault) : add_param(e, o, value);
         if (f != FAIL_NONE)
@@ -252,14 +245,15 @@ static void point(struct managed_db_params *p, const struct offsets *o)
 enum fail managed_db_params_init(struct managed_db_params *p, str array, struct fault *fault)
 {
     *p = (struct managed_db_params){0};
-    if (managed_db_json_peek(&array) == 'n')
+    if (str_eq(array, STR("null")))
         return FAIL_NONE;
-    if (managed_db_json_peek(&array) != '[')
+    if (array.p[0] != '[')
         return fault_set(fault, FAIL_BAD_INPUT, "invalid_parameter",
                          "The parameters of a query are an array.");
     struct encoder e = {.fault = fault};
     struct offsets o = {0};
-    buf_init(&e.text, MANAGED_DB_PARAMS_BYTES);
+    buf_init(&e.text,
+             MANAGED_DB_PARAMS_BYTES + array.n); // escapes have their room until they are read
     enum fail f = add_params(&e, &o, array);
     p->text = e.text;
     if (f == FAIL_NONE)

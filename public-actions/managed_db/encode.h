@@ -11,7 +11,7 @@ struct managed_db_params {
     const char **values; // NUL-terminated, into `text`; NULL: SQL NULL
     struct buf text;
 };
-// `array`: a JSON array, valid and UTF-8, of
+// `array`: a JSON array, known to be valid (jsonx_is_valid), of
 //   null, true, false, a number, a string,
 //   {"t":"json","v":text}     an object: its JSON, as text
 //   {"t":"array","v":[…]}     an array of all of these: an array literal, {"1","a",NULL,{…}}

@@ -65,7 +65,7 @@ enum fail managed_db_start_check(struct db *db, struct fault *fault) MUST_CHECK;
 // --- owner loop: what handlers ask (query.c) ---
 
 struct managed_db_query;
-// `args` is the JSON array [sql, params?, {timeoutMs?,maxRows?}?]. on_done is called once, later,
+// `args` is an array known to be valid JSON, [sql, params?, {timeoutMs?,maxRows?}?]. on_done is called once, later,
 // on this loop: `json` is {"rows","columns","rowCount","truncated","executionTimeMs"}, or, with
 // is_error, {"message","code","position"?,…} for the handler's Error; borrowed. `until`: the run's
 // deadline in loop_now's milliseconds.

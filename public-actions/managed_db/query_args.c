@@ -3,7 +3,7 @@
 // holds another. What still gets through does no harm to the next query: connections are cleaned.
 #include "public-actions/managed_db/query_args.h"
 #include <stdlib.h>
-#include "public-actions/managed_db/query_json.h"
+#include "edge/base/jsonx.h"
 
 // --- the first words ---
 
@@ -75,19 +75,18 @@ static enum fail check_words(struct managed_db_args *a, struct fault *fault)
 
 static enum fail read_sql(struct managed_db_args *a, str value, struct fault *fault)
 {
-    struct buf sql;
     if (value.p[0] != '"')
         return fault_set(fault, FAIL_BAD_INPUT, "invalid_query",
                          "The first argument of managedDb.query is the statement, a string.");
-    buf_init(&sql, MANAGED_DB_SQL_MAX);
-    managed_db_json_characters(value, &sql);
-    bool is_large = sql.full, has_nul = sql.n != 0 && memchr(sql.p, '\0', sql.n) != NULL;
-    a->footprint += sql.n;
-    a->sql = buf_take(&sql);
-    if (is_large)
+    if ((a->sql = malloc(value.n)) == NULL)
+        abort();
+    size_t n = jsonx_unescape(str_of(value.p + 1, value.n - 2), a->sql);
+    a->sql[n] = '\0';
+    a->footprint += n;
+    if (n > MANAGED_DB_SQL_MAX)
         return fault_set(fault, FAIL_TOO_LARGE, "query_too_large",
                          "A statement has at most %d MiB.", MANAGED_DB_SQL_MAX >> 20);
-    if (has_nul)
+    if (strlen(a->sql) != n)
         return fault_set(fault, FAIL_BAD_INPUT, "invalid_query",
                          "A statement must not hold NUL characters.");
     return check_words(a, fault);
@@ -96,7 +95,7 @@ static enum fail read_sql(struct managed_db_args *a, str value, struct fault *fa
 // A number within 1 to `most`, or `most` when it is larger; anything else leaves *ret.
 static void read_option(str value, uint32_t most, uint32_t *ret)
 {
-    if (value.p[0] != '-' && (value.p[0] < '0' || value.p[0] > '9'))
+    if (value.p == NULL || (value.p[0] != '-' && (value.p[0] < '0' || value.p[0] > '9')))
         return;
     char digits[32];
     size_t n = value.n < sizeof digits - 1 ? value.n : sizeof digits - 1;
@@ -106,33 +105,16 @@ static void read_option(str value, uint32_t most, uint32_t *ret)
     *ret = v < 1 ? 1 : v > most ? most : (uint32_t)v;
 }
 
-static void read_options(struct managed_db_args *a, str object)
-{
-    str name, value;
-    if (!managed_db_json_eat(&object, '{'))
-        return;
-    do {
-        if (!managed_db_json_value(&object, &name) || !managed_db_json_eat(&object, ':') ||
-            !managed_db_json_value(&object, &value))
-            return;
-        if (str_eq(name, STR("\"timeoutMs\"")))
-            read_option(value, MANAGED_DB_TIMEOUT_MS, &a->timeout_ms);
-        else if (str_eq(name, STR("\"maxRows\"")))
-            read_option(value, MANAGED_DB_ROWS_MAX, &a->max_rows);
-    } while (managed_db_json_eat(&object, ','));
-}
-
+// At most three.
 static bool split(str json, str parts[static 3])
 {
-    if (!str_is_utf8(json) || !managed_db_json_eat(&json, '['))
-        return false;
-    for (size_t i = 0; i != 3; ++i) {
-        if (!managed_db_json_value(&json, &parts[i]))
+    str inside = jsonx_inside(json), name, value;
+    for (size_t i = 0; jsonx_next(&inside, &name, &value); ++i) {
+        if (i == 3)
             return false;
-        if (!managed_db_json_eat(&json, ','))
-            break;
+        parts[i] = value;
     }
-    return managed_db_json_eat(&json, ']');
+    return true;
 }
 
 enum fail managed_db_args_init(struct managed_db_args *a, str json, struct fault *fault)
@@ -146,7 +128,8 @@ enum fail managed_db_args_init(struct managed_db_args *a, str json, struct fault
     enum fail f = read_sql(a, parts[0], fault);
     if (f != FAIL_NONE)
         return f;
-    read_options(a, parts[2]);
+    read_option(jsonx_member(parts[2], STR("timeoutMs")), MANAGED_DB_TIMEOUT_MS, &a->timeout_ms);
+    read_option(jsonx_member(parts[2], STR("maxRows")), MANAGED_DB_ROWS_MAX, &a->max_rows);
     f = managed_db_params_init(&a->params, parts[1], fault);
     a->footprint += a->params.text.n + (size_t)a->params.count * sizeof a->params.values[0];
     return f;

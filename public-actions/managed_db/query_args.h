@@ -18,10 +18,11 @@ struct managed_db_args {
     bool is_read;     // begins with SELECT, TABLE or VALUES: breaking it off loses nothing
     size_t footprint; // bytes of memory, about
 };
-// `json`: [sql, params?, {"timeoutMs"?,"maxRows"?}?]. Failures: FAIL_BAD_INPUT "invalid_query",
-// "invalid_parameter"; FAIL_TOO_LARGE "query_too_large", "parameters_too_large"; FAIL_DENIED
-// "statement_refused" for LISTEN, NOTIFY, UNLISTEN, LOAD, PREPARE TRANSACTION, and what a role does
-// to itself.
+// `json`: an array known to be valid (jsonx_is_valid), [sql, params?, {"timeoutMs"?,"maxRows"?}?],
+// which is walked, not built, and whose numbers keep the digits they were written with. Failures:
+// FAIL_BAD_INPUT "invalid_query", "invalid_parameter"; FAIL_TOO_LARGE "query_too_large",
+// "parameters_too_large"; FAIL_DENIED "statement_refused" for LISTEN, NOTIFY, UNLISTEN, LOAD, PREPARE
+// TRANSACTION, and what a role does to itself.
 enum fail managed_db_args_init(struct managed_db_args *a, str json, struct fault *fault) MUST_CHECK;
 // Takes one that is zeroed, or was left by a failure.
 void managed_db_args_fini(struct managed_db_args *a);

@@ -1,11 +1,10 @@
 // What handlers ask and what their tables answer: arguments are read or refused, and whatever text
 // a value has, of whatever type, what is written is JSON.
 #include "public-actions/managed_db/decode.h"
-#include <jansson.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include "edge/base/jsonx.h"
 #include "public-actions/managed_db/query_args.h"
-#include "public-actions/managed_db/query_json.h"
 
 static void check(bool holds)
 {
@@ -29,30 +28,12 @@ static void read_arguments(str json)
     managed_db_args_fini(&a);
 }
 
-static unsigned depth_of(str json)
-{
-    unsigned depth = 0;
-    for (size_t i = 0; i != json.n; ++i)
-        depth += json.p[i] == '[' || json.p[i] == '{';
-    return depth;
-}
-
-// Another reader's yes is ours.
-static void compare(str json)
-{
-    json_t *theirs = json_loadb(json.p, json.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    if (theirs != NULL && depth_of(json) < 500 &&
-        str_find(json, '\0') == SIZE_MAX) // theirs ends at a NUL
-        check(managed_db_json_is_valid(json));
-    json_decref(theirs);
-}
-
 static void write_value(Oid type, str text)
 {
     struct buf b;
     buf_init(&b, 16 << 20);
     managed_db_value_write(type, text, &b);
-    check(!b.full && str_is_utf8(buf_str(&b)) && managed_db_json_is_valid(buf_str(&b)));
+    check(!b.full && jsonx_is_valid(buf_str(&b), JSONX_DEPTH_MAX));
     buf_fini(&b);
 }
 
@@ -62,8 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const Oid types[] = {16,   17,   20,   23,   25,   114,  701,  1082, 1114, 1184, 1700,
                                 3802, 1000, 1001, 1007, 1009, 1022, 1115, 1185, 1231, 199,  3807};
     str text = str_of(data, size);
-    read_arguments(text);
-    compare(text);
+    if (size != 0 && data[0] == '[' && jsonx_is_valid(text, JSONX_DEPTH_MAX))
+        read_arguments(text);
     for (size_t i = 0; i != sizeof types / sizeof types[0]; ++i)
         write_value(types[i], text);
     return 0;
