@@ -29,8 +29,9 @@ void runs_writer_stop(void);
 void runs_writer_metrics(struct buf *to);
 
 // --- writer_room.c: what the writer holds, queued or in its transaction ---
-// One bound for all. Records nobody waits for fill three quarters of it, one project's a quarter, so
-// that no app's long logs cost a visitor of another's the answer. Not locked: the writer does.
+// One bound for all. Records nobody waits for fill three quarters of it, one project's a quarter;
+// one project's that are waited for fill half: so that no app's long logs and payloads cost a visitor
+// of another's the answer. Not locked: the writer does.
 enum { WRITER_COUNT_MAX = 20000, WRITER_BYTES_MAX = 64 << 20 };
 // False, and nothing taken, when there is no room. Else runs_room_vacate once, with the same.
 bool runs_room_occupy(const char *project_id, size_t bytes, bool is_waited) MUST_CHECK;

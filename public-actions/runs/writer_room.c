@@ -1,8 +1,7 @@
 #include "edge/limits/holdings.h"
 #include "public-actions/runs/internal.h"
 
-static struct holding used;      // by all records
-static struct holdings unwaited; // by those nobody waits for, of each project
+static struct holdings waited, unwaited; // of each project
 
 static bool has_room(struct holding h, size_t bytes, unsigned quarters)
 {
@@ -12,23 +11,17 @@ static bool has_room(struct holding h, size_t bytes, unsigned quarters)
 
 bool runs_room_occupy(const char *project_id, size_t bytes, bool is_waited)
 {
-    if (!has_room(used, bytes, 4))
+    struct holding all = {.count = waited.all.count + unwaited.all.count,
+                          .bytes = waited.all.bytes + unwaited.all.bytes};
+    struct holdings *h = is_waited ? &waited : &unwaited;
+    if (!has_room(all, bytes, 4) || (!is_waited && !has_room(h->all, bytes, 3)) ||
+        !has_room(holdings_of(h, project_id), bytes, is_waited ? 2 : 1))
         return false;
-    if (!is_waited) {
-        if (!has_room(unwaited.all, bytes, 3) ||
-            !has_room(holdings_of(&unwaited, project_id), bytes, 1))
-            return false;
-        holdings_add(&unwaited, project_id, bytes);
-    }
-    ++used.count;
-    used.bytes += bytes;
+    holdings_add(h, project_id, bytes);
     return true;
 }
 
 void runs_room_vacate(const char *project_id, size_t bytes, bool is_waited)
 {
-    --used.count;
-    used.bytes -= bytes;
-    if (!is_waited)
-        holdings_remove(&unwaited, project_id, bytes);
+    holdings_remove(is_waited ? &waited : &unwaited, project_id, bytes);
 }
