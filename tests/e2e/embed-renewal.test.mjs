@@ -112,7 +112,9 @@ describe('a builder that stays open', () => {
         await page.unroute('**/api/v1/**');
         await frame.waitForSelector('dialog.curtain', { state: 'detached', timeout: PATIENCE });
         await works('domains', 'Domains');
-        assert.deepEqual(await frame.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie]), [0, 0, '']);
+        // a Chromium that gives frames of others no storage at all throws
+        const kept = await frame.evaluate(() => [() => localStorage.length, () => sessionStorage.length, () => document.cookie].map((read) => { try { return String(read()); } catch { return 'none'; } }));
+        for (const what of kept) assert.ok(['0', '', 'none'].includes(what), what);
     });
 
     test('a token that is taken but once is tried once more and then let be', async () => {
