@@ -162,10 +162,11 @@ void event_feed_wake(str instance_id)
         add_wake(w, instance_id);
         bool post = !w->is_posted;
         w->is_posted = true;
-        w->message.run = on_wakes;
         pthread_mutex_unlock(&wake_lock);
-        if (post)
-            loop_post(loop_at(i), &w->message);
+        if (!post)
+            continue; // the message is the loop's
+        w->message.run = on_wakes;
+        loop_post(loop_at(i), &w->message);
     }
 }
 
