@@ -1,4 +1,6 @@
-// Instances: their queues, and who may use a worker when.
+// Instances: their queues, and who may use a worker when. One for each deployment of an instance that
+// is asked: code of a preview, of before a switch and of after it never meet in a process, and each
+// run is of the deployment that its record names.
 //
 // A plugin has at most queue_runs runs waiting. What a loop gives out is leave to be at work: a
 // worker that would take up work when too many are at it already (of this plugin, or of the loop)
@@ -61,42 +63,48 @@ static struct plugin_instance *create(struct handler *handler)
     return in;
 }
 
-static bool is_same_code(const struct handler *a, const struct handler *b)
+static bool is_of(const struct plugin_instance *in, const struct handler *h)
 {
-    return strcmp(a->deployment_id, b->deployment_id) == 0;
+    return strcmp(in->id, h->instance_id) == 0 &&
+           strcmp(in->handler->deployment_id, h->deployment_id) == 0;
 }
 
-// Requests that still bear the former deployment are run by the present one for a moment, so that
-// the two do not drive out each other's workers while everyone learns of a deploy.
-static bool comes_too_late(const struct plugin_instance *in, const struct handler *handler)
+// What ran the same instance's other code goes when it has idled long enough, unless visitors come
+// back to it: a preview's and the live one's may be wanted in turn.
+static void let_others_go(const struct plugin_instance *in)
 {
-    return strcmp(handler->deployment_id, in->former) == 0 &&
-           loop_now(loop_self()) - in->replaced_at < FLAP_MS;
+    struct plugin_instance *other = plugin_desk()->instances[bucket_of(in->id)];
+    for (; other != NULL; other = other->next) {
+        if (other == in || strcmp(other->id, in->id) != 0)
+            continue;
+        for (size_t i = 0; i != WORKERS_PER_INSTANCE; ++i)
+            if (other->workers[i] != NULL)
+                worker_watch_idling(other->workers[i]);
+    }
 }
 
-static void replace_code(struct plugin_instance *in, struct handler *handler)
+bool plugin_instance_is_superseded(const struct plugin_instance *in)
 {
-    memcpy(in->former, in->handler->deployment_id, sizeof in->former);
-    in->replaced_at = loop_now(loop_self());
-    shared_ref(&handler->shared);
-    shared_unref(&in->handler->shared);
-    in->handler = handler;
-    in->kills = in->crashes = (struct offences){0};
-    for (size_t i = 0; i != WORKERS_PER_INSTANCE; ++i)
-        if (in->workers[i] != NULL)
-            worker_retire(in->workers[i], WORKER_END_REPLACED);
+    const struct plugin_instance *other = plugin_desk()->instances[bucket_of(in->id)];
+    while (other != NULL && (strcmp(other->id, in->id) != 0 || other->used <= in->used))
+        other = other->next;
+    return other != NULL;
 }
 
 struct plugin_instance *plugin_instance_of(struct handler *handler)
 {
-    struct plugin_instance **at = &plugin_desk()->instances[bucket_of(handler->instance_id)];
-    while (*at != NULL && strcmp((*at)->id, handler->instance_id) != 0)
+    struct desk *desk = plugin_desk();
+    struct plugin_instance **at = &desk->instances[bucket_of(handler->instance_id)];
+    while (*at != NULL && !is_of(*at, handler))
         at = &(*at)->next;
     if (*at == NULL)
         *at = create(handler);
-    else if (!is_same_code((*at)->handler, handler) && !comes_too_late(*at, handler))
-        replace_code(*at, handler);
-    return *at;
+    struct plugin_instance *in = *at;
+    bool takes_over = plugin_instance_is_superseded(in);
+    in->used = ++desk->uses;
+    if (takes_over)
+        let_others_go(in);
+    return in;
 }
 
 // --- offences ---

@@ -34,13 +34,12 @@ enum {
     PONG_MS = 100,
 #endif
     IDLE_MS = 2000,         // then a worker tidies up
-    SECOND_IDLE_MS = 30000, // then the second one goes
+    SECOND_IDLE_MS = 30000, // then a second one goes, or one of former code
     QUEUE_WAIT_MS = 30000,  // a run waits no longer than this
     RETRY_MS = 200,         // after a worker could not be had
     DEATH_MS = 200,         // between a worker's last byte and its wait status
     MEMORY_MS = 50,         // between two looks at the memory of workers at work
     TICK_MS = 1000,
-    FLAP_MS = 2000, // a deployment just replaced does not come back within this time
     KILLS_A_MINUTE = 3,
     CRASHES_A_MINUTE = 10,
     OFFENCE_MS = 60000,
@@ -81,7 +80,7 @@ enum worker_end {
     WORKER_END_LIED,       // sent what no worker of ours sends
     WORKER_END_UNREAD,     // did not read what was sent to it
     WORKER_END_NOT_LOADED, // its code
-    WORKER_END_REPLACED,   // by another deployment's
+    WORKER_END_REPLACED,   // another deployment's took over
     WORKER_END_RECYCLED,   // after many runs, or grown
     WORKER_END_EVICTED,    // memory for others
     WORKER_END_IDLE,       // a second one that is not needed
@@ -133,7 +132,7 @@ struct worker {
     uint64_t used_at, bytes;
 };
 
-// --- an instance and its plugin ---
+// --- a deployment of an instance, and its plugin ---
 struct offences {
     uint64_t at[CRASHES_A_MINUTE]; // a ring; 0: none
     unsigned next;
@@ -142,9 +141,8 @@ struct plugin_instance {
     struct plugin_instance *next; // in the bucket
     struct share *share;
     char id[CATALOG_ID_ROOM];
-    struct handler *handler; // a reference: the newest one seen
-    char former[27];         // the deployment before it
-    uint64_t replaced_at;
+    struct handler *handler;         // a reference
+    uint64_t used;                   // the desk's count when it was asked last
     struct plugin_run *first, *last; // waiting
     struct worker *workers[WORKERS_PER_INSTANCE];
     unsigned worker_count; // with those that finish their runs or are about to be settled
@@ -171,6 +169,7 @@ struct desk {
     struct share *first_waiting, *last_waiting;
     struct worker *newest, *oldest;
     unsigned busy; // workers with heat
+    uint64_t uses; // of instances
     struct loop_timer serve, tick, memory;
     struct loop_message evict;
     _Atomic bool is_evicting; // the message is under way
@@ -189,6 +188,8 @@ void plugin_finish_later(struct plugin_run *run, enum plugin_outcome outcome);
 
 // --- instance.c ---
 struct plugin_instance *plugin_instance_of(struct handler *handler);
+// Whether other code of the same instance was asked since.
+bool plugin_instance_is_superseded(const struct plugin_instance *in);
 // At the end of its queue, or again at its front.
 void plugin_instance_queue(struct plugin_instance *in, struct plugin_run *run, bool at_front);
 void plugin_instance_unqueue(struct plugin_run *run);
@@ -217,6 +218,8 @@ void worker_give(struct worker *w, struct plugin_run *run);
 void worker_take_back(struct plugin_run *run);
 // No further runs; goes when it has none.
 void worker_retire(struct worker *w, enum worker_end why);
+// Whether it has idled long enough to go is looked at again.
+void worker_watch_idling(struct worker *w);
 // Goes now.
 void worker_end(struct worker *w, enum worker_end why);
 // After what its heat and its being crowded depend on has changed.

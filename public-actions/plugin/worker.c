@@ -141,17 +141,25 @@ static void on_idle(struct loop_timer *t)
         loop_timer_start(t, IDLE_MS - idle);
         return;
     }
-    if (w != w->instance->workers[0] && idle >= SECOND_IDLE_MS) {
-        worker_end(w, WORKER_END_IDLE);
+    bool is_replaced = plugin_instance_is_superseded(w->instance),
+         may_go = is_replaced || w != w->instance->workers[0];
+    if (may_go && idle >= SECOND_IDLE_MS) {
+        worker_end(w, is_replaced ? WORKER_END_REPLACED : WORKER_END_IDLE);
         return;
     }
-    if (w != w->instance->workers[0])
+    if (may_go)
         loop_timer_start(t, SECOND_IDLE_MS - idle);
     if (w->is_tidy)
         return;
     w->is_tidy = w->owes_stats = true;
     worker_send(w, WORKER_TIDY, 0, 0, 0, (str){0});
     begin_to_owe(w);
+}
+
+void worker_watch_idling(struct worker *w)
+{
+    if (w->state == WORKER_IS_LIVE && w->run_count == 0 && !loop_timer_is_running(&w->idle))
+        loop_timer_start(&w->idle, SECOND_IDLE_MS);
 }
 
 // --- its beginning ---

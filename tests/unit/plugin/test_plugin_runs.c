@@ -363,17 +363,38 @@ static void another_deployment_gets_another_worker(void **state)
     struct handler *old = new_handler(""),
                    *new = desk_handler(old->instance_id, "plg_1", "dep_2", "");
     struct played_run r = {0};
+    desk_wait(&played_started, 2); // the spares
     expect(old, "[1]", PLUGIN_RETURNED, "[1]");
     run_start(&r, old, "[\"keep\"]");
     desk_wait(&r.bridges, 1);
+    unsigned started = played_started, killed = played_killed;
     expect(new, "[2]", PLUGIN_RETURNED, "[2]");
-    expect(old, "[3]", PLUGIN_RETURNED, "[3]"); // late: run by the new one
+    for (int i = 0; i != 5; ++i) { // a preview's visitors and the live one's, in turn
+        expect(old, "[3]", PLUGIN_RETURNED, "[3]");
+        expect(new, "[4]", PLUGIN_RETURNED, "[4]");
+    }
+    assert_in_range(played_started, started, started + 2); // it, and a spare in its place
+    assert_int_equal(played_killed, killed);
     assert_int_equal(r.done, 0);
-    run_release(&r); // the old worker finishes what it has
+    run_release(&r);
     run_wait(&r);
     assert_int_equal(r.answer.outcome, PLUGIN_RETURNED);
     drop(old);
     drop(new);
+}
+
+static void kills_bar_the_code_they_are_of(void **state)
+{
+    struct handler *bad = new_handler(""),
+                   *good = desk_handler(bad->instance_id, "plg_1", "dep_2", "");
+    struct played_run r = {0};
+    run_start(&r, bad, "[\"die unstarted\"]");
+    run_wait(&r);
+    expect(bad, "[1]", PLUGIN_BUSY, NULL);
+    expect(good, "[1]", PLUGIN_RETURNED, "[1]");
+    expect(bad, "[1]", PLUGIN_BUSY, NULL); // also when it has been asked in between
+    drop(bad);
+    drop(good);
 }
 
 static void no_worker_is_no_crash(void **state)
@@ -555,6 +576,7 @@ int main(void)
         cmocka_unit_test(code_that_cannot_be_loaded),
         cmocka_unit_test(the_queue_is_bounded),
         cmocka_unit_test(another_deployment_gets_another_worker),
+        cmocka_unit_test(kills_bar_the_code_they_are_of),
         cmocka_unit_test(no_worker_is_no_crash),
         cmocka_unit_test(workers_that_idle_make_room),
         cmocka_unit_test(another_loops_idle_workers_make_room_too),
