@@ -25,6 +25,7 @@ void certificates_init(const struct domains_acme_options *o)
                                      .caa = o->caa,
                                      .eab_kid = o->eab_kid,
                                      .eab_key = o->eab_key,
+                                     .has_tls = o->has_tls,
                                      .is_on = o->directory[0] != '\0' && o->has_tls};
 }
 

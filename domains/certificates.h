@@ -60,7 +60,8 @@ enum fail certificate_read_key(str pem, EVP_PKEY **ret, struct fault *fault) MUS
 
 struct certificate_options {
     const char *directory, *contact, *ca_file, *caa, *eab_kid, *eab_key; // settings acme_…
-    bool is_on; // names' certificates are ordered
+    bool has_tls; // somebody would meet a certificate
+    bool is_on;   // names' certificates are ordered
 };
 extern struct certificate_options certificate_options; // as certificates_init left it
 

@@ -59,6 +59,17 @@ static json_t *facts_of(const struct certificate_parts *p)
     return json_pack("{ss ss}", "notAfter", until, "sha256", hex);
 }
 
+// Behind a proxy that speaks TLS with visitors a certificate kept here would reach nobody.
+static enum fail check_listener(struct fault *fault)
+{
+    return certificate_options.has_tls
+               ? FAIL_NONE
+               : fault_set(fault, FAIL_CONFLICT, "no_tls_listener",
+                           "This server speaks no TLS itself (its operator has set no listen_tls), "
+                           "so it cannot serve a certificate: whoever speaks TLS in front of it "
+                           "needs the domain's.");
+}
+
 // Whose domain it is comes first: another project's is not found, whatever stands in the body.
 enum fail domain_api_put_certificate(struct call *call, struct answer *a, struct fault *fault)
 {
@@ -66,6 +77,8 @@ enum fail domain_api_put_certificate(struct call *call, struct answer *a, struct
     EVP_PKEY *key = NULL;
     struct certificate_parts parts = {.not_before = 0};
     enum fail f = begin(call, &d, fault);
+    if (f == FAIL_NONE)
+        f = check_listener(fault);
     if (f == FAIL_NONE)
         f = certificate_read_key(jsonx_str(call->json, "keyPem"), &key, fault);
     if (f == FAIL_NONE)

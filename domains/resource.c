@@ -1,6 +1,7 @@
 // A domain as its owner sees it (contract §6): the records to add, what was seen of them, and what
 // happens next.
 #include <stdio.h>
+#include "domains/certificates.h"
 #include "domains/internal.h"
 #include "edge/base/clock.h"
 
@@ -100,9 +101,17 @@ void domain_next_sentence(const struct domain *d, int64_t now, char to[static 32
     }
 }
 
+// Kept from the days when the server had a listener of its own for TLS, or for such days.
+static bool is_idle(const struct domain_certificate *c)
+{
+    return c->not_after != 0 && !certificate_options.has_tls;
+}
+
 // Served on though its renewal fails: active, with an error.
 static const char *certificate_status(const struct domain_certificate *c, int64_t now)
 {
+    if (is_idle(c))
+        return "failed";
     if (c->not_after > now)
         return "active";
     if (c->error_code[0] != '\0' || c->not_after != 0)
@@ -117,6 +126,13 @@ static json_t *certificate_of(const struct domain_certificate *c, int64_t now)
         json_object_set_new(o, "source", json_string(c->is_own ? "own" : "acme"));
         json_object_set_new(o, "notBefore", time_json(c->not_before));
         json_object_set_new(o, "notAfter", time_json(c->not_after));
+    }
+    if (is_idle(c)) {
+        json_object_set_new(o, "errorCode", json_string("no_tls_listener"));
+        json_object_set_new(o, "error",
+                            json_string("It is kept, but not served: this server speaks no TLS "
+                                        "itself (its operator has set no listen_tls)."));
+        return o;
     }
     if (c->error_code[0] != '\0') {
         json_object_set_new(o, "errorCode", json_string(c->error_code));

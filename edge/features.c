@@ -208,7 +208,7 @@ static void init_domain_rules(const struct settings *s)
         if (str_starts(line, STR("tls ")) && !str_eq(number, STR("443")))
             snprintf(port, sizeof port, ":%.*s", STR_FMT(number));
     }
-    domain_rules_init(port);
+    domain_rules_init(s->listen_tls[0] != '\0' ? port : NULL);
 }
 
 static struct fault domains_fault; // said by features_check

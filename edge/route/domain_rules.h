@@ -5,7 +5,8 @@
 #define STOA_ROUTE_DOMAIN_RULES_H
 #include "edge/http/request.h"
 
-// ":8443" or "": what is written behind a name that is reached over TLS. Process start; kept.
+// ":8443" or "": what is written behind a name that is reached over TLS; NULL: there is no TLS listener,
+// and nobody is sent to one. Process start; kept.
 void domain_rules_init(const char *tls_port);
 // Of a request with r->domain: true when it was answered. Adds header fields to the reply in both cases.
 // Loop thread, before anything has waited.
