@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "bundles/export.h"
+#include "bundles/ingest.h"
 #include "bundles/pie.h"
 #include "edge/catalog/hooks.h"
 #include "edge/base/jsonx.h"
@@ -69,6 +70,14 @@ static str front_text(const struct deployment_head *h, const char *key, const ch
     return s.p != NULL ? s : str_from(fallback);
 }
 
+// Pages that were not served until now may meet another project's, which came since.
+static enum fail serve_pages(struct call *call, const struct plugin *p, struct fault *fault)
+{
+    enum fail fail =
+        ingest_check_origin(call->db, p->project_id, p->id, true, api_may_share_origin(), fault);
+    return fail == FAIL_NONE ? catalog_plugin_serves_pages(call->db, p->id, true, fault) : fail;
+}
+
 // The catalogue's row says what is live, so name and version follow the pointer.
 static enum fail activate(struct call *call, const struct deployment_head *h, struct plugin *p,
                           struct fault *fault)
@@ -80,6 +89,8 @@ static enum fail activate(struct call *call, const struct deployment_head *h, st
                                      front_text(h, "displayName", p->display_name),
                                      front_text(h, "version", p->version),
                                      front_text(h, "tier", p->tier), p, &is_new, fault);
+    if (fail == FAIL_NONE && h->has_app)
+        fail = serve_pages(call, p, fault);
     if (fail == FAIL_NONE)
         fail = deployment_activate(call->db, p->id, h->id, fault);
     if (fail == FAIL_NONE)

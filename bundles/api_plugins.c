@@ -276,11 +276,28 @@ static enum fail check_room(struct call *call, const struct plugin *p, struct fa
     return fail;
 }
 
+// It has pages when the others have, whatever is live: a roll back may bring them back.
+static enum fail insert_instance(struct call *call, const struct plugin *p, bool has_app,
+                                 struct instance *ret, struct fault *fault)
+{
+    const char *project_id = call->principal->project_id;
+    bool has_pages = false;
+    enum fail fail = catalog_plugin_has_pages(call->db, p->id, &has_pages, fault);
+    has_pages = has_pages || has_app;
+    if (fail == FAIL_NONE)
+        fail = ingest_check_origin(call->db, project_id, p->id, has_pages, api_may_share_origin(),
+                                   fault);
+    if (fail == FAIL_NONE)
+        fail = catalog_instance_create(call->db, project_id, p, ret, fault);
+    if (fail == FAIL_NONE)
+        fail = catalog_plugin_serves_pages(call->db, p->id, has_pages, fault);
+    return fail;
+}
+
 static enum fail make_instance(struct call *call, const struct plugin *p, struct instance *ret,
                                struct fault *fault)
 {
     struct deployment_head h;
-    const char *project_id = call->principal->project_id;
     enum fail fail = db_begin(call->db, fault);
     if (fail == FAIL_NONE)
         fail = catalog_plugin_lock(call->db, p->id, fault);
@@ -290,10 +307,7 @@ static enum fail make_instance(struct call *call, const struct plugin *p, struct
         fail = deployment_current(call->db, p->id, &h, fault);
     if (fail != FAIL_NONE)
         return fail;
-    fail =
-        ingest_check_origin(call->db, project_id, p->id, h.has_app, api_may_share_origin(), fault);
-    if (fail == FAIL_NONE)
-        fail = catalog_instance_create(call->db, project_id, p, ret, fault);
+    fail = insert_instance(call, p, h.has_app, ret, fault);
     if (fail == FAIL_NONE)
         fail = deployment_activate(call->db, p->id, h.id, fault);
     if (fail == FAIL_NONE)

@@ -93,6 +93,9 @@ enum fail catalog_instance_list(struct db *db, const char *project_id, const cha
 // Whether the plugin's instances have public files; they are taken to until somebody says otherwise.
 enum fail catalog_plugin_serves_pages(struct db *db, const char *plugin_id, bool serves,
                                       struct fault *fault) MUST_CHECK;
+// What is said of them now; false when there are none.
+enum fail catalog_plugin_has_pages(struct db *db, const char *plugin_id, bool *ret,
+                                   struct fault *fault) MUST_CHECK;
 // How many other projects own instances with pages, or will, when the plugin's (which may be "") have
 // (security-rules.md 11). Asked by a project that owns none yet, the answer holds until the
 // transaction ends: two first deploys wait for each other.

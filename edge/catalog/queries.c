@@ -354,6 +354,18 @@ enum fail catalog_plugin_serves_pages(struct db *db, const char *plugin_id, bool
                     db_text(plugin_id), db_bool(serves));
 }
 
+enum fail catalog_plugin_has_pages(struct db *db, const char *plugin_id, bool *ret,
+                                   struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f =
+        db_query(db, fault, &rows,
+                 "select exists (select from instances where plugin_id = $1 and serves_pages)",
+                 db_text(plugin_id));
+    *ret = f == FAIL_NONE && db_get_bool(rows, 0, 0);
+    return f;
+}
+
 enum fail catalog_serving_projects(struct db *db, const char *project_id, const char *plugin_id,
                                    uint64_t *ret_others, struct fault *fault)
 {

@@ -322,6 +322,37 @@ test('a second project\'s first app needs instance_domain', async () => {
     assert.equal(quiet.status, 201, 'without pages there is nothing to share');
 });
 
+test('no roll back and no new instance brings pages onto another project\'s origin', async () => {
+    const lone = await startServer();
+    const b = (await lone.api('POST', '/api/projects', { displayName: 'B' })).json.token;
+    const of = (token) => (method, target, body) => lone.api(method, target, body, { token });
+    try {
+        const paged = await of(b)('POST', '/api/plugins/import', pie('bee', { 'index.html': '<p>of B' }));
+        await of(b)('POST', '/api/plugins/import', pie('bee', {}, { config: null, version: '2.0.0' }));
+        assert.equal((await of(b)('DELETE', `/api/plugins/bee/instances/${paged.json.instance.id}`)).status, 200);
+        const first = await of(lone.token)('POST', '/api/plugins/import', pie('aye', { 'index.html': '<p>of A' }));
+        assert.equal(first.status, 201);
+        const made = await of(b)('POST', '/api/plugins/bee/instances');
+        assert.equal(made.status, 201); // it has no pages
+        const back = await of(b)('POST', `/api/plugins/bee/deployments/${paged.json.deployment.id}/activate`);
+        assert.equal(back.status, 409);
+        assert.equal(back.json.code, 'instance_domain_required');
+        assert.notEqual((await request(made.json.url)).text, '<p>of B');
+        const more = await of(lone.token)('POST', '/api/plugins/import', pie('aye', { 'index.html': '<p>more of A' }));
+        assert.equal(more.status, 200, more.text); // and the refused ones do not stand in A's way
+
+        // Code alone is live, but the plugin has had pages and may again.
+        const mine = first.json.deployment.id;
+        await of(lone.token)('POST', '/api/plugins/import', pie('aye', {}, { config: null, version: '2.0.0' }));
+        const still = await of(b)('POST', '/api/plugins/import', pie('bee', { 'index.html': '<p>of B' }));
+        assert.equal(still.json.code, 'instance_domain_required');
+        assert.equal((await of(lone.token)('POST', '/api/plugins/aye/instances')).status, 201);
+        assert.equal((await of(lone.token)('POST', `/api/plugins/aye/deployments/${mine}/activate`)).status, 200);
+    } finally {
+        await lone.stop();
+    }
+});
+
 test('2 MiB are live within a second of their last byte', async () => {
     const words = Array.from({ length: 5000 }, (_, i) => `word${i * 7919 % 5003}`);
     const text = (n) => Array.from({ length: 90000 }, (_, i) => words[(i * n) % words.length]).join(' ').slice(0, 500000);
