@@ -1,7 +1,7 @@
 // A visitor's upload from the body to the kept file: read the form → look at the file → decide its
 // type → clean it → put its bytes, on a thread of the lane; then keep it, which is one thread's for
-// all (keep.c), and answer. The file is a view of the body throughout, and only a cleaned image is a
-// second copy of it.
+// all (keep.c), and answer. An image whose turn to be cleaned has not come leaves the lane meanwhile.
+// The file is a view of the body throughout, and only a cleaned image is a second copy of it.
 #include "uploads/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +11,11 @@
 #include "edge/base/problem.h"
 #include "edge/http/body.h"
 #include "edge/http/multipart/multipart.h"
+#include "edge/inspect/turns.h"
 #include "edge/loop/pool.h"
 
 enum { FIELDS_MAX = 20, FIELD_BYTES_MAX = 8 * 1024, RETRY_AFTER_S = 3, URL_MAX = 8192 };
+enum { PATIENCE_MS = 5000 }; // of whoever waits for his turn, since his body was there
 
 // --- the form ---
 
@@ -141,34 +143,46 @@ static enum fail find_type(const struct form *form, struct file *ret, struct fau
                        ret->mime, ret->filename, &form->upload->details, fault);
 }
 
-static enum fail put(const struct form *form, struct file *ret, struct fault *fault)
-{
-    AUTOFREE char *cleaned = NULL;
-    size_t n = 0;
-    enum fail fail = FAIL_NONE;
-    if (form->upload->strips_images)
-        fail = inspect_clean_image(form->file, ret->mime, str_from(ret->owner.project_id), &cleaned,
-                                   &n, fault);
-    if (fail != FAIL_NONE)
-        return fail;
-    return file_put(db_of_thread(), ret, cleaned != NULL ? str_of(cleaned, n) : form->file, fault);
-}
+// One upload on its way. The thread that has it owns it; in the list of turns it is nobody's, and
+// then goes on by on_turn or on_patience, never by both.
+struct receipt {
+    struct job job; // first
+    struct inspect_turn turn;
+    struct loop_timer patience;
+    struct keeping keeping;
+    struct loop_message back;
+    struct loop *loop;
+    struct files_upload *upload;
+    struct file file;
+    str bytes; // of the body
+    bool has_turn;
+};
 
-static enum fail store(struct files_upload *u, struct file *ret, struct fault *fault)
+static enum fail look(struct receipt *r, struct fault *fault)
 {
-    struct form form = {.upload = u};
-    *ret = (struct file){.owner = u->owner, .source = FILE_OF_VISITOR};
+    struct form form = {.upload = r->upload};
     enum fail fail = link_check(fault);
     if (fail == FAIL_NONE)
         fail = read_form(&form, fault);
     if (fail == FAIL_NONE)
-        fail = find_type(&form, ret, fault);
-    if (fail == FAIL_NONE)
-        fail = put(&form, ret, fault);
-    body_destroy(
-        u->body); // its bytes are in the store, or of no use: not kept while others are waited for
-    u->body = NULL;
+        fail = find_type(&form, &r->file, fault);
+    r->bytes = form.file;
     return fail;
+}
+
+static enum fail put(struct receipt *r, struct fault *fault)
+{
+    AUTOFREE char *cleaned = NULL;
+    size_t n = 0;
+    enum fail fail = FAIL_NONE;
+    if (r->upload->strips_images)
+        fail = inspect_clean_image(r->bytes, r->file.mime, &cleaned, &n, fault);
+    if (r->has_turn)
+        inspect_turn_leave(&r->turn);
+    if (fail != FAIL_NONE)
+        return fail;
+    return file_put(db_of_thread(), &r->file, cleaned != NULL ? str_of(cleaned, n) : r->bytes,
+                    fault);
 }
 
 // --- the answer ---
@@ -196,19 +210,11 @@ static void log_failure(const struct files_upload *u)
                   u->fault.code, LOG_STR(str_from(u->fault.log_text)));
 }
 
-struct receipt {
-    struct job job; // first
-    struct keeping keeping;
-    struct loop_message back;
-    struct loop *loop;
-    struct files_upload *upload;
-    struct file file;
-};
-
 static void on_back(struct loop_message *m)
 {
     struct receipt *r = (struct receipt *)((char *)m - offsetof(struct receipt, back));
     struct files_upload *u = r->upload;
+    loop_timer_stop(&r->patience);
     body_destroy(u->body);
     free(u->content_type);
     u->body = NULL;
@@ -239,11 +245,19 @@ static void on_kept(struct keeping *k)
     finish(r);
 }
 
-static void on_receive(struct job *job)
+static void fail_with(struct receipt *r, enum fail fail)
 {
-    struct receipt *r = (struct receipt *)job;
+    r->upload->fail = fail;
+    finish(r);
+}
+
+static void store(struct receipt *r)
+{
     struct files_upload *u = r->upload;
-    enum fail fail = store(u, &r->file, &u->fault);
+    enum fail fail = put(r, &u->fault);
+    body_destroy(
+        u->body); // its bytes are in the store, or of no use: not kept while others are waited for
+    u->body = NULL;
     r->keeping = (struct keeping){.file = &r->file,
                                   .visitor = u->visitor,
                                   .request_id = u->request_id,
@@ -251,10 +265,54 @@ static void on_receive(struct job *job)
                                   .on_kept = on_kept};
     if (fail == FAIL_NONE)
         fail = file_keep_start(&r->keeping, &u->fault);
-    if (fail == FAIL_NONE)
-        return; // nothing of it is ours any more
-    u->fail = fail;
-    finish(r);
+    if (fail != FAIL_NONE)
+        fail_with(r, fail); // otherwise nothing of it is ours any more
+}
+
+static void on_receive(struct job *job)
+{
+    struct receipt *r = (struct receipt *)job;
+    struct files_upload *u = r->upload;
+    enum fail fail = look(r, &u->fault);
+    bool is_now = true;
+    if (fail == FAIL_NONE && u->strips_images && inspect_can_clean(r->file.mime)) {
+        r->has_turn = true;
+        fail = inspect_turn_take(&r->turn, &is_now, &u->fault);
+    }
+    if (fail != FAIL_NONE)
+        fail_with(r, fail);
+    else if (is_now)
+        store(r);
+}
+
+// --- the turn ---
+
+static void on_store(struct job *job)
+{
+    store((struct receipt *)job);
+}
+
+static void fail_crowded(struct receipt *r)
+{
+    fail_with(r, fault_set(&r->upload->fault, FAIL_BUSY, "busy",
+                           "Many files are coming in just now. Try again shortly."));
+}
+
+static void on_turn(struct inspect_turn *t)
+{
+    struct receipt *r = (struct receipt *)((char *)t - offsetof(struct receipt, turn));
+    r->job = (struct job){.run = on_store};
+    if (pool_post(LANE_FILES, &r->job) == FAIL_NONE)
+        return;
+    inspect_turn_leave(t);
+    fail_crowded(r);
+}
+
+static void on_patience(struct loop_timer *t)
+{
+    struct receipt *r = (struct receipt *)((char *)t - offsetof(struct receipt, patience));
+    if (inspect_turn_give_up(&r->turn))
+        fail_crowded(r);
 }
 
 void upload_receive(struct files_upload *u)
@@ -265,9 +323,12 @@ void upload_receive(struct files_upload *u)
     r->upload = u;
     r->loop = loop_self();
     r->job.run = on_receive;
-    if (pool_post(LANE_FILES, &r->job) == FAIL_NONE)
-        return; // it is the thread's, and perhaps answered already
-    u->fail = fault_set(&u->fault, FAIL_BUSY, "busy",
-                        "Many files are coming in just now. Try again shortly.");
-    finish(r);
+    r->file = (struct file){.owner = u->owner, .source = FILE_OF_VISITOR};
+    r->turn.owner = str_from(r->file.owner.project_id);
+    r->turn.on_turn = on_turn;
+    r->patience.run = on_patience;
+    if (u->strips_images)
+        loop_timer_start(&r->patience, PATIENCE_MS);
+    if (pool_post(LANE_FILES, &r->job) != FAIL_NONE)
+        fail_crowded(r); // otherwise it is the thread's, and perhaps answered already
 }

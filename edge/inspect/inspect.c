@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -361,61 +360,17 @@ static enum fail clean_as(const struct image_type *type, str bytes, char **ret, 
     return fail;
 }
 
-// A process may need 440 MiB for a large image: only so many at once, one of an owner's, so that none
-// keeps all others' images out. Whoever has waited long is told.
-enum { CLEANERS = 2, CLEANER_WAIT_S = 2 };
-static struct {
-    pthread_mutex_t lock; // guards the rest
-    pthread_cond_t has_left;
-    str owners[CLEANERS]; // whose images are being cleaned; p is NULL where none is
-} cleaners = {.lock = PTHREAD_MUTEX_INITIALIZER, .has_left = PTHREAD_COND_INITIALIZER};
-
-// NULL: there is none for them now.
-static str *cleaner_for(str owner)
+static const struct image_type *image_type_of(const char *mime)
 {
-    str *cleaner = NULL;
-    for (size_t i = 0; i != CLEANERS; ++i) {
-        if (cleaners.owners[i].p == NULL)
-            cleaner = &cleaners.owners[i];
-        else if (str_eq(cleaners.owners[i], owner))
-            return NULL;
-    }
-    return cleaner;
+    for (size_t i = 0; i != sizeof image_types / sizeof *image_types; ++i)
+        if (strcmp(mime, image_types[i].mime) == 0)
+            return &image_types[i];
+    return NULL;
 }
 
-static str *take_cleaner(str owner)
+bool inspect_can_clean(const char *mime)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += CLEANER_WAIT_S;
-    str *cleaner;
-    pthread_mutex_lock(&cleaners.lock);
-    for (int result = 0; (cleaner = cleaner_for(owner)) == NULL && result == 0;)
-        result = pthread_cond_timedwait(&cleaners.has_left, &cleaners.lock, &until);
-    if (cleaner != NULL)
-        *cleaner = owner;
-    pthread_mutex_unlock(&cleaners.lock);
-    return cleaner;
-}
-
-static void leave_cleaner(str *cleaner)
-{
-    pthread_mutex_lock(&cleaners.lock);
-    *cleaner = (str){0};
-    pthread_cond_broadcast(&cleaners.has_left);
-    pthread_mutex_unlock(&cleaners.lock);
-}
-
-static enum fail clean_in_turn(const struct image_type *type, str owner, str bytes, char **ret,
-                               size_t *ret_n, struct fault *fault)
-{
-    str *cleaner = take_cleaner(owner);
-    if (cleaner == NULL)
-        return fault_set(fault, FAIL_BUSY, "busy",
-                         "Many images are coming in just now. Try again shortly.");
-    enum fail fail = clean_as(type, bytes, ret, ret_n, fault);
-    leave_cleaner(cleaner);
-    return fail;
+    return image_type_of(mime) != NULL;
 }
 
 // Formats that have no place for EXIF. Of all others but ours, HEIC and TIFF among them, nobody here can
@@ -429,17 +384,17 @@ static bool may_tell(const char *mime)
     return strncmp(mime, "image/", 6) == 0;
 }
 
-enum fail inspect_clean_image(str bytes, const char *mime, str owner, char **ret, size_t *ret_n,
+enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *ret_n,
                               struct fault *fault)
 {
+    const struct image_type *type = image_type_of(mime);
     *ret = NULL;
     *ret_n = 0;
     if (bytes.n > INSPECT_IMAGE_MAX)
         return fault_set(fault, FAIL_TOO_LARGE, "file_too_large",
                          "The image is larger than %d MiB.", INSPECT_IMAGE_MAX >> 20);
-    for (size_t i = 0; i != sizeof image_types / sizeof *image_types; ++i)
-        if (strcmp(mime, image_types[i].mime) == 0)
-            return clean_in_turn(&image_types[i], owner, bytes, ret, ret_n, fault);
+    if (type != NULL)
+        return clean_as(type, bytes, ret, ret_n, fault);
     if (!may_tell(mime))
         return FAIL_NONE;
     return fault_set(fault, FAIL_BAD_TYPE, "type_not_allowed",

@@ -106,15 +106,16 @@ enum fail inspect_file(str bytes, struct inspect_seen *ret, struct fault *fault)
 
 // Images without what they tell about their maker and place: EXIF, XMP, IPTC, comments, thumbnails,
 // what lies behind their end; orientation and colour profile stay, the pixels are not touched.
-// `mime` is one of image/jpeg, image/png, image/webp, image/gif. Others, films among them: FAIL_NONE with *ret = NULL, nothing to do,
-// or FAIL_BAD_TYPE ("type_not_allowed") for images that may tell and cannot be cleaned: HEIC, AVIF,
-// TIFF …. *ret is malloc'ed, at most INSPECT_CLEAN_MORE bytes larger than the image, and begins as an
-// image of this type does. Any number of threads; since a process may take 400 MiB for the largest
-// images, two work at once, one of an `owner`'s (any name, not empty), and the others wait for 2 s.
-// FAIL_BUSY as above, or "busy" after that wait; FAIL_REFUSED ("damaged_image") when it cannot be read
-// as what it says it is, or is too large to be; FAIL_TOO_LARGE ("file_too_large").
+// `mime` is one that can be cleaned: image/jpeg, image/png, image/webp, image/gif. Others, films among
+// them: FAIL_NONE with *ret = NULL, nothing to do, or FAIL_BAD_TYPE ("type_not_allowed") for images that
+// may tell and cannot be cleaned: HEIC, AVIF, TIFF …. *ret is malloc'ed, at most INSPECT_CLEAN_MORE
+// bytes larger than the image, and begins as an image of this type does. Any number of threads, but a
+// process may take 400 MiB for the largest images: strangers' are cleaned in turn (turns.h).
+// FAIL_BUSY as above; FAIL_REFUSED ("damaged_image") when it cannot be read as what it says it is, or is
+// too large to be; FAIL_TOO_LARGE ("file_too_large").
 enum { INSPECT_IMAGE_MAX = 64 * 1024 * 1024, INSPECT_CLEAN_MORE = 64 * 1024 };
-enum fail inspect_clean_image(str bytes, const char *mime, str owner, char **ret, size_t *ret_n,
+bool inspect_can_clean(const char *mime);
+enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *ret_n,
                               struct fault *fault) MUST_CHECK;
 
 // Where processes come from, and how they go.

@@ -9,7 +9,6 @@
 #include <jpeglib.h>
 #include <libdeflate.h>
 #include <png.h>
-#include <pthread.h>
 #include <webp/decode.h>
 #include <webp/encode.h>
 #include <webp/mux.h>
@@ -75,7 +74,7 @@ static struct buf clean(str image, const char *mime)
     struct fault fault = {0};
     char *bytes = NULL;
     size_t n = 0;
-    enum fail fail = inspect_clean_image(image, mime, STR("me"), &bytes, &n, &fault);
+    enum fail fail = inspect_clean_image(image, mime, &bytes, &n, &fault);
     if (fail != FAIL_NONE)
         fail_msg("%s: %s %s", mime, fault.public_text, fault.log_text);
     assert_non_null(bytes);
@@ -112,7 +111,7 @@ static void assert_refused(str image, const char *mime)
     struct fault fault = {0};
     char *bytes = NULL;
     size_t n;
-    assert_int_equal(inspect_clean_image(image, mime, STR("me"), &bytes, &n, &fault), FAIL_REFUSED);
+    assert_int_equal(inspect_clean_image(image, mime, &bytes, &n, &fault), FAIL_REFUSED);
     assert_string_equal(fault.code, "damaged_image");
     assert_null(bytes);
 }
@@ -124,8 +123,7 @@ static void assert_cut_is_safe(const struct buf *image, const char *mime)
         struct fault fault = {0};
         char *bytes = NULL;
         size_t size = 0;
-        enum fail fail =
-            inspect_clean_image(str_of(image->p, n), mime, STR("me"), &bytes, &size, &fault);
+        enum fail fail = inspect_clean_image(str_of(image->p, n), mime, &bytes, &size, &fault);
         if (fail != FAIL_REFUSED && fail != FAIL_NONE)
             fail_msg("%s cut at %zu: %s", mime, n, fault.log_text);
         assert_true(fail != FAIL_NONE ||
@@ -580,13 +578,11 @@ static void leaves_other_types_alone(void **state)
 {
     char *bytes = (char *)"not touched";
     size_t n = 1;
-    assert_int_equal(inspect_clean_image(STR("a film"), "video/mp4", STR("me"), &bytes, &n, NULL),
-                     FAIL_NONE);
+    assert_int_equal(inspect_clean_image(STR("a film"), "video/mp4", &bytes, &n, NULL), FAIL_NONE);
     assert_null(bytes);
     assert_int_equal(n, 0);
     bytes = (char *)"not touched";
-    assert_int_equal(inspect_clean_image(STR("BM"), "image/bmp", STR("me"), &bytes, &n, NULL),
-                     FAIL_NONE);
+    assert_int_equal(inspect_clean_image(STR("BM"), "image/bmp", &bytes, &n, NULL), FAIL_NONE);
     assert_null(bytes);
 }
 
@@ -598,7 +594,7 @@ static void refuses_what_tells_and_cannot_be_cleaned(void **state)
         struct fault fault = {0};
         char *bytes = NULL;
         size_t n;
-        assert_int_equal(inspect_clean_image(STR("any"), types[i], STR("me"), &bytes, &n, &fault),
+        assert_int_equal(inspect_clean_image(STR("any"), types[i], &bytes, &n, &fault),
                          FAIL_BAD_TYPE);
         assert_string_equal(fault.code, "type_not_allowed");
         assert_null(bytes);
@@ -617,71 +613,6 @@ static void refuses_what_is_something_else(void **state)
         STR("\xff\xd8\xff\xc0\0\x0b\x08\xff\xdc\xff\xdc\1\1\x11\0\xff\xda\0\x08\1\1\0\0\x3f\0"
             "\xff\xd9"),
         "image/jpeg");
-    buf_fini(&png);
-}
-
-// --- in turn ---
-
-// A cleaning that goes no further than its start until it is let.
-static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t has_moved = PTHREAD_COND_INITIALIZER;
-static bool is_open;
-static size_t at_gate;
-static _Thread_local bool stops_at_gate;
-
-static enum fail start_at_gate(struct cage_worker *ret, struct fault *fault)
-{
-    pthread_mutex_lock(&gate);
-    at_gate += stops_at_gate;
-    pthread_cond_broadcast(&has_moved);
-    while (stops_at_gate && !is_open)
-        pthread_cond_wait(&has_moved, &gate);
-    pthread_mutex_unlock(&gate);
-    return workers_source.start(ret, fault);
-}
-
-static void *clean_at_gate(void *arg)
-{
-    struct buf *image = arg;
-    stops_at_gate = true;
-    struct buf done = clean(buf_str(image), "image/png");
-    buf_fini(&done);
-    return NULL;
-}
-
-static void one_owner_takes_one_cleaner(void **state)
-{
-    struct inspect_source source = workers_source;
-    struct buf png = make_png(1);
-    pthread_t first, second;
-    char *bytes = NULL;
-    size_t n;
-    struct fault fault = {0};
-    source.start = start_at_gate;
-    inspect_fini();
-    inspect_init(0, &source);
-    pthread_create(&first, NULL, clean_at_gate, &png);
-    pthread_mutex_lock(&gate);
-    while (at_gate == 0)
-        pthread_cond_wait(&has_moved, &gate);
-    pthread_mutex_unlock(&gate);
-    assert_int_equal(inspect_clean_image(buf_str(&png), "image/png", STR("me"), &bytes, &n, &fault),
-                     FAIL_BUSY);
-    assert_string_equal(fault.code, "busy");
-    pthread_create(&second, NULL, clean_at_gate, &png); // waits behind the first
-    assert_int_equal(
-        inspect_clean_image(buf_str(&png), "image/png", STR("other"), &bytes, &n, &fault),
-        FAIL_NONE);
-    free(bytes);
-    assert_int_equal(at_gate, 1);
-    pthread_mutex_lock(&gate);
-    is_open = true;
-    pthread_cond_broadcast(&has_moved);
-    pthread_mutex_unlock(&gate);
-    pthread_join(first, NULL);
-    pthread_join(second, NULL);
-    inspect_fini();
-    inspect_init(0, &workers_source);
     buf_fini(&png);
 }
 
@@ -712,7 +643,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(leaves_other_types_alone),
         cmocka_unit_test(refuses_what_tells_and_cannot_be_cleaned),
         cmocka_unit_test(refuses_what_is_something_else),
-        cmocka_unit_test(one_owner_takes_one_cleaner),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

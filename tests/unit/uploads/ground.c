@@ -161,12 +161,47 @@ enum fail inspect_file(str bytes, struct inspect_seen *ret, struct fault *f)
     return FAIL_NONE;
 }
 
-enum fail inspect_clean_image(str bytes, const char *mime, str owner, char **ret, size_t *ret_n,
+static size_t at_gate;
+static bool gate_is_closed;
+
+void ground_gate(bool is_closed)
+{
+    pthread_mutex_lock(&lock);
+    gate_is_closed = is_closed;
+    pthread_cond_broadcast(&told);
+    pthread_mutex_unlock(&lock);
+}
+
+size_t ground_at_gate(void)
+{
+    pthread_mutex_lock(&lock);
+    size_t n = at_gate;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
+static void pass_gate(void)
+{
+    pthread_mutex_lock(&lock);
+    ++at_gate;
+    while (gate_is_closed)
+        pthread_cond_wait(&told, &lock);
+    --at_gate;
+    pthread_mutex_unlock(&lock);
+}
+
+bool inspect_can_clean(const char *mime)
+{
+    return strcmp(mime, "image/jpeg") == 0;
+}
+
+enum fail inspect_clean_image(str bytes, const char *mime, char **ret, size_t *ret_n,
                               struct fault *f)
 {
     *ret = NULL;
-    if (strcmp(mime, "image/jpeg") != 0)
+    if (!inspect_can_clean(mime))
         return FAIL_NONE;
+    pass_gate();
     if (str_ends(bytes, STR("damaged")))
         return fault_set(f, FAIL_REFUSED, "damaged_image", "This image is damaged.");
     *ret_n = bytes.n + 6;

@@ -21,7 +21,10 @@ int ground_end(void **state);
 struct files_owner ground_owner(const char *name);
 uint64_t ground_count(const struct files_owner *o, const char *type); // files the plugin has
 // The played cage knows PNG, JPEG, PDF and HTML by their first bytes, and takes all else for text;
-// "CRASH" fails as a crashed one does. Clean JPEGs are the same with "-clean" behind.
+// "CRASH" fails as a crashed one does. Clean JPEGs are the same with "-clean" behind; their cleaning
+// stops while the gate is closed.
+void ground_gate(bool is_closed);
+size_t ground_at_gate(void); // cleanings that stand there
 
 // Sends the body (copied) and waits for the answer, which is the caller's to files_upload_fini.
 void ground_receive(struct files_upload *u, const struct files_owner *o, const char *content_type,

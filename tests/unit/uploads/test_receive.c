@@ -429,6 +429,64 @@ static void a_held_quota_holds_up_nobody_else(void **state)
     assert_int_equal(ground_count(&theirs, ""), THREADS / 2 * EACH);
 }
 
+static void *send_image(void *arg)
+{
+    struct files_upload *own = arg;
+    *own = (struct files_upload){.strips_images = true};
+    ground_receive(own, &mine, TYPE, STR(FILE_PART("a.jpg", "\xff\xd8\xff--") END));
+    return NULL;
+}
+
+// More images than the lane has threads, none of which is cleaned for now. Others' files, and their
+// images, go through; so do the first of the flood, once it can be cleaned.
+static void a_flood_of_images_holds_up_nobody_else(void **state)
+{
+    enum { IMAGES = 12 };
+    static struct files_upload images[IMAGES];
+    pthread_t threads[IMAGES];
+    size_t kept = 0, refused = 0;
+    ground_gate(true);
+    for (size_t i = 0; i != IMAGES; ++i)
+        assert_int_equal(pthread_create(&threads[i], NULL, send_image, &images[i]), 0);
+    while (ground_at_gate() == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    for (int i = 0; i != 10; ++i)
+        stored(FILE_PART("a.txt", "not an image") END);
+    u.strips_images = true;
+    sent(FILE_PART("a.png", PNG) END);
+    assert_int_equal(u.fail, FAIL_NONE);
+    assert_int_equal(ground_at_gate(), 1);
+    ground_gate(false);
+    for (size_t i = 0; i != IMAGES; ++i) {
+        pthread_join(threads[i], NULL);
+        kept += images[i].fail == FAIL_NONE;
+        refused += images[i].fail == FAIL_BUSY && images[i].retry_after != 0;
+        files_upload_fini(&images[i]);
+    }
+    assert_true(kept >= 3); // what an honest visitor sends at once
+    assert_int_equal(kept + refused, IMAGES);
+}
+
+static void who_waits_too_long_for_his_turn_is_told(void **state)
+{
+    static struct files_upload images[2];
+    pthread_t threads[2];
+    size_t kept = 0;
+    ground_gate(true);
+    for (size_t i = 0; i != 2; ++i)
+        assert_int_equal(pthread_create(&threads[i], NULL, send_image, &images[i]), 0);
+    while (ground_at_gate() == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_sec = 6}, NULL);
+    ground_gate(false);
+    for (size_t i = 0; i != 2; ++i) {
+        pthread_join(threads[i], NULL);
+        kept += images[i].fail == FAIL_NONE;
+        files_upload_fini(&images[i]);
+    }
+    assert_int_equal(kept, 1);
+}
+
 static void what_the_plugin_did_not_want_goes(void **state)
 {
     stored(FILE_PART("a.txt", "unwanted") END);
@@ -459,6 +517,8 @@ int main(void)
                                        TEST(what_no_row_names_is_collected),
                                        TEST(many_at_once_are_all_kept),
                                        TEST(a_held_quota_holds_up_nobody_else),
+                                       TEST(a_flood_of_images_holds_up_nobody_else),
+                                       TEST(who_waits_too_long_for_his_turn_is_told),
                                        TEST(what_the_plugin_did_not_want_goes),
                                        TEST(without_the_master_key_nothing_is_kept),
                                        TEST(without_a_database_nothing_is_kept)};
