@@ -27,6 +27,17 @@ struct holding holdings_of(const struct holdings *h, const char *holder)
     return at != NULL ? at->has : (struct holding){0};
 }
 
+struct holding holdings_most(const struct holdings *h, char ret_holder[static HOLDER_ROOM])
+{
+    const struct holder *most = NULL;
+    for (size_t i = 0; i != sizeof h->buckets / sizeof h->buckets[0]; ++i)
+        for (const struct holder *at = h->buckets[i]; at != NULL; at = at->next)
+            if (at->has.bytes > (most != NULL ? most->has.bytes : 0))
+                most = at;
+    memcpy(ret_holder, most != NULL ? most->id : "", most != NULL ? sizeof most->id : 1);
+    return most != NULL ? most->has : (struct holding){0};
+}
+
 // Where the holder is, or would be.
 static struct holder **find(struct holdings *h, const char *holder)
 {

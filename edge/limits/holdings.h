@@ -19,6 +19,8 @@ struct holdings {
 // {0} for who has nothing. `holder` is text of fewer than HOLDER_ROOM bytes, an id of ours: nobody
 // can choose them to fall into one bucket.
 struct holding holdings_of(const struct holdings *h, const char *holder);
+// Who holds the most bytes, and what; {0} and "" when nobody holds any. Looks at all of them.
+struct holding holdings_most(const struct holdings *h, char ret_holder[static HOLDER_ROOM]);
 // One more thing of so many bytes, which may be 0; taken out once with the same two.
 void holdings_add(struct holdings *h, const char *holder, size_t bytes);
 void holdings_remove(struct holdings *h, const char *holder, size_t bytes);

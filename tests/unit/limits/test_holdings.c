@@ -33,6 +33,32 @@ static void test_each_has_their_own(void **state)
     assert_memory_equal(&h, &nothing, sizeof h);
 }
 
+static void assert_most(const struct holdings *h, const char *holder, size_t bytes)
+{
+    char most[HOLDER_ROOM] = "?";
+    assert_int_equal(holdings_most(h, most).bytes, bytes);
+    assert_string_equal(most, holder);
+}
+
+static void test_who_holds_the_most(void **state)
+{
+    struct holdings h = {0};
+    assert_most(&h, "", 0);
+    holdings_add(&h, "none", 0);
+    assert_most(&h, "", 0);
+    holdings_add(&h, "a", 5);
+    holdings_add(&h, "b", 4);
+    assert_most(&h, "a", 5);
+    holdings_add(&h, "b", 2);
+    assert_most(&h, "b", 6);
+    holdings_remove(&h, "b", 4);
+    assert_most(&h, "a", 5);
+    holdings_remove(&h, "a", 5);
+    holdings_remove(&h, "b", 2);
+    holdings_remove(&h, "none", 0);
+    assert_most(&h, "", 0);
+}
+
 // More than there are buckets, taken out in another order.
 static void test_many_share_buckets(void **state)
 {
@@ -56,6 +82,7 @@ static void test_many_share_buckets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_has_their_own),
+                                       cmocka_unit_test(test_who_holds_the_most),
                                        cmocka_unit_test(test_many_share_buckets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
