@@ -35,7 +35,12 @@
 #include "edge/supervisor.h"
 #include "edge/tls.h"
 
-enum { POOL_QUEUE_MAX = 2000, DOMAINS_THREADS = 6, EXCHANGE_THREADS = 4 };
+enum {
+    POOL_QUEUE_MAX = 2000,
+    DOMAINS_THREADS = 6,
+    EXCHANGE_THREADS = 4,
+    BODY_DISK_SHARE = 8, // one address has at most one of so many parts of body_disk_total
+};
 
 static struct settings settings;
 static h2o_globalconf_t config;
@@ -107,6 +112,7 @@ static enum fail start_state(struct fault *fault)
 static void start_services(void)
 {
     management_init(auth_authenticate, settings.body_memory_total);
+    management_take_turns_by(project_of);
     site_init(&(struct site_options){settings.apps_origin, settings.console_origin,
                                      settings.instance_domain, settings.files_origin});
     health_init(settings.admin_token, settings.plugin_database);
@@ -117,9 +123,22 @@ static void start_services(void)
 
 // --- network ---
 
-static size_t body_limit(void *ctx, str method, str authority, str path)
+static struct body_bound bound_of(const h2o_req_t *req, str method, str authority, str path)
 {
-    return router_body_bound(method, path).max;
+    uint16_t port;
+    str host = http_host_of(authority, &port);
+    return router_body_bound(site_of(http_listener_of(req), host, port), method, path);
+}
+
+static size_t body_limit(void *ctx, h2o_req_t *req, str method, str authority, str path)
+{
+    return bound_of(req, method, authority, path).max;
+}
+
+static uint64_t body_sender(void *ctx, h2o_req_t *req)
+{
+    struct ip visitor = http_visitor_of(req);
+    return limits_key(LIMIT_BODY_FILES, limits_visitor(&visitor));
 }
 
 static void add_header(h2o_req_t *req, const char *name, const char *value)
@@ -134,8 +153,9 @@ static void find_words(h2o_req_t *req, const struct guard_refusal *why, const ch
                        const char **message)
 {
     str path = str_of(req->input.path.base, req->input.path.len);
-    struct body_bound bound = router_body_bound(
-        str_of(req->input.method.base, req->input.method.len), str_cut(&path, '?'));
+    struct body_bound bound =
+        bound_of(req, str_of(req->input.method.base, req->input.method.len),
+                 str_of(req->input.authority.base, req->input.authority.len), str_cut(&path, '?'));
     if (why->status == 413 && bound.code != NULL) {
         *code = bound.code;
         *message = bound.message;
@@ -172,6 +192,7 @@ static struct guard_policy policy_of(const struct settings *s)
     struct guard_policy p;
     guard_policy_defaults(&p);
     p.body_limit = body_limit;
+    p.body_sender = body_sender;
     p.error_body = error_body;
     p.header_bytes = s->header_bytes;
     p.header_count = s->header_count;
@@ -186,6 +207,9 @@ static struct guard_policy policy_of(const struct settings *s)
     p.body_memory_total = s->body_memory_total;
     p.body_directory = bodies;
     p.body_disk_total = s->body_disk_total;
+    p.body_disk_each = s->body_disk_total / BODY_DISK_SHARE;
+    if (p.body_disk_each < s->body_memory_per_connection)
+        p.body_disk_each = s->body_memory_per_connection; // the largest body has room in any case
     return p;
 }
 

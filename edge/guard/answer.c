@@ -31,6 +31,13 @@ const struct guard_refusal guard_busy = {
     503,    "Service Unavailable",
     "busy", "The server is receiving too many uploads at this moment. Try again shortly.",
     5,      false};
+const struct guard_refusal guard_busy_for_you = {
+    503,
+    "Service Unavailable",
+    "busy",
+    "Too many large uploads are coming in from your address at this moment. Try again shortly.",
+    5,
+    false};
 const struct guard_refusal guard_disk_full = {
     507,         "Insufficient Storage",
     "disk_full", "The server has no room on its disk for an upload of this size.",

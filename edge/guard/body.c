@@ -63,6 +63,7 @@ const struct guard_refusal *guard_judge_length(const struct guard_conn *c, uint6
 void guard_count_refusal(const struct guard_refusal *why)
 {
     guard_count(why == &guard_busy             ? &guard_totals.busy
+                : why == &guard_busy_for_you   ? &guard_totals.busy
                 : why == &guard_disk_full      ? &guard_totals.disk_full
                 : why == &guard_body_too_large ? &guard_totals.large_bodies
                                                : &guard_totals.large_heads);
@@ -94,7 +95,7 @@ void guard_h1_account(struct guard_conn *c)
 {
     const struct guard_refusal *why = NULL;
     if (c->in_body && guard_h1_is_waiting(c))
-        why = guard_reserve(&c->sock->input, 0, c->body_most);
+        why = guard_reserve(c->req, &c->sock->input, 0, c->body_most);
     const struct guard_refusal *over = account(c);
     if (why == NULL)
         why = over;

@@ -19,6 +19,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -28,6 +29,7 @@
 #include "edge/base/clock.h"
 #include "edge/base/log.h"
 #include "edge/guard/internal.h"
+#include "edge/limits/holdings.h"
 
 enum {
     FILES_SHARE = 4, // of the descriptors a process may have: one of this many
@@ -42,6 +44,7 @@ struct guard_file {
     size_t room;           // of file and mapping, whole pages
     size_t most;           // bytes the buffer will ever hold, as far as is known
     uint64_t done_at;      // of a spare
+    uint64_t sender;       // whose share the room counts against; not of a spare
     h2o_buffer_t buffer;   // what libh2o sees
 };
 
@@ -177,18 +180,60 @@ const struct guard_refusal *guard_judge_file(size_t bytes)
     return has_disk(bytes) ? NULL : &guard_disk_full;
 }
 
-static void give_back(size_t bytes)
+// What each sender has of it.
+static pthread_mutex_t senders_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct holdings senders;
+
+static uint64_t sender_of(h2o_req_t *req)
 {
-    atomic_fetch_sub_explicit(&guard_totals.stored, bytes, memory_order_relaxed);
+    return guard_policy.body_sender != NULL ? guard_policy.body_sender(guard_policy.ctx, req) : 0;
 }
 
-static bool claim(size_t bytes)
+static void sender_name(uint64_t sender, char to[static HOLDER_ROOM])
 {
+    snprintf(to, HOLDER_ROOM, "%016" PRIx64, sender);
+}
+
+static bool sender_claim(uint64_t sender, size_t bytes)
+{
+    char name[HOLDER_ROOM];
+    if (sender == 0)
+        return true;
+    sender_name(sender, name);
+    pthread_mutex_lock(&senders_lock);
+    bool fits = holdings_of(&senders, name).bytes + bytes <= guard_policy.body_disk_each;
+    if (fits)
+        holdings_add(&senders, name, bytes);
+    pthread_mutex_unlock(&senders_lock);
+    return fits;
+}
+
+static void sender_give_back(uint64_t sender, size_t bytes)
+{
+    char name[HOLDER_ROOM];
+    if (sender == 0)
+        return;
+    sender_name(sender, name);
+    pthread_mutex_lock(&senders_lock);
+    holdings_remove(&senders, name, bytes);
+    pthread_mutex_unlock(&senders_lock);
+}
+
+static void give_back(uint64_t sender, size_t bytes)
+{
+    atomic_fetch_sub_explicit(&guard_totals.stored, bytes, memory_order_relaxed);
+    sender_give_back(sender, bytes);
+}
+
+static const struct guard_refusal *claim(uint64_t sender, size_t bytes)
+{
+    if (!sender_claim(sender, bytes))
+        return &guard_busy_for_you;
     uint64_t before = atomic_fetch_add_explicit(&guard_totals.stored, bytes, memory_order_relaxed);
     if (before + bytes <= guard_policy.body_disk_total)
-        return true;
-    give_back(bytes);
-    return false;
+        return NULL;
+    give_back(sender, bytes);
+    return &guard_busy;
 }
 
 // ---- making
@@ -268,17 +313,18 @@ static void file_set_room(struct guard_file *f, size_t room)
     f->buffer.capacity = room - offsetof(struct guard_file, buffer._buf);
 }
 
-static const struct guard_refusal *file_make(size_t room, struct guard_file **ret)
+static const struct guard_refusal *file_make(uint64_t sender, size_t room, struct guard_file **ret)
 {
     if (atomic_load_explicit(&guard_totals.files, memory_order_relaxed) >= most_files())
         return &guard_busy;
     if (!has_disk(room))
         return &guard_disk_full;
-    if (!claim(room))
-        return &guard_busy;
-    const struct guard_refusal *why = file_map(room, ret);
+    const struct guard_refusal *why = claim(sender, room);
+    if (why != NULL)
+        return why;
+    why = file_map(room, ret);
     if (why != NULL) {
-        give_back(room);
+        give_back(sender, room);
         return why;
     }
     guard_count(&guard_totals.files);
@@ -287,19 +333,21 @@ static const struct guard_refusal *file_make(size_t room, struct guard_file **re
 }
 
 // Bytes of an earlier body may lie in its room, never within what it says it holds.
-static const struct guard_refusal *file_create(size_t bytes, size_t most, struct guard_file **ret)
+static const struct guard_refusal *file_create(uint64_t sender, size_t bytes, size_t most,
+                                               struct guard_file **ret)
 {
     size_t room = room_for(bytes);
     struct guard_file *f = spare_take(room, most != SIZE_MAX ? room_for(most) : room);
-    if (f != NULL && !claim(f->room)) {
+    if (f != NULL && claim(sender, f->room) != NULL) {
         file_destroy(f);
         f = NULL;
     }
-    const struct guard_refusal *why = f != NULL ? NULL : file_make(room, &f);
+    const struct guard_refusal *why = f != NULL ? NULL : file_make(sender, room, &f);
     if (why != NULL)
         return why;
     f->refs = 1;
     f->most = most;
+    f->sender = sender;
     f->buffer.size = 0;
     f->buffer.bytes = f->buffer._buf;
     *ret = f;
@@ -310,7 +358,7 @@ static void file_unref(struct guard_file *f)
 {
     if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
         return;
-    give_back(f->room);
+    give_back(f->sender, f->room);
     if (!spare_put(f))
         file_destroy(f);
 }
@@ -342,11 +390,13 @@ static void replace(h2o_buffer_t **buf, h2o_buffer_t *by)
         h2o_buffer__do_free(old);
 }
 
-static const struct guard_refusal *move_to_file(h2o_buffer_t **buf, size_t more, size_t most)
+static const struct guard_refusal *move_to_file(uint64_t sender, h2o_buffer_t **buf, size_t more,
+                                                size_t most)
 {
     h2o_buffer_t *old = *buf;
     struct guard_file *f;
-    const struct guard_refusal *why = file_create(next_size(old->size, more, most), most, &f);
+    const struct guard_refusal *why =
+        file_create(sender, next_size(old->size, more, most), most, &f);
     if (why != NULL)
         return why;
     f->buffer._prototype = old->bytes != NULL
@@ -371,12 +421,13 @@ static const struct guard_refusal *grow(h2o_buffer_t **buf, size_t more)
         return NULL;
     if (!has_disk(room - before))
         return &guard_disk_full;
-    if (!claim(room - before))
-        return &guard_busy;
+    const struct guard_refusal *why = claim(f->sender, room - before);
+    if (why != NULL)
+        return why;
     int error = allocate((*buf)->_fd, before, room);
     void *moved = error == 0 ? mremap(f, before, room, MREMAP_MAYMOVE) : MAP_FAILED;
     if (moved == MAP_FAILED) {
-        give_back(room - before);
+        give_back(f->sender, room - before);
         return failed("grow", error != 0 ? error : errno);
     }
     f = moved;
@@ -398,7 +449,7 @@ static const struct guard_refusal *file_reserve(h2o_buffer_t **buf, size_t more)
         return NULL;
     if (is_kept(b)) {
         if (b->size + more >= guard_policy.body_file_from)
-            return move_to_file(buf, more, SIZE_MAX);
+            return move_to_file(file_of(b)->sender, buf, more, SIZE_MAX);
         move_to_memory(buf, more);
         return NULL;
     }
@@ -412,11 +463,14 @@ bool guard_wants_file(size_t bytes)
     return guard_policy.body_directory != NULL && bytes >= guard_policy.body_file_from;
 }
 
-const struct guard_refusal *guard_reserve(h2o_buffer_t **buf, size_t more, size_t most)
+const struct guard_refusal *guard_reserve(h2o_req_t *req, h2o_buffer_t **buf, size_t more,
+                                          size_t most)
 {
     if (guard_is_file(*buf))
         return file_reserve(buf, more);
-    return guard_wants_file((*buf)->size + more) ? move_to_file(buf, more, most) : NULL;
+    if (!guard_wants_file((*buf)->size + more))
+        return NULL;
+    return move_to_file(sender_of(req), buf, more, most);
 }
 
 // ---- what libh2o calls
@@ -477,7 +531,7 @@ void *guard_keep_body(h2o_req_t *req, const char **ret_bytes)
     }
     // it came within one turn of the loop
     if (!guard_wants_file(req->entity.len) ||
-        file_create(req->entity.len, req->entity.len, &f) != NULL)
+        file_create(sender_of(req), req->entity.len, req->entity.len, &f) != NULL)
         return NULL;
     memcpy(f->buffer._buf, req->entity.base, req->entity.len);
     *ret_bytes = f->buffer._buf;

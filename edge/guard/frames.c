@@ -107,7 +107,7 @@ static const struct guard_refusal *judge_data(struct guard_conn *c, h2o_http2_st
                                               size_t n)
 {
     h2o_req_t *req = &stream->req;
-    size_t limit = guard_body_limit(str_of(req->input.method.base, req->input.method.len),
+    size_t limit = guard_body_limit(req, str_of(req->input.method.base, req->input.method.len),
                                     str_of(req->input.authority.base, req->input.authority.len),
                                     str_of(req->input.path.base, req->input.path.len));
     size_t size = stream->_req_body->size + n;
@@ -124,7 +124,7 @@ static const struct guard_refusal *admit_data(struct guard_conn *c, h2o_http2_st
     if (why != NULL)
         return why;
     guard_release_body_of(c, stream->_req_body);
-    why = guard_reserve(&stream->_req_body, n, stream->_expected_content_length);
+    why = guard_reserve(&stream->req, &stream->_req_body, n, stream->_expected_content_length);
     guard_hold_body(c, stream->_req_body, why == NULL ? n : 0);
     return why;
 }

@@ -41,8 +41,11 @@ struct guard_refusal {
 struct guard_policy {
     // The most bytes of a body this request may have. Called when its head is known and again while
     // a body of unknown length comes in, so: a pure function, quick, on a loop thread. `path` is as
-    // sent, without the query.
-    size_t (*body_limit)(void *ctx, str method, str authority, str path);
+    // sent, without the query; of `req` only the connection is known yet.
+    size_t (*body_limit)(void *ctx, h2o_req_t *req, str method, str authority, str path);
+    // Who sends this request, whose head has been read, as a number that nobody can choose; 0:
+    // nobody in particular. body_disk_each is per sender. On a loop thread. May be NULL.
+    uint64_t (*body_sender)(void *ctx, h2o_req_t *req);
     // Writes the body of an error and returns its content type (a literal). `req` is NULL when the
     // head could not be parsed, else the callback may add response headers to it. NULL: the
     // contract's JSON form without a requestId.
@@ -70,10 +73,11 @@ struct guard_policy {
     size_t body_memory_per_connection, body_memory_total;
     // Bodies from body_file_from bytes on stand in unlinked files of body_directory, which is kept,
     // not copied, and the same at every reload; NULL: all in memory. These files together have at
-    // most body_disk_total bytes, and leave body_disk_spare bytes of the disk to others.
+    // most body_disk_total bytes, those of one sender at most body_disk_each, and leave
+    // body_disk_spare bytes of the disk to others.
     const char *body_directory;
     size_t body_file_from;
-    uint64_t body_disk_total, body_disk_spare;
+    uint64_t body_disk_total, body_disk_each, body_disk_spare;
 
     // One token bucket a connection for HTTP/2 frames that cost the peer nothing: resets, pings,
     // settings, empty frames …

@@ -42,7 +42,7 @@ static int check_unfinished(struct guard_conn *c, const char *p, size_t n)
 
 static const struct guard_refusal *judge_body(struct guard_conn *c, const struct head *h)
 {
-    c->body_limit = guard_body_limit(h->method, h->authority, h->target);
+    c->body_limit = guard_body_limit(c->req, h->method, h->authority, h->target);
     if (!h->is_chunked && h->content_length > c->body_limit)
         return &guard_body_too_large;
     return guard_judge_length(c, h->is_chunked ? UINT64_MAX : h->content_length);

@@ -126,7 +126,7 @@ static const struct guard_refusal *judge(struct guard_conn *c, h2o_req_t *req, s
     if (stream->_req_body == NULL)
         return NULL;
     if (content_length != SIZE_MAX &&
-        content_length > guard_body_limit(view(req->input.method), view(req->input.authority),
+        content_length > guard_body_limit(req, view(req->input.method), view(req->input.authority),
                                           view(req->input.path)))
         return &guard_body_too_large;
     return guard_judge_length(c, content_length != SIZE_MAX ? content_length : UINT64_MAX);

@@ -51,7 +51,7 @@ static inline void guard_count(_Atomic uint64_t *counter)
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 void guard_policy_begin(void); // this thread works with guard_start's policy
-size_t guard_body_limit(str method, str authority, str target);
+size_t guard_body_limit(h2o_req_t *req, str method, str authority, str target);
 
 // ---- conn.c: the life of a connection
 
@@ -134,7 +134,7 @@ void guard_linger_end(struct guard_conn *c);
 // ---- answer.c
 
 extern const struct guard_refusal guard_bad_request, guard_bad_body, guard_target_too_long,
-    guard_headers_too_large, guard_body_too_large, guard_busy, guard_disk_full,
+    guard_headers_too_large, guard_body_too_large, guard_busy, guard_busy_for_you, guard_disk_full,
     guard_request_timeout;
 // A whole HTTP/1 response that closes; c->answer holds the bytes.
 h2o_iovec_t guard_raw_answer(struct guard_conn *c, const struct guard_refusal *why);
@@ -168,9 +168,10 @@ bool guard_wants_file(size_t bytes);
 // Whether a file of that many bytes could be made now.
 const struct guard_refusal *guard_judge_file(size_t bytes);
 // Sees to it that a buffer that is, or with `more` bytes becomes, large is a file with room for
-// them. `most` is what it will come to, SIZE_MAX when that is not known. The buffer is untouched when
-// a reason is returned.
-const struct guard_refusal *guard_reserve(h2o_buffer_t **buf, size_t more, size_t most);
+// them. `most` is what it will come to, SIZE_MAX when that is not known. The file counts as that of
+// whoever sends `req`. The buffer is untouched when a reason is returned.
+const struct guard_refusal *guard_reserve(h2o_req_t *req, h2o_buffer_t **buf, size_t more,
+                                          size_t most);
 // Files that are kept for the next bodies go when they were not used for a while; called a few times
 // a second. And at once those that were done with before then.
 void guard_age_spares(uint64_t now);

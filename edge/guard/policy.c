@@ -33,6 +33,7 @@ void guard_policy_defaults(struct guard_policy *p)
         .body_memory_total = 512 * 1024 * 1024,
         .body_file_from = 256 * 1024,
         .body_disk_total = UINT64_C(4) << 30,
+        .body_disk_each = UINT64_MAX,
         .body_disk_spare = 64 * 1024 * 1024,
         .bucket_size = 400,
         .bucket_per_second = 50,
@@ -98,12 +99,12 @@ void guard_listener_options(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &gone, sizeof(gone));
 }
 
-size_t guard_body_limit(str method, str authority, str target)
+size_t guard_body_limit(h2o_req_t *req, str method, str authority, str target)
 {
     if (guard_policy.body_limit == NULL)
         return 1024 * 1024;
     str path = str_cut(&target, '?');
-    return guard_policy.body_limit(guard_policy.ctx, method, authority, path);
+    return guard_policy.body_limit(guard_policy.ctx, req, method, authority, path);
 }
 
 struct guard_counters guard_counters(void)

@@ -144,7 +144,7 @@ static bool waits_for_room(struct bench *b)
     return has_room;
 }
 
-static size_t body_most(void *ctx, str method, str authority, str path)
+static size_t body_most(void *ctx, h2o_req_t *req, str method, str authority, str path)
 {
     return BODY_MOST;
 }

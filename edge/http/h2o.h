@@ -16,6 +16,14 @@ h2o_hostconf_t **http_register_listener(h2o_globalconf_t *config, const char *na
 // (the guard's self-test) it does nothing.
 void http_log_refused(h2o_req_t *req, const char *id, int status, uint64_t bytes);
 
+// What is known of a request before it is one of ours. The listener's `site` as registered, of any
+// request of a connection; the visitor's address, normalised, of one whose head has been read.
+enum site_kind http_listener_of(const h2o_req_t *req);
+struct ip http_visitor_of(h2o_req_t *req);
+// Splits an authority into host and port (0: none), without a last dot; a name that is no host at all
+// stays as it is and matches no site. The case is as sent.
+str http_host_of(str authority, uint16_t *ret_port);
+
 // Who keeps a large body in its place when its request goes (edge/guard/guard.h: guard_keep_body,
 // guard_release_body). `keep` is called on the request's loop while its body stands, and returns
 // NULL for one that must be copied; `release` may be called on any thread. Before loops start;

@@ -62,7 +62,8 @@ static size_t find_forwarded(h2o_req_t *req, str to[static HTTP_FORWARDED_LINES]
     return n;
 }
 
-static void set_peer(struct request *r, h2o_req_t *req)
+// As its header or its socket has it.
+static struct ip peer_of(h2o_req_t *req)
 {
     struct sockaddr_storage sa;
     struct ip peer = {.n = 0};
@@ -73,15 +74,25 @@ static void set_peer(struct request *r, h2o_req_t *req)
         size_t n = find_forwarded(req, lines);
         peer = http_forwarded_visitor(trusted, &peer, lines + HTTP_FORWARDED_LINES - n, n);
     }
+    return peer;
+}
+
+struct ip http_visitor_of(h2o_req_t *req)
+{
+    struct ip peer = peer_of(req);
+    return ip_normalise(&peer);
+}
+
+static void set_peer(struct request *r, h2o_req_t *req)
+{
+    struct ip peer = peer_of(req);
     r->visitor = ip_normalise(&peer);
     peer = ip_unmap(&peer);
     ip_text(&peer, r->peer);
 }
 
-// Splits host and port; a name that is no host at all stays as it is and matches no site.
-static void set_authority(struct request *r, str authority)
+str http_host_of(str authority, uint16_t *ret_port)
 {
-    r->authority = authority;
     str host = authority;
     size_t colon = SIZE_MAX;
     if (host.n != 0 && host.p[0] == '[') {
@@ -94,9 +105,16 @@ static void set_authority(struct request *r, str authority)
     uint64_t port = 0;
     if (colon != SIZE_MAX && str_to_u64(str_skip(host, colon + 1), 65535, &port))
         host.n = colon;
-    r->port = (uint16_t)port;
+    *ret_port = (uint16_t)port;
     if (host.n > 1 && host.p[host.n - 1] == '.')
         --host.n;
+    return host;
+}
+
+static void set_authority(struct request *r, str authority)
+{
+    r->authority = authority;
+    str host = http_host_of(authority, &r->port);
     bool is_lower = true;
     for (size_t i = 0; i != host.n && is_lower; ++i)
         is_lower = host.p[i] < 'A' || host.p[i] > 'Z';
@@ -178,6 +196,12 @@ static int on_h2o_request(h2o_handler_t *self, h2o_req_t *req)
     return 0;
 }
 
+enum site_kind http_listener_of(const h2o_req_t *req)
+{
+    return ((struct listener_handler *)req->conn->hosts[0]->fallback_path.handlers.entries[0])
+        ->site;
+}
+
 void http_log_refused(h2o_req_t *req, const char *id, int status, uint64_t bytes)
 {
     if (loop_self() == NULL)
@@ -186,10 +210,8 @@ void http_log_refused(h2o_req_t *req, const char *id, int status, uint64_t bytes
         access_log_answer(loop_self(), NULL, status, bytes);
         return;
     }
-    struct listener_handler *handler =
-        (struct listener_handler *)req->conn->hosts[0]->fallback_path.handlers.entries[0];
     struct http_request r = {0};
-    struct request *s = read_head(&r, req, handler->site);
+    struct request *s = read_head(&r, req, http_listener_of(req));
     s->route = "refused";
     snprintf(s->id, sizeof s->id, "%s", id);
     access_log_answer(s->loop, &r, status, bytes);

@@ -20,6 +20,7 @@ enum limit_kind {
     LIMIT_INSTANCE,
     LIMIT_UPLOAD_FILES,
     LIMIT_UPLOAD_BYTES,
+    LIMIT_BODY_FILES, // of requests that still come in
     LIMIT_OTHER
 };
 

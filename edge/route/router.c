@@ -30,19 +30,23 @@ static void widen(struct body_bound *to, struct body_bound by)
         *to = by;
 }
 
-// The largest that any service takes there: which of them it is for is known by the site only.
-struct body_bound router_body_bound(str method, str path)
+// The largest that any service of that site takes there.
+struct body_bound router_body_bound(enum site_kind site, str method, str path)
 {
     struct body_bound all = {.max = PAGE_BODY_MAX};
+    size_t max = SIZE_MAX;
     str platform_slug;
-    embed_rules_cut(&path, &platform_slug);
-    size_t max = management_body_max(method, path);
+    if (site == SITE_CONSOLE) {
+        embed_rules_cut(&path, &platform_slug);
+        max = management_body_max(method, path);
+    }
     if (max != SIZE_MAX)
         widen(&all, (struct body_bound){.max = max});
     for (size_t i = 0; max == SIZE_MAX && i != service_count; ++i) {
         const struct service *s = services[i];
         struct body_bound bound = {.max = s->body_max};
-        if (s->on_request == NULL || !str_starts(path, str_from(s->prefix)))
+        if (s->on_request == NULL || (s->sites >> site & 1) == 0 ||
+            !str_starts(path, str_from(s->prefix)))
             continue;
         if (s->on_body_ask == NULL || !s->on_body_ask(path, &bound))
             bound = (struct body_bound){.max = s->body_max};

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include "edge/route/hosts.h"
 
+enum { HOST_MAX = 256 }; // no name is longer (RFC 1035 §2.3.4)
+
 struct origin {
     bool is_set, is_tls, is_loopback;
     str host;
@@ -143,15 +145,12 @@ static bool decide_domain(struct request *r)
     r->domain = hosts_find(r->host);
     if (r->domain == NULL)
         return false;
-    str slug = r->domain->slug;
-    char *kept = request_alloc(r, slug.n + 1);
-    memcpy(kept, slug.p, slug.n);
     r->site = SITE_INSTANCE;
-    r->site_name = str_of(kept, slug.n);
+    r->site_name = r->domain->slug;
     return true;
 }
 
-void site_decide(struct request *r)
+static void decide(struct request *r)
 {
     enum site_kind listener = r->site;
     bool is_loopback = site_is_loopback(r->host);
@@ -176,4 +175,27 @@ void site_decide(struct request *r)
         if (is_loopback && listener == SITE_UNKNOWN && apps.is_loopback)
             r->site = SITE_APPS;
     }
+}
+
+void site_decide(struct request *r)
+{
+    decide(r);
+    if (r->domain == NULL)
+        return;
+    char *kept = request_alloc(r, r->site_name.n + 1);
+    memcpy(kept, r->site_name.p, r->site_name.n);
+    r->site_name.p = kept;
+}
+
+enum site_kind site_of(enum site_kind listener, str host, uint16_t port)
+{
+    struct request r = {.site = listener, .port = port};
+    char lower[HOST_MAX];
+    if (host.n > sizeof lower)
+        return SITE_UNKNOWN;
+    for (size_t i = 0; i != host.n; ++i)
+        lower[i] = host.p[i] >= 'A' && host.p[i] <= 'Z' ? (char)(host.p[i] | 0x20) : host.p[i];
+    r.host = str_of(lower, host.n);
+    decide(&r);
+    return r.site;
 }

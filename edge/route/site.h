@@ -19,6 +19,8 @@ void site_init(const struct site_options *o);
 // Sets r->site and r->site_name from the authority and the listener it came in by (r->site as
 // http_register_listener left it: SITE_UNKNOWN stands for the TLS listener, which carries all).
 void site_decide(struct request *r);
+// The same from the head alone, for a request that is none yet; `host` in any case. Loop threads.
+enum site_kind site_of(enum site_kind listener, str host, uint16_t port);
 // "http://a:1" in parts; false when it is no origin (RFC 6454 §6.1). The port is the scheme's own
 // when none is named.
 bool site_parse_origin(const char *origin, bool *ret_is_tls, str *ret_host, uint16_t *ret_port);

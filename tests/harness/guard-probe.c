@@ -155,7 +155,7 @@ static int on_request(h2o_handler_t *handler, h2o_req_t *req)
     return 0;
 }
 
-static size_t body_limit(void *ctx, str method, str authority, str path)
+static size_t body_limit(void *ctx, h2o_req_t *req, str method, str authority, str path)
 {
     return str_eq(path, STR("/small")) ? 1024 : str_eq(path, STR("/upload")) ? 10 * MIB : MIB;
 }

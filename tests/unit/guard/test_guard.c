@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include "edge/guard/guard.h"
 
-static size_t none(void *ctx, str method, str authority, str path)
+static size_t none(void *ctx, h2o_req_t *req, str method, str authority, str path)
 {
     return 0;
 }

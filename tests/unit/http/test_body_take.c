@@ -44,7 +44,7 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     return 0;
 }
 
-static size_t body_limit(void *c, str method, str authority, str path)
+static size_t body_limit(void *c, h2o_req_t *req, str method, str authority, str path)
 {
     return 8 * MIB;
 }
