@@ -84,9 +84,10 @@ static void add_headers(struct request *r, const json_t *asked)
         str name = lower(r, key), value = json_is_string(v)
                                               ? str_of(json_string_value(v), json_string_length(v))
                                               : (str){0};
-        if (value.p == NULL || !is_token(name) || !is_visible(value) || !is_allowed(name, value) ||
-            n++ == HEADERS_MAX)
+        if (value.p == NULL || !is_token(name) || !is_visible(value) || !is_allowed(name, value))
             continue;
+        if (n++ == HEADERS_MAX)
+            break;
         has_caching |= str_eq(name, STR("cache-control"));
         reply_add_named(r, name, value);
     }

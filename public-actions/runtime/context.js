@@ -222,7 +222,7 @@
       throw withCode(new RangeError_(`context.${op}: a run may send ${NOTICES_MOST} notifications and events; this is one more`), 'too_many_notices');
     ++run.notices;
     if (sendCall(run, op, json, null) === 0)
-      throw new RangeError_(`context.${op}: the arguments are too large`);
+      throw new RangeError_(`context.${op}: the arguments are too large, or nested too deeply`);
     return true;
   }
 

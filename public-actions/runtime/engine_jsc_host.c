@@ -3,6 +3,7 @@
 // it calls. A wrong argument here gives undefined.
 #include <stdlib.h>
 #include <sys/random.h>
+#include "edge/base/jsonx.h"
 #include "public-actions/runtime/engine_jsc.h"
 #include "public-actions/runtime/web.h"
 #include "public-actions/runtime/web_domain.h"
@@ -84,8 +85,11 @@ static str json_text(JSContextRef ctx, enum engine_slot slot, JSValueRef value, 
     return text;
 }
 
-// send(type, flags, id, ref, json[, data]): 0, or which of the two bodies is too long: nothing is
-// sent then. With data, ref is the length of the first.
+// Why nothing was sent.
+enum { FIRST_TOO_LONG = 1, SECOND_TOO_LONG = 2, TOO_DEEP = 3 };
+
+// send(type, flags, id, ref, json[, data]): 0, or why nothing was sent: runs.js knows the numbers.
+// With data, ref is the length of the first.
 static JSValueRef host_send(JSContextRef ctx, JSObjectRef function, JSObjectRef self, size_t n,
                             const JSValueRef arguments[], JSValueRef *exception)
 {
@@ -97,13 +101,15 @@ static JSValueRef host_send(JSContextRef ctx, JSObjectRef function, JSObjectRef 
     enum worker_frame type = (enum worker_frame)numbers[0];
     str a = json_text(ctx, ENGINE_SLOT_A, arguments[4], body_max(type, false)), b = {0};
     if (a.p == NULL)
-        return JSValueMakeNumber(ctx, 1);
+        return JSValueMakeNumber(ctx, FIRST_TOO_LONG);
     if (n > 5) {
         b = json_text(ctx, ENGINE_SLOT_B, arguments[5], body_max(type, true));
         if (b.p == NULL)
-            return JSValueMakeNumber(ctx, 2);
+            return JSValueMakeNumber(ctx, SECOND_TOO_LONG);
         numbers[3] = (uint32_t)a.n;
     }
+    if (web_json_depth(a) > JSONX_DEPTH_MAX || web_json_depth(b) > JSONX_DEPTH_MAX)
+        return JSValueMakeNumber(ctx, TOO_DEEP); // for the server that is no JSON
     send_frame(type, (uint8_t)numbers[1], numbers[2], numbers[3], a, b);
     return JSValueMakeNumber(ctx, 0);
 }

@@ -7,7 +7,7 @@
   const { parse, stringify } = JSON;
   const { apply, ownKeys } = Reflect;
   const { defineProperty, preventExtensions, freeze, setPrototypeOf } = Object;
-  const Error_ = Error, TypeError_ = TypeError, Promise_ = Promise;
+  const Error_ = Error, RangeError_ = RangeError, TypeError_ = TypeError, Promise_ = Promise;
   const indexOf = uncurry(String.prototype.indexOf);
   const Map_ = Map;
   const { get: mapGet, set: mapSet, has: mapHas, delete: mapDelete } = Map.prototype;
@@ -72,7 +72,7 @@
 
   // --- asking outside ---
   // Sends a call, `json` being its arguments as JSON, each behind a comma, and returns its number.
-  // `answer` has settle(hasFailed, json); null: no reply is wanted. 0: it is too large.
+  // `answer` has settle(hasFailed, json); null: no reply is wanted. 0: it is too large, or nested too deeply.
   own.sendCall = function sendCall(run, op, json, answer) {
     const id = ++calls;
     if (send(BRIDGE, answer === null ? ONE_WAY : 0, id, run.id, `["${op}"${json}]`) !== 0)
@@ -117,7 +117,7 @@
         },
       };
       if (own.sendCall(run, op, json, answer) === 0)
-        reject(withMessage(error, `context.${op}: the arguments are too large`));
+        reject(withMessage(error, `context.${op}: the arguments are too large, or nested too deeply`));
     });
   };
   own.withMessage = withMessage;
@@ -197,6 +197,8 @@
         sendFailure(run, TOO_LARGE, new Error_('The answer is larger than 1 MiB of JSON.'));
       else if (tooLong === 1)
         sendFailure(run, 0, new Error_('What stands beside the answer (headers, widget data, _triggerToolCall) is larger than 256 KiB of JSON.'));
+      else if (tooLong === 3)
+        sendFailure(run, 0, new RangeError_('The answer, or what stands beside it, is nested deeper than 2,048 levels.'));
     } catch (error) {
       own.fail(run, error);
     }

@@ -143,6 +143,26 @@ void web_json_mend(char *json, size_t n)
     }
 }
 
+size_t web_json_depth(str json)
+{
+    size_t depth = 0, most = 0;
+    bool in_string = false;
+    for (size_t i = 0; i != json.n; ++i) {
+        char c = json.p[i];
+        if (in_string) {
+            i += c == '\\'; // never the last byte
+            in_string = c != '"';
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '[' || c == '{') {
+            most = ++depth > most ? depth : most;
+        } else if (c == ']' || c == '}') {
+            --depth;
+        }
+    }
+    return most;
+}
+
 // --- base64 ---
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

@@ -17,6 +17,8 @@ size_t web_utf16_length(str utf8);
 // Replaces each escape of a lone surrogate (\ud800) in JSON text by \ufffd, in place: JSON parsers
 // that insist on Unicode refuse them. Pairs must not be escaped.
 void web_json_mend(char *json, size_t n);
+// How deep valid JSON is nested.
+size_t web_json_depth(str json);
 
 // `to` has 4 bytes for each begun three.
 size_t web_base64_encode(str from, char *to);

@@ -29,6 +29,8 @@ const acts = {
   forgets: (input, context) => { for (let i = 0; i < input.payload.n; ++i) context.managedDb.query('select pg_sleep(5)').catch(() => {}); console.log('said'); return 'done'; },
   messages: (input) => ({ error: true, message: input.payload.message }),
   throws: () => { throw new RangeError('gone \\0 \\ud800 wrong'); },
+  nests: (input) => ({ document: JSON.parse(input.payload.text) }),
+  headers: (input, context) => context.publicApp.respond(1, { headers: Object.fromEntries(Array.from({ length: input.payload.n }, (_, i) => ['X-N' + i, 'a'])) }),
 };
 module.exports = { handler: (input, context) => acts[input.actionId](input, context) };
 `;
@@ -77,6 +79,22 @@ describe('text that only JSON.parse takes', () => {
     test('a status stays when a header beside it is left out', async () => {
         const answer = await act('refuses');
         assert.deepEqual([answer.status, answer.headers['x-b'], answer.headers['x-a']], [404, 'b', undefined], answer.text);
+    });
+    test('twenty headers of an answer\'s own are sent, whatever more there are', async () => {
+        for (const [n, sent] of [[19, 19], [20, 20], [21, 20], [22, 20], [3000, 20]]) {
+            const answer = await act('headers', JSON.stringify({ n }));
+            assert.equal(answer.status, 200, answer.text);
+            assert.equal(Object.keys(answer.headers).filter((name) => name.startsWith('x-n')).length, sent, String(n));
+        }
+    });
+    test('an answer nested deeper than JSON may be fails its own run', async () => {
+        const text = (n) => JSON.stringify({ text: '['.repeat(n) + ']'.repeat(n) });
+        assert.equal((await act('nests', text(2047))).status, 200);
+        const others = [1, 2, 3].map(() => act('forgets', '{"n":1}'));
+        for (let i = 0; i < 4; ++i) assert.deepEqual((({ status, json }) => [status, json.code])(await act('nests', text(2048))), [502, 'handler_error']);
+        assert.match(JSON.stringify((await runOf('nests')).error), /RangeError.*nested deeper/);
+        for (const other of await Promise.all(others)) assert.equal(other.status, 200, other.text);
+        assert.equal((await act('twice')).status, 200);
     });
     test('a reported error keeps its message', async () => {
         assert.equal((await act('soldOut')).json.message, 'Sold out');

@@ -319,3 +319,22 @@ test('Chromium: a built app works in its preview, from a deep route as well', as
         }
     }
 });
+
+test('each deployment\'s actions are run by its own code, whoever else is asked meanwhile', async () => {
+    const code = (version) => ({ code: `let n = 0; module.exports = { handler: () => ['${version}', ++n] };` });
+    const files = { 'index.html': html('mixed') };
+    const kept = await deploy(own, pie('mixed', files, code('kept')));
+    const present = await deploy(own, pie('mixed', files, code('present')));
+    const port = new URL(own.apps).port;
+    const ask = (host) => request(own.apps, { method: 'POST', path: '/api/public-actions/_/go', body: '{}', headers: { host: `${host}.apps.localhost:${port}`, 'content-type': 'application/json', 'content-length': 2 } });
+    const live = () => ask(present.instance.slug), former = () => ask(`p-${kept.deployment.id}`);
+    for (let n = 1; n <= 4; ++n) {
+        assert.deepEqual((await live()).json?.data, ['present', n]);
+        assert.deepEqual((await former()).json?.data, ['kept', n]);
+    }
+    const back = await own.api('POST', `/api/plugins/${kept.plugin.id}/deployments/${kept.deployment.id}/activate`);
+    assert.equal(back.status, 200, back.text);
+    assert.deepEqual((await until(async () => { const answer = await live(); return answer.json?.data?.[0] === 'kept' && answer; }, 'the switch')).json.data, ['kept', 5]);
+    const recorded = async () => (await own.api('GET', `/api/public-apps/instances/${present.instance.id}/runs?limit=100`)).json.data.filter((r) => r.deploymentId === present.deployment.id);
+    await until(async () => (await recorded()).length === 4, 'the records of the four it ran');
+});

@@ -27,6 +27,14 @@ static void lone_surrogates_are_replaced(void **state)
     mended("", "");
 }
 
+static void depth_is_that_of_brackets_outside_strings(void **state)
+{
+    assert_int_equal(web_json_depth(STR("")), 0);
+    assert_int_equal(web_json_depth(STR("1")), 0);
+    assert_int_equal(web_json_depth(STR("[[],{\"a\":[1]}]")), 3);
+    assert_int_equal(web_json_depth(STR("[\"[[[\\\"[[\\\\\",{}]")), 2);
+}
+
 static void what_waits_for_more(void **state)
 {
     assert_int_equal(web_utf8_incomplete(STR("")), 0);
@@ -54,6 +62,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lone_surrogates_are_replaced),
+        cmocka_unit_test(depth_is_that_of_brackets_outside_strings),
         cmocka_unit_test(what_waits_for_more),
         cmocka_unit_test(digests_by_number),
     };

@@ -235,7 +235,7 @@ static void too_much_for_one_call_rejects(void **state)
                 "{method:'POST',body:'x'.repeat(17e6)}).catch(e=>e.message)}",
                 false);
     player_call(&p, 1, "{}");
-    expect_data(&p, 1, "\"context.fetch: the arguments are too large\"");
+    expect_data(&p, 1, "\"context.fetch: the arguments are too large, or nested too deeply\"");
     player_stop(&p, true);
 }
 
