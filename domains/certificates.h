@@ -70,9 +70,11 @@ struct certificate_due {
     char domain_id[CATALOG_ID_ROOM], project_id[CATALOG_ID_ROOM], instance_id[CATALOG_ID_ROOM];
     char hostname[HOSTNAME_ROOM], registrable[HOSTNAME_ROOM];
     char claim[33];
-    bool is_own;         // the owner's, about to end
-    bool is_served_here; // verified or failing, and leads here
-    bool has_leaf;       // then it is a renewal
+    bool is_own;       // the owner's, about to end
+    bool is_served;    // verified or failing
+    bool leads_here;   // when DNS was last asked
+    bool has_leaf;     // then it is a renewal
+    char routing[328]; // what was said of where it leads
     int64_t not_after, failing_since;
     int64_t attempts;
     bool is_told;
@@ -95,7 +97,7 @@ void challenges_open(str token);
 // `directory` NULL: no orders, only owners' own certificates.
 enum fail certificate_query_due(struct db *db, const char *directory, struct certificate_due *ret,
                                 struct fault *fault) MUST_CHECK;
-// Not by itself any more, until its name leads here again.
+// Not by itself any more, until its name is served again.
 enum fail certificate_query_rest(struct db *db, const struct certificate_due *d,
                                  struct fault *fault) MUST_CHECK;
 struct certificate_failure {

@@ -16,6 +16,7 @@ enum {
     NOTICE_MS = 250, // for the other nodes to hear of a challenge
     PAUSE_S = 60,    // for all names, when the authority is away
     PAUSE_MAX_S = 60 * 60,
+    UNROUTED_MS = 24 * 60 * 60 * 1000, // as often as DNS is asked about a verified name
     TOLD_AT = 4, // failures in a row that are the authority's own, not the owner's
 };
 
@@ -304,6 +305,25 @@ static enum fail fail_try(struct db *db, struct acme *a, const struct certificat
     return f;
 }
 
+// It may lead here again tomorrow; the trigger domains_want_certificate notices that before.
+static enum fail tell_unrouted(struct db *db, const struct certificate_due *d, struct fault *fault)
+{
+    int64_t now = clock_real_ms();
+    char text[400];
+    snprintf(text, sizeof text, "It is not %s, since DNS does not bring visitors here. %s",
+             d->has_leaf ? "renewed" : "ordered", d->routing);
+    log_warn("a name with a certificate does not lead here", "domain=%s", d->hostname);
+    return write_failure(db, d,
+                         &(struct certificate_failure){
+                             .code = "not_routed",
+                             .text = text,
+                             .next_at = now + UNROUTED_MS,
+                             .failing_since = d->failing_since != 0 ? d->failing_since : now,
+                             .counts = true,
+                             .is_told = true},
+                         fault);
+}
+
 // --- owners' own ---
 
 static enum fail warn_of_end(struct db *db, const struct certificate_due *d, struct fault *fault)
@@ -327,8 +347,10 @@ enum fail certificate_try(struct db *db, struct acme *a, const struct certificat
     unsigned wait_s = 0;
     if (d->is_own)
         return warn_of_end(db, d, fault);
-    if (!d->is_served_here)
+    if (!d->is_served)
         return certificate_query_rest(db, d, fault);
+    if (!d->leads_here)
+        return tell_unrouted(db, d, fault);
     if (order(db, a, d, &wait_s, &why) != FAIL_NONE)
         return fail_try(db, a, d, &why, wait_s, fault);
     log_info("a certificate was issued", "domain=%s renewal=%d", d->hostname, (int)d->has_leaf);

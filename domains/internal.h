@@ -169,8 +169,11 @@ enum fail domain_query_insert(struct db *db, const struct domain *d,
 // The label of the instance's target; issues one when it has none yet.
 enum fail domain_query_target(struct db *db, const char *instance_id, const char *project_id,
                               char ret[static DOMAIN_TARGET_ROOM], struct fault *fault) MUST_CHECK;
-enum fail domain_query_target_is_of(struct db *db, str label, const char *project_id, bool *ret,
-                                    struct fault *fault) MUST_CHECK;
+// Whose a label below instance_domain is: an instance's target or slug, be the instance gone by now,
+// since neither is ever issued twice.
+enum domain_label { LABEL_NOBODYS, LABEL_OURS, LABEL_OTHERS };
+enum fail domain_query_label(struct db *db, str label, const char *project_id,
+                             enum domain_label *ret, struct fault *fault) MUST_CHECK;
 // What PATCH may change: instance_id, redirect_to, https_only, hsts. With `hands_over` the name
 // brings its visitors another app from now on.
 enum fail domain_query_change(struct db *db, const struct domain *d, bool hands_over,

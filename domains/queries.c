@@ -180,18 +180,20 @@ enum fail domain_query_target(struct db *db, const char *instance_id, const char
     return f;
 }
 
-enum fail domain_query_target_is_of(struct db *db, str label, const char *project_id, bool *ret,
-                                    struct fault *fault)
+enum fail domain_query_label(struct db *db, str label, const char *project_id,
+                             enum domain_label *ret, struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
-    *ret = false;
+    *ret = LABEL_NOBODYS;
     if (!str_is_utf8(label) || memchr(label.p, '\0', label.n) != NULL) // DNS has any bytes
         return FAIL_NONE;
     enum fail f = db_query(db, fault, &rows,
-                           "select from domain_targets t join instances i on i.id = t.instance_id"
-                           " where t.label = lower($1) and t.project_id = $2",
+                           "select project_id = $2 from domain_targets where label = lower($1)"
+                           " union all select project_id = $2 from used_slugs"
+                           " where slug = lower($1)",
                            db_str(label), db_text(project_id));
-    *ret = f == FAIL_NONE && db_count(rows) != 0;
+    if (f == FAIL_NONE && db_count(rows) != 0)
+        *ret = db_get_bool(rows, 0, 0) ? LABEL_OURS : LABEL_OTHERS;
     return f;
 }
 

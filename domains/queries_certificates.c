@@ -13,6 +13,8 @@ static void copy(char *to, size_t room, str s)
     snprintf(to, room, "%.*s", STR_FMT(s));
 }
 
+#define IS_SERVED "d.status in ('verified', 'failing')"
+#define LEADS_HERE "coalesce((d.routing ->> 'ok')::boolean, false)"
 #define IS_FREE "(claimed_until is null or claimed_until < now())"
 
 // The project whose last try is the longest ago: who has a thousand names that fail waits for them
@@ -40,10 +42,9 @@ enum fail certificate_query_due(struct db *db, const char *directory, struct cer
         " and next_at <= now() and " IS_FREE " limit 1 for update skip locked)"
         " returning *)"
         " select c.domain_id, c.project_id, coalesce(d.instance_id, ''), d.hostname, d.registrable,"
-        " c.source = 'own', d.status in ('verified', 'failing')"
-        " and coalesce((d.routing ->> 'ok')::boolean, false), c.leaf is not null"
+        " c.source = 'own', " IS_SERVED ", " LEADS_HERE ", c.leaf is not null"
         ", " MS("c.not_after") ", " MS(
-            "c.failing_since") ", c.attempts, c.is_told"
+            "c.failing_since") ", c.attempts, c.is_told, coalesce(d.routing ->> 'message', '')"
                                " from taken c join domains d on d.id = c.domain_id",
         db_text(ret->claim), db_text(directory));
     if (f == FAIL_NONE && db_count(rows) == 0)
@@ -56,12 +57,14 @@ enum fail certificate_query_due(struct db *db, const char *directory, struct cer
     copy(ret->hostname, sizeof ret->hostname, db_get(rows, 0, 3));
     copy(ret->registrable, sizeof ret->registrable, db_get(rows, 0, 4));
     ret->is_own = db_get_bool(rows, 0, 5);
-    ret->is_served_here = db_get_bool(rows, 0, 6);
-    ret->has_leaf = db_get_bool(rows, 0, 7);
-    ret->not_after = db_get_int(rows, 0, 8);
-    ret->failing_since = db_get_int(rows, 0, 9);
-    ret->attempts = db_get_int(rows, 0, 10);
-    ret->is_told = db_get_bool(rows, 0, 11);
+    ret->is_served = db_get_bool(rows, 0, 6);
+    ret->leads_here = db_get_bool(rows, 0, 7);
+    ret->has_leaf = db_get_bool(rows, 0, 8);
+    ret->not_after = db_get_int(rows, 0, 9);
+    ret->failing_since = db_get_int(rows, 0, 10);
+    ret->attempts = db_get_int(rows, 0, 11);
+    ret->is_told = db_get_bool(rows, 0, 12);
+    copy(ret->routing, sizeof ret->routing, db_get(rows, 0, 13));
     return FAIL_NONE;
 }
 
@@ -72,8 +75,7 @@ enum fail certificate_query_rest(struct db *db, const struct certificate_due *d,
     return db_query(db, fault, NULL,
                     "update domain_certificates c set claim = null, claimed_until = null,"
                     " next_at = case when exists (select from domains d where d.id = c.domain_id"
-                    " and d.status in ('verified', 'failing')"
-                    " and coalesce((d.routing ->> 'ok')::boolean, false)) then now() end"
+                    " and " IS_SERVED ") then now() end"
                     " where domain_id = $1 and claim = $2",
                     db_text(d->domain_id), db_text(d->claim));
 }

@@ -1,5 +1,6 @@
 // Where a name points, against where it should: a fact of its own, beside ownership. A name leads
-// here when its CNAMEs pass through a target issued to its project, or when all its addresses are the
+// here when its CNAMEs pass through a target or a slug issued to its project (names may be moved from one
+// instance to another, and their records stay), or when all its addresses are the
 // operator's (or the target's own, for hosts that turn a CNAME at a zone's top into addresses).
 #include "domains/internal.h"
 #include <stdio.h>
@@ -47,7 +48,8 @@ struct found {
     struct ip addresses[ADDRESSES_MAX];
     size_t count;
     bool passes_target; // by a CNAME
-    bool is_others;     // by the CNAME of another project's target
+    bool is_others;     // by a CNAME to another project's target
+    bool is_nobodys;    // by a CNAME to what was never issued
     enum dns_outcome outcome;
     char why[200];
 };
@@ -72,14 +74,13 @@ static void judge_cname(struct db *db, const struct domain *d, str to, struct fo
     if (domain.n == 0 || to.n <= domain.n + 1 ||
         !str_caseeq(str_skip(to, to.n - domain.n), domain) || to.p[to.n - domain.n - 1] != '.')
         return;
-    bool is_ours = false;
+    enum domain_label whose;
     str label = str_of(to.p, to.n - domain.n - 1);
-    if (str_caseeq(label, str_from(d->instance_slug)) ||
-        (domain_query_target_is_of(db, label, d->project_id, &is_ours, &fault) == FAIL_NONE &&
-         is_ours))
-        f->passes_target = true;
-    else
-        f->is_others = true;
+    if (domain_query_label(db, label, d->project_id, &whose, &fault) != FAIL_NONE)
+        return; // the addresses tell
+    f->passes_target = f->passes_target || whose == LABEL_OURS;
+    f->is_others = f->is_others || whose == LABEL_OTHERS;
+    f->is_nobodys = f->is_nobodys || whose == LABEL_NOBODYS;
 }
 
 // `seen` NULL: not the owner's own records.
@@ -172,6 +173,8 @@ void routing_look(struct db *db, const struct domain *d, struct routing *ret)
         look(db, d, d->hostname, DNS_AAAA, &f, ret->seen);
     if (f.is_others)
         say(ret, false, "The name's CNAME is the target of another project's app.");
+    else if (f.is_nobodys)
+        say(ret, false, "The name's CNAME is no target of this server's apps.");
     else if (f.passes_target)
         say(ret, true, "The name leads here.");
     else if (f.count != 0)

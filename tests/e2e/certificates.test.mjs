@@ -171,6 +171,32 @@ test('with a third of its life left it is renewed; the old one is served until t
     assert.equal(Number(sql(`select count(*) from acme_accounts`)), 1);
 });
 
+test('a name that leads elsewhere by the time of its renewal is told so, and renewed once it is back', async () => {
+    const name = `astray.${ZONE}`;
+    const domain = await domainOf(name);
+    const first = await untilCertificate(domain, 'active');
+    const txt = `_stoa-challenge.astray TXT "${domain.verification.value}"`;
+    await setRecord(ZONE, 'astray', [txt, 'astray A 127.0.0.9']);
+    assert.equal((await server.api('POST', `${DOMAINS}/${domain.id}/verify`)).json.routing.ok, false);
+    due(domain);
+    const failing = await until(async () => {
+        const { certificate } = await show(domain);
+        return certificate.error && certificate;
+    }, 'a word');
+    assert.deepEqual([failing.status, failing.errorCode, failing.notAfter], ['active', 'not_routed', first.notAfter]);
+    assert.match(failing.error, /not renewed.*leads elsewhere/);
+    const wait = Date.parse(failing.nextTryAt) - Date.now();
+    assert.ok(wait > 23 * 3600e3 && wait <= 24 * 3600e3, failing.nextTryAt);
+    assert.deepEqual((await told(domain, 'certificate.failing')).map((d) => d.code), ['not_routed']);
+    await dns.addZone('stoa-host.com', 'unsigned');
+    await dns.setRecords('stoa-host.com', ['*.i A 127.0.0.1']);
+    await setRecord(ZONE, 'astray', [txt, `astray CNAME ${instance.slug}.i.stoa-host.com.`]);
+    sql(`update domain_certificates set renew_at = now() - interval '1 hour' where domain_id = '${domain.id}'`);
+    assert.equal((await server.api('POST', `${DOMAINS}/${domain.id}/verify`)).json.routing.ok, true);
+    await until(async () => (await told(domain, 'certificate.renewed')).length === 1, 'the renewal');
+    assert.equal((await show(domain)).certificate.error, undefined);
+});
+
 test('a refusal is shown in the authority\'s words, and tried again on a ladder', async () => {
     const domain = await domainOf(`blocked.${ZONE}`);
     const certificate = await untilCertificate(domain, 'failed');

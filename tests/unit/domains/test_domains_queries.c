@@ -1105,6 +1105,58 @@ static void our_own_budget_hides_no_error(void **state)
     fail_try(id, "caa_forbids", true, "caa_forbids");
 }
 
+// What is due of that claim is tried, without an authority.
+static void try_now(const char *id)
+{
+    struct fault fault = {0};
+    struct certificate_due due;
+    sql("update domain_certificates set next_at = now() - interval '1 second' where domain_id = "
+        "'%s'",
+        id);
+    OK(certificate_query_due(db, "https://ca.example/dir", &due, &fault));
+    assert_string_equal(due.domain_id, id);
+    OK(certificate_try(db, NULL, &due, &fault));
+}
+#define ROW "select count(*) from domain_certificates where domain_id = '%s' and "
+#define ROUTED                                                                                     \
+    "update domains set status = 'verified', routing = '{\"ok\":true,\"message\":\"\"}' where id " \
+    "= "                                                                                           \
+    "'%s'"
+
+static void a_renewal_stops_with_a_word(void **state)
+{
+    const char *id = given_up();
+    sql(ROUTED, id);
+    sql("update domain_certificates set error_code = '', error = '', is_told = false where "
+        "domain_id = '%s'",
+        id);
+    sql("update domains set routing = '{\"ok\":false,\"message\":\"The name leads elsewhere.\"}' "
+        "where id = '%s'",
+        id);
+    told[0] = '\0';
+    try_now(id);
+    assert_string_equal(told, "mine:certificate.failing ");
+    assert_int_equal(number(ROW "error_code = 'not_routed' and error like 'It is not renewed%% The "
+                                "name leads elsewhere.' and next_at between now() + interval '23 "
+                                "hours' and now() + interval '24 hours'",
+                            id),
+                     1);
+    try_now(id); // the next day
+    assert_string_equal(told, "mine:certificate.failing ");
+    sql(ROUTED, id);
+    assert_int_equal(number(ROW "error_code = '' and error = '' and not is_told and attempts = 0 "
+                                "and failing_since is null and next_at <= now()",
+                            id),
+                     1);
+    // whoever is not served at all has been told otherwise
+    sql("update domains set status = 'suspended' where id = '%s'", id);
+    try_now(id);
+    assert_string_equal(told, "mine:certificate.failing ");
+    assert_int_equal(number(ROW "error_code = '' and next_at is null", id), 1);
+    sql(ROUTED, id);
+    assert_int_equal(number(ROW "next_at <= now()", id), 1);
+}
+
 // --- routing ---
 
 static void routing_row(const char *type, const char *value, bool expected, const char *words)
@@ -1142,6 +1194,7 @@ static void routing_is_told_from_ownership(void **state)
     routing_row("CNAME", target, true, "leads here");
     routing_row("CNAME", strangers, false, "another project");
     routing_row("CNAME", "elsewhere.customer-x.com", false, "no address yet");
+    routing_row("CNAME", "c-never-issued.i.stoa-host.com", false, "no target of this server");
     routing_row("A", "203.0.113.7", true, "leads here");
     routing_row("AAAA", "2001:db8::7", true, "leads here");
     routing_row("A", "198.51.100.1", false, "leads elsewhere");
@@ -1152,6 +1205,27 @@ static void routing_is_told_from_ownership(void **state)
     routing_look(db, &d, &r);
     assert_false(r.ok);
     assert_non_null(strstr(r.message, "AAAA"));
+}
+
+// A name moves at once; its record, which leads to the same server, need not follow.
+static void records_of_the_projects_other_apps_lead_here_too(void **state)
+{
+    struct fault fault = {0};
+    char of_second[DOMAIN_TARGET_ROOM], target[HOSTNAME_ROOM + DOMAIN_TARGET_ROOM],
+        slug[HOSTNAME_ROOM + CATALOG_SLUG_ROOM], strangers[HOSTNAME_ROOM + CATALOG_SLUG_ROOM];
+    (void)claim(&mine, name);
+    OK(domain_query_target(db, mine.second.id, mine.principal.project_id, of_second, &fault));
+    snprintf(target, sizeof target, "%s.i.stoa-host.com", of_second);
+    snprintf(slug, sizeof slug, "%s.i.stoa-host.com", mine.second.slug);
+    snprintf(strangers, sizeof strangers, "%s.i.stoa-host.com", theirs.second.slug);
+    routing_row("CNAME", target, true, "leads here");
+    routing_row("CNAME", slug, true, "leads here");
+    routing_row("CNAME", strangers, false, "another project");
+    sql("delete from instances where id = '%s'", mine.second.id);
+    routing_row("CNAME", target, true, "leads here");
+    routing_row("CNAME", slug, true, "leads here");
+    sql("delete from instances where id = '%s'", theirs.second.id);
+    routing_row("CNAME", strangers, false, "another project");
 }
 
 static void targets_are_never_issued_twice(void **state)
@@ -1224,7 +1298,9 @@ int main(void)
         TEST(changes_are_told_to_every_node),
         TEST(an_owner_hurries_a_renewal_too),
         TEST(our_own_budget_hides_no_error),
+        TEST(a_renewal_stops_with_a_word),
         TEST(routing_is_told_from_ownership),
+        TEST(records_of_the_projects_other_apps_lead_here_too),
         TEST(targets_are_never_issued_twice),
         TEST(names_are_refused_with_a_reason),
     };
