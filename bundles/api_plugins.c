@@ -361,6 +361,8 @@ enum fail api_delete_instance(struct call *call, struct answer *answer, struct f
     if (fail == FAIL_NONE)
         fail = db_begin(call->db, fault);
     if (fail == FAIL_NONE)
+        fail = catalog_tell_delete_instance(call->db, i.id, fault);
+    if (fail == FAIL_NONE)
         fail = catalog_instance_delete(call->db, call->principal->project_id, i.id, fault);
     if (fail == FAIL_NONE)
         fail = api_commit(call, p.id, "instance.delete", i.id, fault);

@@ -1,5 +1,6 @@
 // Retention: visitors' files older than the server keeps them, or than their instance's owner does,
-// and what the last discards left. Small batches: none holds a quota's row for long.
+// or did until it went, and what the last discards left. Small batches: none holds a quota's row for
+// long.
 #include "uploads/internal.h"
 #include <stdlib.h>
 #include "edge/base/log.h"
@@ -20,6 +21,25 @@ static enum fail delete_old(struct db *db, const char *instance_id, uint32_t day
     return fail;
 }
 
+static enum fail delete_outlived(struct db *db, size_t *total, struct fault *fault)
+{
+    size_t n = 0;
+    enum fail fail = FAIL_NONE;
+    do {
+        fail = file_delete_outlived(db, DELETE_AT_ONCE, &n, fault);
+        if (fail == FAIL_NONE)
+            *total += n;
+    } while (fail == FAIL_NONE && n != 0);
+    return fail == FAIL_NONE ? file_retentions_prune(db, fault) : fail;
+}
+
+enum fail uploads_promise_days(struct db *db, const char *instance_id, struct fault *fault)
+{
+    const struct uploads_options *o = uploads_options;
+    uint32_t days = o->keep_days_of != NULL ? o->keep_days_of(db, instance_id) : 0;
+    return days != 0 ? file_retention_keep(db, instance_id, days, fault) : FAIL_NONE;
+}
+
 enum fail uploads_collect_old(struct db *db, size_t *ret_count, struct fault *fault)
 {
     const struct uploads_options *o = uploads_options;
@@ -36,7 +56,7 @@ enum fail uploads_collect_old(struct db *db, size_t *ret_count, struct fault *fa
         if (days != 0)
             fail = delete_old(db, at, days, ret_count, fault);
     }
-    return fail;
+    return fail == FAIL_NONE ? delete_outlived(db, ret_count, fault) : fail;
 }
 
 static void on_collect(struct job *job)

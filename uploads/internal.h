@@ -76,6 +76,17 @@ enum fail file_delete_all(struct db *db, const char *plugin_id, struct fault *fa
 // all.
 enum fail file_delete_old(struct db *db, const char *instance_id, uint32_t days, unsigned limit,
                           size_t *ret_count, struct fault *fault) MUST_CHECK;
+// The instance's settings go with it, what they promised does not: in its deletion's transaction.
+enum fail file_retention_keep(struct db *db, const char *instance_id, uint32_t days,
+                              struct fault *fault) MUST_CHECK;
+// Visitors' files of instances that are gone, older than was promised; at most `limit` of them.
+enum fail file_delete_outlived(struct db *db, unsigned limit, size_t *ret_count,
+                               struct fault *fault) MUST_CHECK;
+// Drops the promises that no file is left of, and none can be on its way.
+enum fail file_retentions_prune(struct db *db, struct fault *fault) MUST_CHECK;
+// The first instance of the plugin behind `after`, of any project; "" when there is none.
+enum fail file_next_instance_of(struct db *db, const char *plugin_id, const char *after,
+                                char ret[static CATALOG_ID_ROOM], struct fault *fault) MUST_CHECK;
 // The first instance id behind `after` that visitors' files are kept for; "" when there is none.
 enum fail file_next_instance(struct db *db, const char *after, char ret[static CATALOG_ID_ROOM],
                              struct fault *fault) MUST_CHECK;
@@ -115,6 +126,10 @@ void upload_discard(const struct files_owner *owner, const char *file_id);
 void upload_discard_all(struct db *db);
 
 // --- collect.c ---
+// What is kept of an instance that goes: the days its owner has set, if any. In its deletion's
+// transaction.
+enum fail uploads_promise_days(struct db *db, const char *instance_id,
+                               struct fault *fault) MUST_CHECK;
 enum fail uploads_collect_old(struct db *db, size_t *ret_count, struct fault *fault) MUST_CHECK;
 
 // --- metrics.c: any thread ---

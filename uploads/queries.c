@@ -372,6 +372,50 @@ enum fail file_delete_old(struct db *db, const char *instance_id, uint32_t days,
     return fail;
 }
 
+enum fail file_retention_keep(struct db *db, const char *instance_id, uint32_t days,
+                              struct fault *fault)
+{
+    return db_query(db, fault, NULL,
+                    "insert into file_retentions (instance_id, days) values ($1, $2)"
+                    " on conflict (instance_id) do update set days = excluded.days",
+                    db_text(instance_id), db_int(days));
+}
+
+enum fail file_delete_outlived(struct db *db, unsigned limit, size_t *ret_count,
+                               struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail fail = db_query(
+        db, fault, &rows,
+        DELETE("join file_retentions r on r.instance_id = f.instance_id where f.source = 'visitor'"
+               " and f.created_at < now() - make_interval(days => r.days) limit $1"),
+        db_int(limit));
+    if (fail == FAIL_NONE)
+        *ret_count = (size_t)db_get_int(rows, 0, 0);
+    return fail;
+}
+
+enum fail file_retentions_prune(struct db *db, struct fault *fault)
+{
+    return db_query(db, fault, NULL,
+                    "delete from file_retentions r where r.created_at < now() - interval '1 day'"
+                    " and not exists (select 1 from files f where f.instance_id = r.instance_id"
+                    " and f.source = 'visitor')");
+}
+
+enum fail file_next_instance_of(struct db *db, const char *plugin_id, const char *after,
+                                char ret[static CATALOG_ID_ROOM], struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail fail = db_query(db, fault, &rows,
+                              "select id from instances where plugin_id = $1 and id > $2"
+                              " order by id limit 1",
+                              db_text(plugin_id), db_text(after));
+    if (fail == FAIL_NONE)
+        copy(ret, CATALOG_ID_ROOM, db_count(rows) != 0 ? db_get(rows, 0, 0) : STR(""));
+    return fail;
+}
+
 enum fail file_next_instance(struct db *db, const char *after, char ret[static CATALOG_ID_ROOM],
                              struct fault *fault)
 {

@@ -40,17 +40,31 @@ static enum fail on_describe_instance(struct db *db, const struct instance *i, j
     return FAIL_NONE;
 }
 
-// Kept files stay their project's: listed, served by link, deleted by hand.
+static enum fail promise_days_of_all(struct db *db, const char *plugin_id, struct fault *fault)
+{
+    char at[CATALOG_ID_ROOM] = "", next[CATALOG_ID_ROOM];
+    for (;;) {
+        enum fail fail = file_next_instance_of(db, plugin_id, at, next, fault);
+        if (fail != FAIL_NONE || next[0] == '\0')
+            return fail;
+        memcpy(at, next, sizeof at);
+        if ((fail = uploads_promise_days(db, at, fault)) != FAIL_NONE)
+            return fail;
+    }
+}
+
+// Kept files stay their project's: listed, served by link, deleted by hand, and with age as before.
 static enum fail on_delete(struct db *db, const struct plugin *p, bool keep_data,
                            struct fault *fault)
 {
-    return keep_data ? FAIL_NONE : file_delete_all(db, p->id, fault);
+    return keep_data ? promise_days_of_all(db, p->id, fault) : file_delete_all(db, p->id, fault);
 }
 
 void uploads_init(const struct uploads_options *o)
 {
     static const struct catalog_hooks hooks = {.on_delete_ask = on_delete_ask,
                                                .on_delete = on_delete,
+                                               .on_delete_instance = uploads_promise_days,
                                                .on_describe_instance = on_describe_instance,
                                                .on_blob_ask = file_names_blob};
     static const struct files_keeper keeper = {.receive = upload_receive,

@@ -61,6 +61,15 @@ enum fail catalog_tell_delete(struct db *db, const struct plugin *p, bool keep_d
     return fail;
 }
 
+enum fail catalog_tell_delete_instance(struct db *db, const char *instance_id, struct fault *fault)
+{
+    enum fail fail = FAIL_NONE;
+    for (size_t i = 0; fail == FAIL_NONE && i != count; ++i)
+        if (list[i]->on_delete_instance != NULL)
+            fail = list[i]->on_delete_instance(db, instance_id, fault);
+    return fail;
+}
+
 enum fail catalog_find_deployed(struct db *db, str instance_id, str deployment_id, bool with_code,
                                 struct deployed *ret, struct fault *fault)
 {

@@ -59,6 +59,9 @@ struct catalog_hooks {
     // In the deletion's transaction.
     enum fail (*on_delete)(struct db *db, const struct plugin *p, bool keep_data,
                            struct fault *fault);
+    // An instance goes by itself, its plugin stays: in the deletion's transaction, while its row and all
+    // that goes with it are still there.
+    enum fail (*on_delete_instance)(struct db *db, const char *instance_id, struct fault *fault);
     // Answered by the one feature that keeps deployments.
     enum fail (*on_find_deployed)(struct db *db, str instance_id, str deployment_id, bool with_code,
                                   struct deployed *ret, struct fault *fault);
@@ -94,6 +97,8 @@ enum fail catalog_ask_delete(struct db *db, const struct plugin *p, json_t *what
                              bool *ret_has_data, struct fault *fault) MUST_CHECK;
 enum fail catalog_tell_delete(struct db *db, const struct plugin *p, bool keep_data,
                               struct fault *fault) MUST_CHECK;
+enum fail catalog_tell_delete_instance(struct db *db, const char *instance_id,
+                                       struct fault *fault) MUST_CHECK;
 // The deployment that the instance points at (`deployment_id` empty), or that very one when it is of
 // the instance's plugin; `instance_id` empty: that deployment, with the oldest instance that its
 // plugin's own project has (a preview's host names no other). FAIL_NOT_FOUND "deployment_not_found". Pool threads.

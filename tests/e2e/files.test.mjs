@@ -486,6 +486,22 @@ describe('owners', () => {
         assert.match(server.database.query(`select action, subject from audit_events where subject = '${id}'`), new RegExp(`^file\\.delete\\|${id}$`));
     });
 
+    test('that outlive their app are kept for as long as their owner had said', async () => {
+        const server = servers.paths;
+        const days = (instance) => server.database.query(`select days from file_retentions where instance_id = '${instance.id}'`).trim();
+        const promise = async (instance, uploadDays) => assert.equal((await server.api('PATCH', `/api/public-apps/instances/${instance.id}`, { retention: { uploadDays } })).status, 200);
+        const app = await deploy(server, 'outlived');
+        const second = (await server.api('POST', `/api/plugins/${app.plugin.id}/instances`)).json;
+        for (const [instance, n] of [[app.instance, 3], [second, 4]]) {
+            keep(server, { ...app, instance }, 'kept');
+            await promise(instance, n);
+        }
+        assert.equal((await server.api('DELETE', `/api/plugins/${app.plugin.id}/instances/${second.id}`)).status, 200);
+        assert.deepEqual([days(app.instance), days(second)], ['', '4']);
+        assert.equal((await server.api('DELETE', `/api/plugins/${app.plugin.id}?data=keep`)).status, 200);
+        assert.equal(days(app.instance), '3');
+    });
+
     test('of another project find nothing, by any endpoint', async () => {
         const server = servers.hosts;
         const id = keep(server, apps.hosts, 'mine');

@@ -323,6 +323,82 @@ static void owners_may_keep_them_shorter(void **state)
     assert_int_equal(n, 0);
 }
 
+// Its settings go with it, and with them whoever could be asked.
+static uint32_t days_of_mine;
+static uint32_t days_as_set(struct db *own, const char *instance_id)
+{
+    return strcmp(instance_id, mine.instance_id) == 0 ? days_of_mine : 0;
+}
+
+static void expect_gone(const struct file *f, bool is_gone)
+{
+    struct file found;
+    assert_int_equal(file_find(db, NULL, str_from(f->id), &found, &fault),
+                     is_gone ? FAIL_NOT_FOUND : FAIL_NONE);
+}
+
+static void what_an_owner_promised_outlives_the_instance(void **state)
+{
+    const struct uploads_options *kept = uploads_options;
+    struct uploads_options days = *kept;
+    days.keep_days_of = days_as_set;
+    uploads_options = &days;
+    for (int goes_alone = 0; goes_alone != 2; ++goes_alone) {
+        begin(NULL);
+        struct file old = put(&mine, "old", "image/png", 7),
+                    young = put(&mine, "young", "image/png", 7), made = sample(&mine, "made", 7),
+                    of_others = put(&theirs, "old", "image/png", 7);
+        size_t n = 0;
+        made.source = FILE_OF_HANDLER;
+        ok(file_insert(db, &made, "", "req", &fault));
+        days_of_mine = 5;
+        if (goes_alone)
+            ok(catalog_tell_delete_instance(db, mine.instance_id, &fault));
+        else
+            ok(catalog_tell_delete(db, &plugin, true, &fault));
+        days_of_mine = 0;
+        age(old.id, 6);
+        age(young.id, 4);
+        age(made.id, 6);
+        age(of_others.id, 6);
+        ok(uploads_collect_old(db, &n, &fault));
+        assert_int_equal(n, 1);
+        expect_gone(&old, true);
+        expect_gone(&young, false);
+        expect_gone(&made, false);
+        expect_gone(&of_others, false);
+        struct file late = put(&mine, "late", "image/png", 7); // was on its way
+        age(young.id, 2);
+        age(late.id, 6);
+        ok(uploads_collect_old(db, &n, &fault));
+        assert_int_equal(n, 2);
+        expect_counted(&mine);
+    }
+    uploads_options = kept;
+}
+
+static uint64_t promises(void)
+{
+    DB_ROWS_AUTO rows = NULL;
+    ok(db_query(db, &fault, &rows, "select count(*) from file_retentions where instance_id = $1",
+                db_text(mine.instance_id)));
+    return (uint64_t)db_get_int(rows, 0, 0);
+}
+
+static void promises_go_with_the_last_file(void **state)
+{
+    struct file f = put(&mine, "a", "image/png", 7);
+    size_t n = 0;
+    ok(file_retention_keep(db, mine.instance_id, 5, &fault));
+    ok(db_query(db, &fault, NULL,
+                "update file_retentions set created_at = now() - interval '2 days'"));
+    ok(uploads_collect_old(db, &n, &fault));
+    assert_int_equal(promises(), 1);
+    age(f.id, 6);
+    ok(uploads_collect_old(db, &n, &fault));
+    assert_int_equal(promises(), 0);
+}
+
 // Many at once, each putting and deleting: the count is right, and nobody waits for ever.
 static const char *url;
 static void *put_and_delete(void *arg)
@@ -369,6 +445,8 @@ int main(void)
         cmocka_unit_test_setup(blobs_are_named_while_a_row_is, begin),
         cmocka_unit_test_setup(old_ones_are_deleted_in_small_batches, begin),
         cmocka_unit_test_setup(owners_may_keep_them_shorter, begin),
+        cmocka_unit_test_setup(what_an_owner_promised_outlives_the_instance, begin),
+        cmocka_unit_test_setup(promises_go_with_the_last_file, begin),
         cmocka_unit_test_setup(instances_with_files_are_walked, begin),
         cmocka_unit_test_setup(many_at_once_are_counted_right, begin)};
     static struct migration all[32];
