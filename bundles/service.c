@@ -34,7 +34,8 @@ static struct endpoint endpoints[] = {
      .query = dry_run_query,
      .answer = "Deployed",
      .success = 200,
-     .codes = "invalid_pie no_file too_many_files instance_domain_required disk_full",
+     .codes =
+         "invalid_pie no_file too_many_files instance_domain_required too_many_waiting disk_full",
      .run = api_import_plugin},
     {.method = "GET",
      .path = "/api/plugins",
@@ -72,7 +73,7 @@ static struct endpoint endpoints[] = {
      .answer = "Deployed",
      .success = 200,
      .codes = "plugin_not_found slug_mismatch invalid_pie no_file too_many_files "
-              "instance_domain_required disk_full",
+              "instance_domain_required too_many_waiting disk_full",
      .run = api_update_plugin},
     {.method = "DELETE",
      .path = "/api/plugins/:plugin",
@@ -99,8 +100,8 @@ static struct endpoint endpoints[] = {
      .query = dry_run_query,
      .answer = "Deployed",
      .success = 200,
-     .codes =
-         "plugin_not_found deployment_changed invalid_bundle instance_domain_required disk_full",
+     .codes = "plugin_not_found deployment_changed invalid_bundle instance_domain_required "
+              "too_many_waiting disk_full",
      .run = api_create_deployment},
     {.method = "GET",
      .path = "/api/plugins/:plugin/deployments",

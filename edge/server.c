@@ -109,6 +109,11 @@ static enum fail start_state(struct fault *fault)
 
 // --- services ---
 
+static const char *project_of(const struct principal *p)
+{
+    return p->project_id;
+}
+
 static void start_services(void)
 {
     management_init(auth_authenticate, settings.body_memory_total);

@@ -1,6 +1,8 @@
 // A management request in five steps: management_on_request (match, limits) → start_call (copy what
 // outlives the request) → on_run (pool thread: authenticate, read the body, run the endpoint) →
-// on_done (loop: the client may have gone) → reply_call.
+// on_done (loop: the client may have gone) → reply_call. What takes turns (management_turns.h) goes
+// round before: start_call → on_ask (pool thread: whose it is) → on_asked (loop: its turn?) → on_turn
+// → on_run.
 #include "edge/http/management.h"
 #include <assert.h>
 #include <stdatomic.h>
@@ -10,6 +12,7 @@
 #include "edge/base/log.h"
 #include "edge/http/body.h"
 #include "edge/http/internal.h"
+#include "edge/http/management_turns.h"
 #include "edge/http/urlencoded.h"
 
 enum { ENDPOINTS_MAX = 256, PARAM_MAX = 256, ANY_OBJECT_DEPTH_MAX = 200 };
@@ -18,6 +21,7 @@ static const struct endpoint *endpoints[ENDPOINTS_MAX];
 static size_t endpoint_total;
 static authenticate_fn authenticate_hook;
 static origin_check_fn origin_hook;
+static holder_fn holder_hook;
 static _Atomic size_t memory_max, memory_used, running;
 
 void management_init(authenticate_fn authenticate, size_t body_memory)
@@ -29,6 +33,11 @@ void management_init(authenticate_fn authenticate, size_t body_memory)
 void management_check_origins_by(origin_check_fn check)
 {
     origin_hook = check;
+}
+
+void management_take_turns_by(holder_fn holder)
+{
+    holder_hook = holder;
 }
 
 void management_set_memory(size_t body_memory)
@@ -125,6 +134,8 @@ struct management_call {
     char *json_text; // the answer, packed
     size_t json_size, charged;
     struct call_holder *holder;
+    struct management_turn turn;
+    char turn_holder[TURN_HOLDER_ROOM];
     struct body *body; // of call.body; NULL when it is empty
     char *text;        // copies of what the request said, in one allocation
     size_t text_used, text_room;
@@ -376,6 +387,7 @@ static void reply_call(struct management_call *c)
 static void on_done(struct job *super)
 {
     struct management_call *c = (struct management_call *)super;
+    management_turn_end(&c->turn);
     if (c->request != NULL)
         c->holder->call = NULL; // the request's memory may go inside the reply
     if (c->fail == FAIL_NONE && c->answer.later != NULL) {
@@ -386,6 +398,67 @@ static void on_done(struct job *super)
         reply_call(c);
     }
     call_free(c);
+}
+
+// --- turns ---
+
+static enum fail find_holder(struct management_call *c)
+{
+    struct principal *p = NULL;
+    c->call.db = db_of_thread();
+    enum fail fail = authenticate_hook(&c->call, c->authorization, &p, &c->fault);
+    if (fail == FAIL_NONE)
+        snprintf(c->turn_holder, sizeof c->turn_holder, "%s", holder_hook(p));
+    free(p); // asked for again with its turn: it may wait for long
+    db_rollback(c->call.db);
+    return fail;
+}
+
+static void on_ask(struct job *super)
+{
+    struct management_call *c = (struct management_call *)super;
+    c->fail = find_holder(c);
+}
+
+static void on_turn(struct management_turn *t)
+{
+    struct management_call *c =
+        (struct management_call *)((char *)t - offsetof(struct management_call, turn));
+    c->super.run = on_run;
+    c->super.done = on_done;
+    if (pool_post(c->call.endpoint->lane, &c->super) == FAIL_NONE)
+        return;
+    c->fail = fault_set(&c->fault, FAIL_BUSY, "busy",
+                        "The server has too much to do right now. Please try again in a moment.");
+    on_done(&c->super);
+}
+
+static void on_asked(struct job *super)
+{
+    struct management_call *c = (struct management_call *)super;
+    enum turn_answer turn = TURN_TOO_MANY;
+    if (c->fail == FAIL_NONE) {
+        turn = management_turn_ask(&c->turn, c->turn_holder);
+        if (turn == TURN_TOO_MANY)
+            c->fail = fault_set(&c->fault, FAIL_TOO_MANY, "too_many_waiting",
+                                "%d such calls of this project wait for their turn already. "
+                                "Please try again in a moment.",
+                                TURNS_WAITING_MAX);
+    }
+    if (turn == TURN_NOW)
+        on_turn(&c->turn);
+    else if (turn == TURN_TOO_MANY)
+        on_done(super);
+}
+
+static enum fail post_call(struct management_call *c)
+{
+    enum lane lane = c->call.endpoint->lane;
+    bool takes_turns = lane == LANE_INGEST && holder_hook != NULL;
+    c->turn.begin = on_turn;
+    c->super.run = takes_turns ? on_ask : on_run;
+    c->super.done = takes_turns ? on_asked : on_done;
+    return pool_post(takes_turns ? LANE_API : lane, &c->super);
 }
 
 static void on_client_gone(void *p)
@@ -459,11 +532,9 @@ static void start_call(struct request *r, const struct endpoint *e,
         not_found(r);
         return;
     }
-    c->super.run = on_run;
-    c->super.done = on_done;
     c->holder = request_holder(r, sizeof *c->holder, on_client_gone);
     c->holder->call = c;
-    if (!take_body(c, r) || pool_post(e->lane, &c->super) != FAIL_NONE) {
+    if (!take_body(c, r) || post_call(c) != FAIL_NONE) {
         c->holder->call = NULL;
         call_free(c);
         reply_error(r, 503, "busy",

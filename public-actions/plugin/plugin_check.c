@@ -7,7 +7,9 @@
 #include "edge/base/jsonx.h"
 #include "public-actions/plugin/internal.h"
 
-enum { READY_MS = 10000, HEAD = sizeof(struct worker_frame_head), BODY_MAX = 1024 * 1024 };
+// Loading is declaring: who needs longer than this would keep the others' deploys waiting.
+enum { READY_MS = 10000, LOAD_MS = 3000 };
+enum { HEAD = sizeof(struct worker_frame_head), BODY_MAX = 1024 * 1024 };
 
 struct talk {
     int fd;
@@ -100,13 +102,18 @@ static enum fail add_problem(str body, unsigned first_line, struct problems *pro
     return refuse(fault);
 }
 
+static uint64_t load_ms(void)
+{
+    return plugin_options.busy_ms < LOAD_MS ? plugin_options.busy_ms : LOAD_MS;
+}
+
 static enum fail no_answer(const struct talk *t, unsigned first_line, struct problems *problems,
                            struct fault *fault)
 {
     if (t->is_late)
         problems_add(problems, first_line, 0, "handler",
                      "The handler's code did not finish loading within %g s.",
-                     (double)plugin_options.busy_ms / 1000);
+                     (double)load_ms() / 1000);
     else
         problems_add(problems, first_line, 0, "handler",
                      "The handler's code ended the process that loaded it: it takes too much "
@@ -129,7 +136,7 @@ static enum fail load(struct talk *t, str code, char *body, unsigned first_line,
                              answer;
     if (!receive_frame(t, WORKER_READY, &answer, body))
         return busy(fault);
-    t->deadline = clock_monotonic_ms() + plugin_options.busy_ms;
+    t->deadline = clock_monotonic_ms() + load_ms();
     if (!send_all(t, &head, HEAD) || !send_all(t, code.p, code.n) ||
         !receive_frame(t, WORKER_LOADED, &answer, body))
         return no_answer(t, first_line, problems, fault);
