@@ -16,11 +16,15 @@
   const dateTime = uncurry(Date.prototype.getTime);
   const { Map: Map_ } = globalThis;
   const includes = uncurry(Array.prototype.includes);
-  const charCodeAt = uncurry(String.prototype.charCodeAt), toLowerCase = uncurry(String.prototype.toLowerCase);
+  const charCodeAt = uncurry(String.prototype.charCodeAt), toLowerCase = uncurry(String.prototype.toLowerCase), toUpperCase = uncurry(String.prototype.toUpperCase);
   const mapForEach = uncurry(Map.prototype.forEach);
 
   const FILE_MOST = 10 * 1024 * 1024; // bytes
   const NOTICES_MOST = 20, NOTICE_MOST = 16 * 1024 /* bytes */, TYPE_MOST = 100, WIDGET_MOST = 192 * 1024, ARRAY_DEPTH_MOST = 6;
+
+  // Fetch standard, "normalize a method".
+  const METHODS = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT'];
+  const methodName = (text) => (includes(METHODS, toUpperCase(text)) ? toUpperCase(text) : text);
 
   const resolved = Promise.resolve.bind(Promise), rejected = Promise.reject.bind(Promise);
   // A promise of what f returns, be it one already; it rejects with what f throws. An async function
@@ -163,7 +167,7 @@
   function fetch(run, url, options) {
     const { method, headers, body } = options ?? {};
     const type = isForm(body) ? 'application/x-www-form-urlencoded;charset=UTF-8' : null;
-    const json = `"method":${stringify(method === undefined ? 'GET' : toText(method))},"headers":${headersJson(headers, type)}${bodyMember(body)}`;
+    const json = `"method":${stringify(method === undefined ? 'GET' : methodName(toText(method)))},"headers":${headersJson(headers, type)}${bodyMember(body)}`;
     return ask(run, 'fetch', `,${stringify(toText(url))},{${json}}`);
   }
 

@@ -11,7 +11,7 @@ async function handler(input, { fetch }) {
   });
   await fetch('https://c.example/', { method: 'PUT', headers: new Map([['A', 'b']]), body: new URLSearchParams({ a: 1, b: 'é' }) });
   await fetch('https://d.example/', { method: 'POST', headers: [['A', '1'], ['A', 2], ['CONTENT-type', 'text/x']], body: new URLSearchParams() });
-  await fetch('https://e.example/', { method: 'POST', body: 'a=1' });
+  await fetch('https://e.example/', { method: 'post', body: 'a=1' });
   return answer[0];
 }
 module.exports = { handler };
