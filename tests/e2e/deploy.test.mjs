@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { archive, pie } from '../harness/pie.mjs';
-import { request, slowness, startServer, temporaryDirectory } from '../harness/server.mjs';
+import { request, slowness, startServer, temporaryDirectory, until } from '../harness/server.mjs';
 
 let server;
-before(async () => { server = await startServer(); });
+before(async () => { server = await startServer({ expectErrors: [/a blob of an export is damaged/, /a stream ended early/] }); });
 after(() => server.stop());
 
 const page = async (made, where = '') => (await request(made.publicAppUrl + where)).text;
@@ -170,6 +171,51 @@ test('a large export arrives whole', async () => {
     assert.equal(listed.match(/ 700000 /g).length, 40);
 });
 
+const serverMemory = () => Number(/^RssAnon:\s*(\d+)/m.exec(fs.readFileSync(`/proc/${server.serverPid}/status`, 'latin1'))[1]) / 1024; // MiB
+
+test('exports that nobody reads cost little, are few at a time, and go on whole', async () => {
+    const content = crypto.randomBytes(24 << 20);
+    await api('POST', '/api/plugins/import', pie('unread', { 'index.html': 'x' }));
+    const made = await api('POST', '/api/plugins/unread/deployments', archive({ 'index.html': 'x', 'f.bin': content }), { type: 'application/octet-stream' });
+    assert.equal(made.status, 200, made.text);
+    const url = new URL(`/api/plugins/unread/deployments/${made.json.deployment.id}/archive.tar`, server.console);
+    const before = serverMemory();
+    const open = () => new Promise((resolve, reject) => {
+        http.get(url, { headers: { authorization: `Bearer ${server.token}` }, agent: false }, resolve).on('error', reject);
+    });
+    const answers = await Promise.all([open(), open(), open(), open()]);
+    assert.deepEqual(answers.map((answer) => answer.statusCode), [200, 200, 200, 200]);
+    await new Promise((done) => { setTimeout(done, 500); });
+    const grown = serverMemory() - before;
+    assert.ok(grown < 20, `${grown} MiB more`);
+    const [other] = (await api('GET', '/api/plugins/same/deployments')).json.data;
+    for (const fifthOf of [url.pathname, `/api/plugins/same/deployments/${other.id}/source.pie`]) {
+        const fifth = await api('GET', fifthOf);
+        assert.equal(fifth.status, 503, fifth.text);
+        assert.equal(fifth.json.code, 'busy');
+        assert.ok(Number(fifth.headers['retry-after']) > 0);
+    }
+    const tars = await Promise.all(answers.map(async (answer) => Buffer.concat(await answer.toArray())));
+    const folder = temporaryDirectory('unread');
+    execFileSync('tar', ['-xf', '-', '-C', folder], { input: tars[3] });
+    assert.ok(fs.readFileSync(path.join(folder, 'f.bin')).equals(content));
+    const again = await api('GET', url.pathname);
+    assert.ok(again.body.equals(tars[0]));
+});
+
+test('an export of damaged bytes is cut short', async () => {
+    const content = crypto.randomBytes(300000);
+    await api('POST', '/api/plugins/import', pie('rotten', { 'index.html': 'x' }));
+    const made = await api('POST', '/api/plugins/rotten/deployments', archive({ 'index.html': 'x', 'f.bin': content }), { type: 'application/octet-stream' });
+    const name = crypto.createHash('sha256').update(content).digest('hex');
+    const blob = path.join(server.dataDir, 'blobs', name.slice(0, 2), name.slice(2));
+    const bad = Buffer.from(content);
+    bad[200000] ^= 1;
+    fs.writeFileSync(blob, bad);
+    const cut = await api('GET', `/api/plugins/rotten/deployments/${made.json.deployment.id}/archive.tar`).then((answer) => answer.body, () => null);
+    assert.ok(cut === null || cut.length < content.length + 2000, 'the end of the tar is not there');
+});
+
 test('instances: one more copy, same bytes; deleted ones are gone and their slug too', async () => {
     const made = (await api('POST', '/api/plugins/import', pie('copies', { 'index.html': 'here' }))).json;
     const second = await api('POST', '/api/plugins/copies/instances');
@@ -210,7 +256,10 @@ test('concurrent deploys of one plugin all succeed in some order', async () => {
     assert.equal(await page(made), `r${winner}`);
 });
 
-/** Runs `steps` while the plugin's row is locked, each once the one before waits for the lock; then all go on, in that order. */
+/**
+ * Runs `steps` while the plugin's row is locked, each once the one before waits for the lock; then all go on, in that order.
+ * Behind the first deploy come only those that take no turns, like activating.
+ */
 async function inTurn(slug, steps) {
     const holder = server.database.session();
     holder.say(`begin; select id from plugins where slug = '${slug}' for update;`);
@@ -272,18 +321,20 @@ test('rollback of an app\'s first folder does not take it offline', async () => 
     assert.equal((await run('rollback', 'first-folder')).code, 6);
 });
 
-test('an archive inherits from the deployment it replaces, also when that was made meanwhile', async () => {
+test('an archive inherits from the deployment it replaces, also when that was activated meanwhile', async () => {
     const code = (word) => `module.exports = { handler: async () => ({ word: '${word}' }) };`;
-    await api('POST', '/api/plugins/import', pie('meanwhile', { 'index.html': 'one' }, { code: code('one') }));
+    const first = (await api('POST', '/api/plugins/import', pie('meanwhile', { 'index.html': 'one' }, { code: code('one') }))).json;
+    const second = (await api('POST', '/api/plugins/import', pie('meanwhile', { 'index.html': 'two' }, { code: code('two'), version: '2.0.0', front: 'description: the second\n' }))).json;
+    await api('POST', `/api/plugins/meanwhile/deployments/${first.deployment.id}/activate`);
     const [update, files] = await inTurn('meanwhile', [
-        () => api('POST', '/api/plugins/import', pie('meanwhile', { 'index.html': 'two' }, { code: code('two'), version: '2.0.0', front: 'description: the second\n' })),
+        () => api('POST', `/api/plugins/meanwhile/deployments/${second.deployment.id}/activate`),
         () => sendArchive('meanwhile', { 'index.html': 'an archive', 'extra.txt': 'x' })]);
     assert.equal(update.status, 200, update.text);
     assert.equal(files.status, 200, files.text);
     assert.equal(files.json.plugin.version, '2.0.0');
     assert.deepEqual(files.json.deployment.changes.map((c) => [c.path, c.change]), [['extra.txt', 'added'], ['index.html', 'modified']]);
     const inherited = server.database.query(`select count(distinct code_sha256), count(distinct front) from bundle_deployments
-        where id in ('${update.json.deployment.id}', '${files.json.deployment.id}')`);
+        where id in ('${second.deployment.id}', '${files.json.deployment.id}')`);
     assert.equal(inherited, '1|1');
     const listed = (await api('GET', '/api/plugins/meanwhile/deployments')).json.data;
     assert.deepEqual([listed.length, listed.find((d) => d.active).id], [3, files.json.deployment.id]);
@@ -302,8 +353,10 @@ test('an archive inherits from what was activated meanwhile', async () => {
 
 test('what was live when it was sent, and no longer is, is deployed with its compressed forms', async () => {
     const made = (await api('POST', '/api/plugins/import', pie('again', { 'index.html': text('one') }))).json;
+    const two = (await api('POST', '/api/plugins/import', pie('again', { 'index.html': text('two') }))).json;
+    await api('POST', `/api/plugins/again/deployments/${made.deployment.id}/activate`);
     const [other, same] = await inTurn('again', [
-        () => api('POST', '/api/plugins/import', pie('again', { 'index.html': text('two') })),
+        () => api('POST', `/api/plugins/again/deployments/${two.deployment.id}/activate`),
         () => api('POST', '/api/plugins/import', pie('again', { 'index.html': text('one') }))]);
     assert.equal(other.status, 200, other.text);
     assert.equal(same.status, 200, same.text);
@@ -351,6 +404,43 @@ test('no roll back and no new instance brings pages onto another project\'s orig
     } finally {
         await lone.stop();
     }
+});
+
+test('a project\'s deploys wait for each other, another project\'s for none of them', async () => {
+    const other = (await api('POST', '/api/projects', { displayName: 'Unhurried' })).json.token;
+    await api('POST', '/api/plugins/import', pie('slow', { 'index.html': 'start' }));
+    const holder = server.database.session();
+    holder.say("begin; select id from plugins where slug = 'slow' for update;");
+    await until(() => holder.said().includes('\n'), 'the lock');
+    const send = (i) => api('POST', '/api/plugins/import', pie('slow', { 'index.html': `s${i}` }));
+    const answers = [];
+    const sent = Array.from({ length: 12 }, (_, i) => send(i).then((a) => { answers.push(a); return a; }));
+    try {
+        await until(() => answers.length === 3, 'three too many'); // one runs, eight wait
+        for (const a of answers) {
+            assert.deepEqual([a.status, a.json.code], [429, 'too_many_waiting'], a.text);
+            assert.ok(Number(a.headers['retry-after']) > 0);
+        }
+        const free = await api('POST', '/api/plugins/import', pie('free', {}, { config: null }), { token: other });
+        assert.equal(free.status, 201, free.text);
+        const dry = await api('POST', '/api/plugins/import?dryRun=true', pie('free', {}, { config: null, version: '2.0.0' }), { token: other });
+        assert.equal(dry.status, 200, dry.text);
+        assert.equal(answers.length, 3);
+        assert.equal((await api('POST', '/api/plugins/import', pie('free', {}), { token: 'stoa_none' })).status, 401);
+    } finally {
+        holder.end('commit;');
+    }
+    const all = await Promise.all(sent);
+    assert.deepEqual(all.map((a) => a.status).sort(), [...Array(9).fill(200), 429, 429, 429]);
+    assert.equal((await send(99)).status, 200);
+});
+
+test('code that never finishes loading is given up after 3 s', async () => {
+    const began = Date.now();
+    const answer = await api('POST', '/api/plugins/import?dryRun=true', pie('endless', {}, { config: null, code: 'for (;;);' }));
+    assert.equal(answer.status, 422, answer.text);
+    assert.match(answer.json.details.problems[0].message, /within 3 s/);
+    assert.ok(Date.now() - began < 8000, `${Date.now() - began} ms`);
 });
 
 test('2 MiB are live within a second of their last byte', async () => {
