@@ -102,8 +102,8 @@ enum fail certificate_query_rest(struct db *db, const struct certificate_due *d,
                                  struct fault *fault) MUST_CHECK;
 struct certificate_failure {
     const char *code, *text;
-    int64_t next_at, failing_since;
-    bool counts; // as a failed attempt; else the error of one that did stays
+    int64_t next_at, failing_since; // failing_since 0: nothing has failed that counts
+    bool counts;                    // as a failed attempt; else the error of one that did stays
     bool is_told;
 };
 // FAIL_NOT_FOUND when the row is not ours any more.

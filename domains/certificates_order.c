@@ -260,24 +260,25 @@ static struct certificate_failure failure_of(const struct acme *a, const struct 
     bool is_ours = is_code(why, "certificate_budget");
     bool is_theirs = is_ours || why->fail == FAIL_UPSTREAM || why->fail == FAIL_TIMEOUT ||
                      why->fail == FAIL_TOO_MANY || why->fail == FAIL_BUSY;
-    struct certificate_failure r = {.code = why->code != NULL ? why->code : "internal",
-                                    .text = why->fail == FAIL_INTERNAL
-                                                ? "The server has trouble of its own."
-                                                : why->public_text,
-                                    .failing_since = d->failing_since != 0 ? d->failing_since : now,
-                                    .counts = !is_ours};
+    struct certificate_failure r = {
+        .code = why->code != NULL ? why->code : "internal",
+        .text =
+            why->fail == FAIL_INTERNAL ? "The server has trouble of its own." : why->public_text,
+        .failing_since = is_ours || d->failing_since != 0 ? d->failing_since : now,
+        .counts = !is_ours};
     r.next_at = is_ours ? now + budget_wait_s * INT64_C(1000)
                         : certificate_next_try(now, r.failing_since, (unsigned)d->attempts + 1,
                                                certificate_asked_s(r.code, acme_retry_after(a)));
-    r.is_told = d->is_told || d->attempts + 1 >= (is_theirs ? TOLD_AT : 1);
+    r.is_told = d->is_told || r.next_at == 0 || d->attempts + r.counts >= (is_theirs ? TOLD_AT : 1);
     return r;
 }
 
-// The claim has ended meanwhile, or the owner gave one: then there is nothing to tell.
+// The claim has ended meanwhile, or the owner gave one: then there is nothing to tell. That the server
+// has ceased to try is told to whoever knows that it fails, too.
 static enum fail write_failure(struct db *db, const struct certificate_due *d,
                                const struct certificate_failure *r, struct fault *fault)
 {
-    bool is_news = r->is_told && !d->is_told;
+    bool is_news = r->is_told && (!d->is_told || (r->next_at == 0 && !d->is_own));
     enum fail f = db_begin(db, fault);
     if (f == FAIL_NONE)
         f = certificate_query_failed(db, d, r, fault);

@@ -219,6 +219,7 @@ test('a refusal is shown in the authority\'s words, and tried again on a ladder'
     sql(`update domain_certificates set failing_since = now() - interval '31 days' where domain_id = '${domain.id}'`);
     due(domain);
     await until(async () => (await show(domain)).certificate.nextTryAt === undefined, 'the end of the tries');
+    assert.deepEqual((await told(domain, 'certificate.failing')).map((d) => d.nextTryAt === null).sort(), [false, true]); // and that is told
     // the owner may ask for another one
     assert.equal((await server.api('POST', `${DOMAINS}/${domain.id}/verify`)).status, 200);
     assert.equal((await show(domain)).certificate.nextTryAt, undefined, 'not within a minute of the last');
@@ -249,7 +250,20 @@ test('when so many orders were made, further ones wait', async () => {
     const certificate = await untilCertificate(domain, 'failed');
     assert.equal(certificate.errorCode, 'certificate_budget');
     assert.ok(Date.parse(certificate.nextTryAt) - Date.now() > 3600000);
-    assert.equal(Number(sql(`select attempts from domain_certificates where domain_id = '${domain.id}'`)), 0);
+    const row = () => String(sql(`select attempts || ' ' || coalesce((now() - failing_since < interval '1 minute')::text, 'none') from domain_certificates where domain_id = '${domain.id}'`)).trim();
+    assert.equal(row(), '0 none');
+    // however long it waited, the month of its failures begins with the first one
+    sql(`update domain_certificates set failing_since = failing_since - interval '35 days' where domain_id = '${domain.id}'`);
+    forget();
+    await ca.stop();
+    due(domain);
+    const failing = await until(async () => {
+        const now = (await show(domain)).certificate;
+        return now.errorCode !== 'certificate_budget' && now;
+    }, 'a failure');
+    assert.deepEqual([failing.errorCode, row()], ['acme_unreachable', '1 true']);
+    assert.notEqual(failing.nextTryAt, undefined);
+    await startCa();
     forget();
 });
 
