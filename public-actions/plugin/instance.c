@@ -331,7 +331,7 @@ static void want_worker(struct plugin_instance *in, bool is_first)
     if (!may_work(in)) {
         if (is_first)
             wait_for_leave(in);
-    } else if (worker_memory_has_room()) {
+    } else if (worker_memory_has_room(in, is_first)) {
         in->workers[place] = worker_wish(in);
     } else if (is_first) {
         loop_timer_start(&in->retry, RETRY_MS);

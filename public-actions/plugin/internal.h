@@ -83,6 +83,7 @@ enum worker_end {
     WORKER_END_REPLACED,   // another deployment's took over
     WORKER_END_RECYCLED,   // after many runs, or grown
     WORKER_END_EVICTED,    // memory for others
+    WORKER_END_YIELDED,    // the same, with runs: its project held the most
     WORKER_END_IDLE,       // a second one that is not needed
     WORKER_ENDS
 };
@@ -171,8 +172,8 @@ struct desk {
     unsigned busy; // workers with heat
     uint64_t uses; // of instances
     struct loop_timer serve, tick, memory;
-    struct loop_message evict;
-    _Atomic bool is_evicting; // the message is under way
+    struct loop_message evict, yield;
+    _Atomic bool is_evicting, is_yielding; // the message is under way
     char scratch[SCRATCH];
 };
 extern struct plugin_options plugin_options; // as given to plugin_init
@@ -251,10 +252,28 @@ void worker_timers_drop(struct plugin_run *run);
 // --- worker_memory.c ---
 void worker_memory_look(struct worker *w); // ends it when it has too much
 void worker_memory_forget(struct worker *w);
-// Whether there is room for another worker; if not, the least recently used ones that idle go.
-bool worker_memory_has_room(void);
+// Whether there is room for another worker of that instance. If not, some is being made: by workers
+// that idle; and, when it is the first one and runs have waited for it long enough, by others.
+bool worker_memory_has_room(const struct plugin_instance *in, bool is_first);
 void worker_memory_start(struct desk *desk);
 void worker_memory_at_work(void);
+
+// --- worker_holders.c: what each project's workers hold, of the process. Any thread. ---
+struct worker_holder {
+    char project_id[CATALOG_ID_ROOM];
+    uint64_t bytes;
+};
+// A worker of that project's holds `now` in place of `before`.
+void worker_holders_count(const char *project_id, uint64_t before, uint64_t now);
+uint64_t worker_holders_of(const char *project_id);
+struct worker_holder worker_holders_most(void);
+// The part of workers_memory that a project is not asked to give back while runs are in it.
+uint64_t worker_holders_part(void);
+// Whether it holds so little that with another worker it has no more than that part.
+bool worker_holders_has_little(const char *project_id);
+// For a moment what comes free is for those that have little.
+void worker_holders_keep(void);
+bool worker_holders_is_kept(void);
 
 // --- plugin_metrics.c ---
 void plugin_count_outcome(enum plugin_outcome outcome);

@@ -14,7 +14,8 @@ const char *const worker_end_names[WORKER_ENDS] = {
     [WORKER_END_MEMORY] = "memory",     [WORKER_END_LIED] = "protocol",
     [WORKER_END_UNREAD] = "unread",     [WORKER_END_NOT_LOADED] = "not_loaded",
     [WORKER_END_REPLACED] = "replaced", [WORKER_END_RECYCLED] = "recycled",
-    [WORKER_END_EVICTED] = "evicted",   [WORKER_END_IDLE] = "idle",
+    [WORKER_END_EVICTED] = "evicted",   [WORKER_END_YIELDED] = "yielded",
+    [WORKER_END_IDLE] = "idle",
 };
 
 static bool can_talk(const struct worker *w)
@@ -393,6 +394,7 @@ static enum plugin_outcome outcome_of(const struct worker *w)
     case WORKER_END_STUCK:
         return PLUGIN_TIMED_OUT;
     case WORKER_END_MEMORY:
+    case WORKER_END_YIELDED:
         return PLUGIN_OUT_OF_MEMORY;
     case WORKER_END_DIED:
         return ran_out_of_memory(w) ? PLUGIN_OUT_OF_MEMORY : PLUGIN_CRASHED;
@@ -439,6 +441,13 @@ static void log_end(const struct worker *w)
               w->process.number, w->run_count, (unsigned long long)w->bytes, status);
 }
 
+// Where a worker had to make room, all that it had begun: none of them is begun elsewhere.
+static bool is_blamed(const struct plugin_run *run, const struct plugin_run *suspect,
+                      enum worker_end end)
+{
+    return end == WORKER_END_YIELDED ? run->_.step == RUN_STARTED : run == suspect;
+}
+
 // Ends its runs or puts them back in line. Returns how many have to be told.
 static size_t collect_runs(struct worker *w, struct plugin_run *told[static RUNS_PER_WORKER])
 {
@@ -449,13 +458,13 @@ static size_t collect_runs(struct worker *w, struct plugin_run *told[static RUNS
         struct plugin_run *run = w->runs[i];
         if (run == NULL)
             continue;
-        bool again = run != suspect && may_begin_again(run);
+        bool blamed = is_blamed(run, suspect, w->end), again = !blamed && may_begin_again(run);
         if (again) {
             run->_.was_retried = run->_.was_retried || run->_.step == RUN_STARTED;
             run->_.started_at_us = run->_.last_call = 0;
         }
         worker_take_back(run);
-        run->_.outcome = run == suspect ? outcome_of(w) : PLUGIN_CRASHED;
+        run->_.outcome = blamed ? outcome_of(w) : PLUGIN_CRASHED;
         if (again)
             plugin_instance_queue(w->instance, run, true);
         else

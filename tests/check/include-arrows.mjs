@@ -23,7 +23,7 @@ const arrows = {
 for (const feature of ['public-actions', 'uploads', 'domains', 'embed']) arrows[feature] = arrows.bundles;
 // The rooms of public-actions are targets of their own.
 arrows['public-actions/runtime'] = ['cage', 'base'];
-arrows['public-actions/plugin'] = ['catalog', 'client', 'cage', 'loop', 'public-actions/runtime'];
+arrows['public-actions/plugin'] = ['catalog', 'client', 'cage', 'limits', 'loop', 'public-actions/runtime'];
 for (const room of ['managed_db', 'runs', 'owner_settings'])
     arrows[`public-actions/${room}`] = ['auth', 'catalog', 'http', 'client', 'limits', 'store', 'loop'];
 arrows['public-actions'] = [...arrows.bundles, ...['plugin', 'managed_db', 'runs', 'owner_settings'].map((room) => `public-actions/${room}`)];

@@ -1,0 +1,256 @@
+// Whose workers go when memory is short. Each played worker counts as MEMORY_GUESS; there is room for
+// ROOM of them, so that a project's part is PART.
+#include "tests/unit/plugin/played.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "edge/base/clock.h"
+#include "public-actions/plugin/internal.h"
+#include <cmocka.h>
+
+enum { ROOM = 8, PART = ROOM / 4 };
+static unsigned serial;
+
+// An app of a project whose loop is the one with that index.
+static struct handler *app_of(const char *project, unsigned loop)
+{
+    char id[24];
+    snprintf(id, sizeof id, "ins_%u", ++serial);
+    struct handler *h = desk_handler(id, id, "dep_1", "");
+    unsigned i = 0;
+    do
+        snprintf(h->project_id, sizeof h->project_id, "prj_%s_%u", project, i++);
+    while (plugin_owner_loop(h->project_id) != loop_at(loop));
+    return h;
+}
+
+static void drop(struct handler *h)
+{
+    shared_unref(&h->shared);
+}
+
+static void sleep_ms(unsigned ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000},
+              NULL);
+}
+
+// --- around each: nobody is left of the one before ---
+static void limit(uint64_t bytes)
+{
+    desk_set(&plugin_options.workers_memory, bytes);
+}
+
+static void begin_anew(void)
+{
+    limit(1);
+    for (unsigned i = 0; plugin_worker_bytes() != 0 && i != 1000; ++i)
+        sleep_ms(10);
+    assert_int_equal(plugin_worker_bytes(), 0);
+    limit(ROOM * (uint64_t)MEMORY_GUESS);
+}
+
+static int begin(void **state)
+{
+    begin_anew();
+    return 0;
+}
+
+// --- a project that holds so many workers ---
+struct crowd {
+    unsigned n;
+    struct played_run runs[ROOM];
+};
+
+// All wait for an answer.
+static struct crowd *crowd_create(const char *project, unsigned loop, unsigned n)
+{
+    struct crowd *c = calloc(1, sizeof *c);
+    c->n = n;
+    for (unsigned i = 0; i != n; ++i) {
+        c->runs[i].run.timeout_ms = 60000;
+        c->runs[i].run.is_retryable = true;
+        run_start(&c->runs[i], app_of(project, loop), "[\"keep\"]");
+        desk_wait(&c->runs[i].bridges, 1);
+    }
+    return c;
+}
+
+// Returns how many had ended before.
+static unsigned crowd_release(struct crowd *c)
+{
+    unsigned ended = 0;
+    for (unsigned i = 0; i != c->n; ++i) {
+        ended += c->runs[i].done;
+        assert_int_equal(c->runs[i].done == 0 || c->runs[i].answer.outcome == PLUGIN_OUT_OF_MEMORY,
+                         true);
+        run_release(&c->runs[i]);
+        run_wait(&c->runs[i]);
+    }
+    return ended;
+}
+
+static void crowd_destroy(struct crowd *c)
+{
+    for (unsigned i = 0; i != c->n; ++i)
+        drop(c->runs[i].run.handler);
+    free(c);
+}
+
+static void expect_answer(struct handler *h)
+{
+    struct played_run *r = run_one(h, "[1]");
+    assert_int_equal(r->answer.outcome, PLUGIN_RETURNED);
+    free(r);
+}
+
+// By the worker that was there: no other is begun.
+static void expect_answer_of_old(struct handler *h)
+{
+    unsigned started = played_started;
+    expect_answer(h);
+    assert_int_equal(played_started, started);
+}
+
+// --- the tests ---
+static void a_project_alone_has_all(void **state)
+{
+    struct crowd *all = crowd_create("alone", 0, ROOM);
+    assert_int_equal(plugin_worker_bytes(), ROOM * (uint64_t)MEMORY_GUESS);
+    assert_int_equal(crowd_release(all), 0);
+    crowd_destroy(all);
+}
+
+static void waiting_runs_lock_nobody_out(void **state)
+{
+    for (unsigned loop = 0; loop != 2; ++loop) {
+        begin_anew();
+        struct crowd *hoard = crowd_create("hoard", 0, ROOM);
+        struct handler *victim = app_of("victim", loop);
+        uint64_t began = clock_monotonic_ms();
+        expect_answer(victim);
+        assert_in_range(clock_monotonic_ms() - began, 500, 5000); // they had a second to end
+        assert_int_equal(crowd_release(hoard), 1);
+        crowd_destroy(hoard);
+        drop(victim);
+    }
+}
+
+static void what_comes_free_is_not_the_hoarders(void **state)
+{
+    enum { MORE = 4 };
+    struct crowd *hoard = crowd_create("hoard", 0, ROOM);
+    struct handler *victim = app_of("victim", 1), *more[MORE];
+    struct played_run queued[MORE] = {0};
+    for (unsigned i = 0; i != MORE; ++i)
+        run_start(&queued[i], more[i] = app_of("hoard", 0), "[2]");
+    expect_answer(victim);
+    sleep_ms(2 * RETRY_MS);
+    for (int i = 0; i != 5; ++i) { // nor is it theirs afterwards, while there are visitors
+        expect_answer_of_old(victim);
+        sleep_ms(RETRY_MS);
+    }
+    for (unsigned i = 0; i != MORE; ++i)
+        assert_int_equal(queued[i].done, 0);
+    assert_int_equal(crowd_release(hoard), 1);
+    for (unsigned i = 0; i != MORE; ++i) {
+        run_wait(&queued[i]);
+        assert_int_equal(queued[i].answer.outcome, PLUGIN_RETURNED);
+        drop(more[i]);
+    }
+    crowd_destroy(hoard);
+    drop(victim);
+}
+
+static void one_has_no_more_than_its_part_of_another(void **state)
+{
+    struct crowd *hoard = crowd_create("hoard", 0, ROOM), *some = crowd_create("some", 0, PART);
+    struct handler *third = app_of("some", 0);
+    struct played_run waits = {0};
+    run_start(&waits, third, "[3]");
+    sleep_ms(2000);
+    assert_int_equal(waits.done, 0);
+    assert_int_equal(crowd_release(hoard), PART);
+    run_wait(&waits);
+    assert_int_equal(waits.answer.outcome, PLUGIN_RETURNED);
+    assert_int_equal(crowd_release(some), 0);
+    crowd_destroy(hoard);
+    crowd_destroy(some);
+    drop(third);
+}
+
+static void nobody_who_holds_a_part_loses_it(void **state)
+{
+    struct crowd *all[ROOM / PART];
+    for (unsigned i = 0; i != ROOM / PART; ++i) {
+        char name[8];
+        snprintf(name, sizeof name, "p%u", i);
+        all[i] = crowd_create(name, i % 2, PART);
+    }
+    struct handler *late = app_of("late", 0);
+    struct played_run waits = {0};
+    run_start(&waits, late, "[1]");
+    sleep_ms(2000);
+    assert_int_equal(waits.done, 0);
+    for (unsigned i = 0; i != ROOM / PART; ++i)
+        assert_int_equal(crowd_release(all[i]), 0);
+    run_wait(&waits);
+    assert_int_equal(waits.answer.outcome, PLUGIN_RETURNED);
+    for (unsigned i = 0; i != ROOM / PART; ++i)
+        crowd_destroy(all[i]);
+    drop(late);
+}
+
+// The others' workers have idled longer.
+static void of_those_that_idle_the_largest_holders_go(void **state)
+{
+    for (unsigned loop = 0; loop != 2; ++loop) {
+        begin_anew();
+        struct crowd *few = crowd_create("few", 0, PART + 1);
+        assert_int_equal(crowd_release(few), 0);
+        struct crowd *many = crowd_create("many", loop, ROOM - PART - 1);
+        assert_int_equal(crowd_release(many), 0);
+        struct handler *late = app_of("late", 0);
+        expect_answer(late);
+        sleep_ms(RETRY_MS);
+        for (unsigned i = 0; i != few->n; ++i)
+            expect_answer_of_old(few->runs[i].run.handler);
+        crowd_destroy(few);
+        crowd_destroy(many);
+        drop(late);
+    }
+}
+
+static int setup(void **state)
+{
+    static const struct plugin_options options = {.worker_memory = 256 << 20,
+                                                  .workers_memory = UINT64_C(4) << 30,
+                                                  .busy_ms = 1000,
+                                                  .queue_runs = 400,
+                                                  .source = &played_source};
+    desk_start(2, &options);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    desk_stop();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_project_alone_has_all, begin),
+        cmocka_unit_test_setup(waiting_runs_lock_nobody_out, begin),
+        cmocka_unit_test_setup(what_comes_free_is_not_the_hoarders, begin),
+        cmocka_unit_test_setup(one_has_no_more_than_its_part_of_another, begin),
+        cmocka_unit_test_setup(nobody_who_holds_a_part_loses_it, begin),
+        cmocka_unit_test_setup(of_those_that_idle_the_largest_holders_go, begin),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
