@@ -14,6 +14,8 @@ enum param_result { PARAM_OK, PARAM_END, PARAM_BAD };
 bool multipart_is_token(str s);
 // The next parameter of `*rest`, which begins at a ';' or is empty.
 enum param_result multipart_param_next(str *rest, struct param *ret);
+// Passes over parameters that are empty, "; ;": a field of the request may hold them (RFC 9110 §5.6.6).
+void multipart_params_skip_empty(str *rest);
 // A name in a form: \" and \\ of a quoted-string, and the %22 %0D %0A that browsers write (WHATWG
 // HTML §4.10.22.8), undone. NULL-terminated in `to`, which has room for the value and a NUL.
 size_t multipart_param_decode(const struct param *p, char *to);

@@ -9,7 +9,7 @@
 
 enum state {
     PREAMBLE,        // before the first delimiter
-    AFTER_DELIMITER, // the two bytes that say whether a part follows
+    AFTER_DELIMITER, // padding, and the two bytes that say whether a part follows
     HEAD,
     DATA,
     EPILOGUE,
@@ -26,7 +26,7 @@ struct multipart {
     size_t matched;    // bytes of the delimiter seen so far
     char after[2];     // AFTER_DELIMITER
     size_t after_n;    // …
-    size_t outside_n;  // bytes of preamble or epilogue
+    size_t outside_n;  // bytes of preamble, padding or epilogue
     unsigned parts;    // begun so far
     struct buf line;   // HEAD: the line so far
     size_t head_bytes; // HEAD: of this part
@@ -72,7 +72,9 @@ enum fail multipart_boundary(str content_type, char to[static MULTIPART_BOUNDARY
     struct param p;
     str boundary = {0};
     enum param_result result;
+    multipart_params_skip_empty(&rest);
     while ((result = multipart_param_next(&rest, &p)) == PARAM_OK) {
+        multipart_params_skip_empty(&rest);
         if (!str_caseeq(p.name, STR("boundary")))
             continue;
         if (boundary.p != NULL)
@@ -296,7 +298,7 @@ static enum fail end_data(struct multipart *m)
 {
     bool was_part = m->state == DATA;
     m->state = AFTER_DELIMITER;
-    m->after_n = m->matched = 0;
+    m->after_n = m->matched = m->outside_n = 0;
     if (was_part && m->events->on_part_end != NULL)
         return m->events->on_part_end(m->ctx, &m->fault);
     return FAIL_NONE;
@@ -389,14 +391,26 @@ static enum fail feed_data(struct multipart *m, str *piece)
     return fail;
 }
 
+// Transport padding (RFC 2046 §5.1.1): blanks before the line's end.
+static bool is_padding(const struct multipart *m, char c)
+{
+    return m->after_n == 0 && (c == ' ' || c == '\t');
+}
+
 static enum fail feed_after_delimiter(struct multipart *m, str *piece)
 {
-    m->after[m->after_n++] = piece->p[0];
+    char c = piece->p[0];
     *piece = str_skip(*piece, 1);
+    if (is_padding(m, c))
+        return ++m->outside_n <= MULTIPART_PADDING_MAX
+                   ? FAIL_NONE
+                   : refuse(&m->fault, "Too much follows a boundary.");
+    m->after[m->after_n++] = c;
     str after = str_of(m->after, m->after_n);
     if (after.p[0] == '\n')
         return refuse(&m->fault, "Lines must end with CRLF.");
-    if (!str_starts(STR("\r\n"), after) && !str_starts(STR("--"), after))
+    bool may_end_all = m->outside_n == 0 && str_starts(STR("--"), after);
+    if (!str_starts(STR("\r\n"), after) && !may_end_all)
         return refuse(&m->fault, "A boundary is followed by something other than a line end.");
     if (m->after_n == 1)
         return FAIL_NONE;

@@ -6,6 +6,8 @@
 // and any text after the last boundary other than blank; a part without exactly one
 // Content-Disposition: form-data with a name; nested multipart and Content-Transfer-Encoding other
 // than 7bit, 8bit and binary; a body that ends before its last boundary; anything over a limit.
+// Taken, as the RFCs ask: blanks between a boundary and its line's end, empty parameters in the request's
+// Content-Type.
 #ifndef STOA_HTTP_MULTIPART_H
 #define STOA_HTTP_MULTIPART_H
 #include "edge/base/fail.h"
@@ -13,6 +15,7 @@
 enum {
     MULTIPART_BOUNDARY_MAX = 70, // RFC 2046 §5.1.1
     MULTIPART_PREAMBLE_MAX = 1024,
+    MULTIPART_PADDING_MAX = 1024, // blanks behind a boundary
     MULTIPART_EPILOGUE_MAX = 1024,
     MULTIPART_HEADER_BYTES_MAX = 8192, // of one part, with the line ends
     MULTIPART_HEADERS_MAX = 16,        // of one part

@@ -75,6 +75,16 @@ enum param_result multipart_param_next(str *rest, struct param *ret)
     return multipart_is_token(ret->name) ? PARAM_OK : PARAM_BAD;
 }
 
+void multipart_params_skip_empty(str *rest)
+{
+    for (str s = skip_blanks(*rest); s.n != 0 && s.p[0] == ';';) {
+        s = skip_blanks(str_skip(s, 1));
+        if (s.n != 0 && s.p[0] != ';')
+            return;
+        *rest = s;
+    }
+}
+
 size_t multipart_param_decode(const struct param *p, char *to)
 {
     size_t n = 0;

@@ -244,10 +244,24 @@ static void boundaries_in_the_body(void **state)
     refuse(HEAD("form-data; name=a") "1\r\n--b0-", "before its last boundary");
     refuse("--b0\r\nContent-Disposition: form-data; name=a", "before its last boundary");
     refuse(HEAD("form-data; name=a") "1\r\n--b0x\r\n", "other than a line end");
-    refuse(HEAD("form-data; name=a") "1\r\n--b0 \r\n", "other than a line end");
+    refuse(HEAD("form-data; name=a") "1\r\n--b0 x\r\n", "other than a line end");
+    refuse(HEAD("form-data; name=a") "1\r\n--b0 --\r\n", "other than a line end");
+    refuse(HEAD("form-data; name=a") "1\r\n--b0 -\r\n", "other than a line end");
+    refuse(HEAD("form-data; name=a") "1\r\n--b0 \n", "CRLF");
+    refuse(HEAD("form-data; name=a") "1\r\n--b0 \rx", "other than a line end");
+    refuse(HEAD("form-data; name=a") "1\r\n--b0 ", "before its last boundary");
+    refuse(HEAD("form-data; name=a") "1\r\n--b0-", "before its last boundary");
     refuse(HEAD("form-data; name=a") "1\r\n--b0-x", "other than a line end");
     refuse(HEAD("form-data; name=a") "1" END "more", "follows the last boundary");
     refuse(HEAD("form-data; name=a") "1" END "--b0\r\n", "follows the last boundary");
+}
+
+// RFC 2046 §5.1.1: of whoever carried the body on; a receiver takes it.
+static void padding_behind_a_boundary(void **state)
+{
+    accept("--b0 \r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--b0\t \t\r\n"
+           "Content-Disposition: form-data; name=b\r\n\r\n2 \r\n--b0-- \t\r\n",
+           "[a||text/plain]1.[b||text/plain]2 .");
 }
 
 static str repeated(struct buf *b, const char *start, const char *piece, unsigned n,
@@ -292,6 +306,12 @@ static void limits(void **state)
     refuse_bytes(repeated(&b, head, "x", 8192, ""), FAIL_TOO_LARGE, "more than 8 KiB");
     buf_fini(&b);
     refuse_bytes(repeated(&b, "", "x", 1025, "\r\n--b0--"), FAIL_BAD_INPUT, "does not begin with");
+    buf_fini(&b);
+    static const char tail[] = "\r\nContent-Disposition: form-data; name=a\r\n\r\n" END;
+    assert_int_equal(parse(repeated(&b, "--b0", " ", 1024, tail), 0, &seen, &fault), FAIL_NONE);
+    buf_fini(&seen.text);
+    buf_fini(&b);
+    refuse_bytes(repeated(&b, "--b0", " ", 1025, tail), FAIL_BAD_INPUT, "Too much follows");
     buf_fini(&b);
     refuse_bytes(repeated(&b, "--b0--", "\r\n", 513, ""), FAIL_BAD_INPUT, "Too much follows");
     buf_fini(&b);
@@ -374,6 +394,9 @@ static void boundary_parameter(void **state)
     expect_boundary("Multipart/Form-Data;charset=utf-8;BOUNDARY=\"a b:c\"", "a b:c");
     expect_boundary("multipart/form-data; boundary=----WebKitFormBoundaryx7",
                     "----WebKitFormBoundaryx7");
+    expect_boundary("multipart/form-data; boundary=abc;", "abc"); // RFC 9110 §5.6.6
+    expect_boundary("multipart/form-data ; ;\t;; boundary=\"abc\" ; ; ", "abc");
+    expect_boundary("multipart/form-data;;a=b;;boundary=abc;;c=d", "abc");
     expect_boundary("multipart/form-data; boundary=----=_Part_1.2", "----=_Part_1.2");
     expect_boundary("multipart/form-data; boundary="
                     "1234567890123456789012345678901234567890123456789012345678901234567890",
@@ -385,6 +408,10 @@ static void boundary_parameter(void **state)
     expect_no_boundary("text/plain", FAIL_BAD_TYPE, "must be multipart/form-data");
     expect_no_boundary("multipart/mixed; boundary=a", FAIL_BAD_TYPE, "must be multipart/form-data");
     expect_no_boundary("multipart/form-data", FAIL_BAD_INPUT, "names no boundary");
+    expect_no_boundary("multipart/form-data;", FAIL_BAD_INPUT, "names no boundary");
+    expect_no_boundary("multipart/form-data; boundary=a; boundary", FAIL_BAD_INPUT, "malformed");
+    expect_no_boundary("multipart/form-data; boundary=a;; boundary=b;", FAIL_BAD_INPUT,
+                       "two boundaries");
     expect_no_boundary("multipart/form-data; boundary=", FAIL_BAD_INPUT, "malformed");
     expect_no_boundary("multipart/form-data; boundary=\"\"", FAIL_BAD_INPUT, "1 to 70");
     expect_no_boundary("multipart/form-data; boundary=\"a \"", FAIL_BAD_INPUT, "1 to 70");
@@ -407,6 +434,7 @@ int main(void)
         cmocka_unit_test(bad_dispositions),
         cmocka_unit_test(bad_heads),
         cmocka_unit_test(line_ends_are_crlf),
+        cmocka_unit_test(padding_behind_a_boundary),
         cmocka_unit_test(boundaries_in_the_body),
         cmocka_unit_test(limits),
         cmocka_unit_test(one_piece_is_used_in_place),
