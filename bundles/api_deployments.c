@@ -84,6 +84,8 @@ static enum fail activate(struct call *call, const struct deployment_head *h, st
 {
     bool is_new;
     enum fail fail = db_begin(call->db, fault);
+    if (fail == FAIL_NONE) // that one: the slug alone would make another of a deleted plugin
+        fail = catalog_plugin_lock(call->db, p->id, fault);
     if (fail == FAIL_NONE)
         fail = catalog_plugin_upsert(call->db, p->project_id, str_from(p->slug),
                                      front_text(h, "displayName", p->display_name),
@@ -146,7 +148,9 @@ enum fail api_export_files(struct call *call, struct answer *answer, struct faul
         return fail;
     fail = deployment_files(call->db, h.id, &files, fault);
     if (fail == FAIL_NONE) {
-        answer->stream = export_archive(&files, h.config, h.created_at / 1000);
+        fail = export_archive(call->principal->project_id, &files, h.config, h.created_at / 1000,
+                              &answer->stream, fault);
+        deployment_row_fini(&files);
         answer->stream_type = "application/x-tar";
         answer->stream_size = -1;
         snprintf(answer->stream_filename, sizeof answer->stream_filename, "%s-%s.tar", p.slug,
@@ -163,7 +167,8 @@ enum fail api_export_source(struct call *call, struct answer *answer, struct fau
     enum fail fail = find_deployment(call, &p, &h, fault);
     if (fail != FAIL_NONE)
         return fail;
-    fail = h.has_source ? export_blob(&h.source, &answer->stream, &answer->stream_size, fault)
+    fail = h.has_source ? export_blob(call->principal->project_id, &h.source, &answer->stream,
+                                      &answer->stream_size, fault)
                         : fault_set(fault, FAIL_NOT_FOUND, "no_source",
                                     "This deployment was an archive, so there is no .pie file. Its "
                                     "files are in archive.tar.");

@@ -275,6 +275,38 @@ async function inTurn(slug, steps) {
     return Promise.all(answers);
 }
 
+test('what is deployed to or activated of a plugin that goes meanwhile brings no other in its place', async () => {
+    const made = (await api('POST', '/api/plugins/import', pie('ghost', { 'index.html': 'one' }))).json;
+    for (const step of [
+        () => api('POST', `/api/plugins/${made.plugin.id}/deployments/${made.deployment.id}/activate`),
+        () => api('PUT', `/api/plugins/${made.plugin.id}`, pie('ghost', { 'index.html': 'two' })),
+        () => sendArchive(made.plugin.id, { 'index.html': 'three' })]) {
+        const now = (await api('POST', '/api/plugins/import', pie('ghost', { 'index.html': 'one' }))).json;
+        Object.assign(made, now);
+        const [gone, answer] = await inTurn('ghost', [() => api('DELETE', `/api/plugins/${made.plugin.id}`), step]);
+        assert.equal(gone.status, 200, gone.text);
+        assert.deepEqual([answer.status, answer.json.code], [404, 'plugin_not_found'], answer.text);
+        assert.equal((await api('GET', '/api/plugins/ghost')).status, 404);
+    }
+});
+
+test('a deploy goes on when one of the instances it switches is deleted meanwhile', async () => {
+    const made = (await api('POST', '/api/plugins/import', pie('fewer', { 'index.html': 'one' }))).json;
+    const more = (await api('POST', '/api/plugins/fewer/instances')).json;
+    const holder = server.database.session(); // stops the deletion behind its own row, before it writes what it did
+    holder.say('begin; select * from audit_heads for update;');
+    await until(() => holder.said().includes('\n'), 'the lock');
+    const waiting = (n) => until(() => Number(server.database.query('select count(*) from pg_locks where not granted')) >= n, `${n} to wait`);
+    const deleted = api('DELETE', `/api/plugins/fewer/instances/${more.id}`);
+    await waiting(1);
+    const update = api('POST', '/api/plugins/import', pie('fewer', { 'index.html': 'two' }));
+    await waiting(2);
+    holder.end('commit;');
+    assert.equal((await deleted).status, 200);
+    assert.equal((await update).status, 200, (await update).text);
+    assert.equal((await api('GET', '/api/plugins/fewer/instances')).json.data[0].id, made.instance.id);
+});
+
 const text = (word) => `<p>${word} `.repeat(200);
 const sendArchive = (slug, files) => api('POST', `/api/plugins/${slug}/deployments`, archive(files), { type: 'application/octet-stream' });
 
