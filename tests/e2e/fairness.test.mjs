@@ -1,13 +1,13 @@
 // One plugin's flood beside another's visitors (contract §4: fair share), open-loop: those who call the quiet one come at a fixed rate
 // whatever happens, and their latency counts from when they should have been asked. Both belong to one project, so they share its loop.
-// The flooded one is refused with a word when to come back, and what waits for it is bounded.
+// The flooded one is refused with a word when to come back, and what waits for it is bounded. Memory of workers is shared by projects.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { openLoop } from '../harness/openloop.mjs';
 import { pie } from '../harness/pie.mjs';
 import { stolenFactor } from '../harness/processes.mjs';
-import { buildFolder, request, slowness, startServer } from '../harness/server.mjs';
+import { buildFolder, request, slowness, startServer, until } from '../harness/server.mjs';
 
 const SANITIZED = /asan|tsan/.test(buildFolder());
 const FLOOD = Number(process.env.STOA_FLOOD ?? (SANITIZED ? 200 : 1000)); // requests a second
@@ -116,4 +116,40 @@ test('an app whose handlers sleep on large bodies has a quarter of what there is
     const codes = (await dozing).map((a) => a.json.code ?? a.status);
     const refused = codes.filter((code) => code === 'busy').length; // 64 MiB fit; on a slow machine the first have gone before the last come
     assert.ok(refused >= 1 && refused <= 6, JSON.stringify(codes));
+});
+
+// Each worker's few megabytes of its own come to what the hoarder allocates.
+test('a project whose handlers hold memory and wait keeps no other project out', { timeout: 120000 * slowness() }, async () => {
+    const POT = 320 << 20, HOARDERS = 8;
+    const small = await startServer({ settings: { workers_memory: `${POT}`, worker_memory: '128MiB', shared_origin: 'accepted' } });
+    try {
+        const deploy = async (name, code, token) => {
+            const made = await small.api('POST', '/api/plugins/import', pie(name, { 'index.html': 'x' }, { code }), token === undefined ? {} : { token });
+            assert.equal(made.status, 201, made.text);
+            return made.json.instance;
+        };
+        const call = (instance) => request(`${small.apps}/api/public-actions/${instance.slug}/say`, { method: 'POST', timeout: 60000 * slowness() });
+        const bytes = async () => Number(/^stoa_handler_worker_bytes (\d+)/m.exec((await request(`${small.admin}/metrics`)).text)[1]);
+        const hoard = `let held; module.exports = { handler: async () => { held = new Uint8Array(${POT / HOARDERS}).fill(7); await new Promise((done) => { setTimeout(done, 20000); }); return held.length; } };`;
+        const other = (await small.api('POST', '/api/projects', { displayName: 'Other' })).json.token;
+        const [seen, unseen] = [await deploy('seen', QUIET, other), await deploy('unseen', QUIET, other)];
+        const hoarders = [];
+        for (let i = 0; i !== HOARDERS; ++i) hoarders.push(await deploy(`hoarder-${i}`, hoard));
+        assert.equal((await call(seen)).status, 200);
+
+        let ended = 0;
+        const hoarding = hoarders.map((one) => call(one).finally(() => { ++ended; }));
+        await until(async () => (await bytes()) > POT, 'the hoarders hold all there is', 15000);
+        assert.equal(ended, 0);
+        assert.deepEqual((await Promise.all([call(unseen), call(seen)])).map((a) => a.json.data ?? a.text), ['fine', 'fine']);
+        assert.ok(ended >= 1 && ended < HOARDERS, `${ended} of the hoarder's runs had ended by then`);
+
+        const answers = await Promise.all(hoarding);
+        const stopped = answers.filter((a) => a.status === 502 && a.json.code === 'handler_out_of_memory').length;
+        assert.equal(stopped + answers.filter((a) => a.status === 200).length, HOARDERS, answers.map((a) => a.text).join('\n'));
+        assert.ok(stopped >= 1 && stopped < HOARDERS, `${stopped} were stopped`);
+        assert.match(small.log(), /a worker goes, with its runs/);
+    } finally {
+        await small.stop();
+    }
 });
