@@ -54,11 +54,14 @@ static json_t *ingest_answer(const struct ingest_result *r, const struct declara
                      "warnings", warnings);
 }
 
-static enum fail deploy_declaration(struct call *call, struct declaration *d, bool is_dry_run,
+// `plugin`: the one that is meant, or NULL for an import.
+static enum fail deploy_declaration(struct call *call, struct declaration *d,
+                                    const struct plugin *plugin, bool is_dry_run,
                                     struct problems *problems, struct problems *warnings,
                                     struct answer *answer, struct fault *fault)
 {
     struct ingest_options o = {.is_dry_run = is_dry_run,
+                               .plugin_id = plugin != NULL ? plugin->id : NULL,
                                .problems = problems,
                                .warnings = warnings,
                                .may_share = api_may_share_origin()};
@@ -153,9 +156,9 @@ static enum fail pie_of_call(const struct call *call, struct buf *own, str *ret,
     return FAIL_NONE;
 }
 
-// `slug`: the plugin a PUT names, which the file must name too; p == NULL for an import.
-static enum fail deploy_pie(struct call *call, str slug, str file, struct answer *answer,
-                            struct fault *fault)
+// `plugin`: the one a PUT names, which the file must name too; NULL for an import.
+static enum fail deploy_pie(struct call *call, const struct plugin *plugin, str file,
+                            struct answer *answer, struct fault *fault)
 {
     bool is_dry_run;
     enum fail fail = call_query_bool(call, "dryRun", false, &is_dry_run, fault);
@@ -169,15 +172,16 @@ static enum fail deploy_pie(struct call *call, str slug, str file, struct answer
     struct pie pie;
     fail = pie_parse(file, &limits, &pie, &problems, &warnings);
     if (fail == FAIL_NONE) {
-        if (slug.p != NULL && !str_eq(slug, pie.name)) {
+        if (plugin != NULL && !str_eq(str_from(plugin->slug), pie.name)) {
             fail = fault_set(fault, FAIL_CONFLICT, "slug_mismatch",
-                             "The file's name is \"%.*s\", but this plugin is \"%.*s\". Import it "
+                             "The file's name is \"%.*s\", but this plugin is \"%s\". Import it "
                              "to make another plugin.",
-                             STR_FMT(pie.name), STR_FMT(slug));
+                             STR_FMT(pie.name), plugin->slug);
         } else {
             struct declaration d;
             declaration_of_pie(&d, &pie, file);
-            fail = deploy_declaration(call, &d, is_dry_run, &problems, &warnings, answer, fault);
+            fail = deploy_declaration(call, &d, plugin, is_dry_run, &problems, &warnings, answer,
+                                      fault);
             declaration_fini(&d);
         }
         pie_fini(&pie);
@@ -197,7 +201,7 @@ enum fail api_import_plugin(struct call *call, struct answer *answer, struct fau
     str file;
     enum fail fail = pie_of_call(call, &own, &file, fault);
     if (fail == FAIL_NONE)
-        fail = deploy_pie(call, (str){0}, file, answer, fault);
+        fail = deploy_pie(call, NULL, file, answer, fault);
     buf_fini(&own);
     return fail;
 }
@@ -212,7 +216,7 @@ enum fail api_update_plugin(struct call *call, struct answer *answer, struct fau
         return fail;
     fail = pie_of_call(call, &own, &file, fault);
     if (fail == FAIL_NONE)
-        fail = deploy_pie(call, str_from(p.slug), file, answer, fault);
+        fail = deploy_pie(call, &p, file, answer, fault);
     buf_fini(&own);
     return fail;
 }
@@ -250,7 +254,7 @@ static enum fail deploy_archive(struct call *call, const struct plugin *p, bool 
     } else {
         struct declaration d;
         declaration_of_archive(&d, &archive, config, p);
-        fail = deploy_declaration(call, &d, is_dry_run, problems, warnings, answer, fault);
+        fail = deploy_declaration(call, &d, p, is_dry_run, problems, warnings, answer, fault);
         declaration_fini(&d);
     }
     config_destroy(config);

@@ -48,13 +48,27 @@ static void present_fini(struct present *p)
     deployment_head_fini(&p->head);
 }
 
+static enum fail no_plugin(struct fault *fault)
+{
+    return fault_set(fault, FAIL_NOT_FOUND, "plugin_not_found",
+                     "There is no such plugin in this project.");
+}
+
+// Deleted since it was named, and perhaps made anew.
+static enum fail check_named(const struct ingest_options *o, bool is_there, const struct plugin *p,
+                             struct fault *fault)
+{
+    return o->plugin_id == NULL || (is_there && strcmp(o->plugin_id, p->id) == 0)
+               ? FAIL_NONE
+               : no_plugin(fault);
+}
+
 static enum fail take_over(struct declaration *d, const struct present *p, struct fault *fault)
 {
     if (!d->is_archive)
         return FAIL_NONE;
     if (!p->has_deployment)
-        return fault_set(fault, FAIL_NOT_FOUND, "plugin_not_found",
-                         "There is no such plugin in this project.");
+        return no_plugin(fault);
     declaration_inherit(d, &p->plugin, &p->head);
     return FAIL_NONE;
 }
@@ -208,6 +222,8 @@ static enum fail switch_over(struct call *call, const struct declaration *d,
     enum fail fail = catalog_plugin_upsert(db, project_id, d->name, d->display_name, d->version,
                                            d->tier, &ret->plugin, &ret->is_new_plugin, fault);
     if (fail == FAIL_NONE)
+        fail = check_named(o, !ret->is_new_plugin, &ret->plugin, fault);
+    if (fail == FAIL_NONE)
         fail = compare_present(db, p, ret, ret_is_overtaken, fault);
     if (fail == FAIL_NONE)
         fail = ingest_check_origin(db, project_id, ret->plugin.id, d->config != NULL, o->may_share,
@@ -321,6 +337,8 @@ static enum fail ingest_once(struct call *call, struct declaration *d,
     *ret = (struct ingest_result){0};
     struct present p;
     enum fail fail = look(call->db, call->principal->project_id, d->name, &p, fault);
+    if (fail == FAIL_NONE)
+        fail = check_named(o, p.has_plugin, &p.plugin, fault);
     if (fail == FAIL_NONE)
         fail = take_over(d, &p, fault);
     if (fail == FAIL_NONE)

@@ -18,14 +18,16 @@ struct ingest_result {
 
 struct ingest_options {
     bool is_dry_run;
-    bool may_share;            // pages of several projects may be served (security-rules.md 11)
+    const char
+        *plugin_id; // the plugin that is meant, and none made anew; NULL: whichever has that slug
+    bool may_share; // pages of several projects may be served (security-rules.md 11)
     struct problems *problems; // what other features refuse it for (edge/catalog/hooks.h)
     struct problems *warnings; // what they have to say otherwise
 };
 
 // Fills *ret (its `changes` is the caller's to decref) or fails: FAIL_CONFLICT
 // "instance_domain_required", FAIL_CONFLICT "deployment_changed" (others kept deploying the plugin),
-// FAIL_NOT_FOUND "plugin_not_found" (an archive's), FAIL_REFUSED with the reasons in o->problems, FAIL_QUOTA "disk_full",
+// FAIL_NOT_FOUND "plugin_not_found" (an archive's, and o->plugin_id's), FAIL_REFUSED with the reasons in o->problems, FAIL_QUOTA "disk_full",
 // FAIL_BUSY … with nothing changed.
 enum fail ingest(struct call *call, struct declaration *d, const struct ingest_options *o,
                  struct ingest_result *ret, struct fault *fault) MUST_CHECK;
