@@ -360,6 +360,8 @@ enum fail api_delete_instance(struct call *call, struct answer *answer, struct f
                          "There is no such instance of this plugin.");
     if (fail == FAIL_NONE)
         fail = db_begin(call->db, fault);
+    if (fail == FAIL_NONE) // deploys switch each of its instances
+        fail = catalog_plugin_lock(call->db, p.id, fault);
     if (fail == FAIL_NONE)
         fail = catalog_tell_delete_instance(call->db, i.id, fault);
     if (fail == FAIL_NONE)
