@@ -1,9 +1,10 @@
-// What a person meets first: ./dev up on a fresh data directory, again on the same one, and Ctrl-C.
+// What a person meets first: ./dev up on a fresh data directory, again on the same one, and Ctrl-C; the product of ./dev embed-demo; help.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { freePort } from '../harness/names.mjs';
 import { processTree, stillThere } from '../harness/processes.mjs';
 import { plainEnvironment, repository, request, temporaryDirectory, until } from '../harness/server.mjs';
 
@@ -12,15 +13,17 @@ const data = path.join(temporaryDirectory('up'), 'data');
 const started = new Set();
 after(() => started.forEach((up) => up.tree().forEach((p) => process.kill(p.pid, 'SIGKILL'))));
 
-async function devUp(args) {
-    const child = spawn(path.join(repository, 'dev'), ['up', ...args],
-        { cwd: repository, env: { ...plainEnvironment(), STOA_DATA: data, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+async function dev(command, args, env = {}) {
+    const child = spawn(path.join(repository, 'dev'), [command, ...args],
+        { cwd: repository, env: { ...plainEnvironment(), STOA_DATA: data, NO_COLOR: '1', ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     const up = { child, text: '', tree: () => processTree(child.pid) };
     started.add(up);
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (part) => { up.text += part; });
     up.ended = new Promise((resolve) => child.on('close', (code) => { started.delete(up); resolve(code); }));
     return up;
 }
+
+const devUp = (args) => dev('up', args);
 
 const linkOf = (up, name = 'app') => until(() => {
     if (up.child.exitCode !== null) throw new Error(`./dev up ended:\n${up.text}`);
@@ -99,4 +102,56 @@ test('up names the port that is taken', async () => {
     assert.equal(await up.ended, 1);
     assert.match(up.text, /Port 8080 is taken/);
     if (taken) holder.close();
+});
+
+test('embed-demo starts a product that has the builder inside', async () => {
+    const port = String(await freePort());
+    const demo = await dev('embed-demo', FREE_PORTS, { PORT: port });
+    const product = await linkOf(demo, 'product');
+    assert.equal(product, `http://localhost:${port}/`);
+    const consoleUrl = await linkOf(demo, 'console');
+    const signedIn = await fetch(`${product}sign-in/ada`, { method: 'POST', redirect: 'manual' });
+    const cookie = signedIn.headers.get('set-cookie').split(';')[0];
+    const page = await fetch(`${product}automation/apps`, { headers: { cookie } });
+    assert.ok((await page.text()).includes(consoleUrl), 'the page frames this server');
+    const externalAccessToken = await (await fetch(`${product}token`, { headers: { cookie } })).text();
+    const session = await fetch(`${consoleUrl}/api/v1/managed-authn/external-token`, {
+        method: 'POST', headers: { 'content-type': 'application/json', origin: product.slice(0, -1) }, body: JSON.stringify({ externalAccessToken }),
+    });
+    assert.equal(session.status, 200, await session.text());
+    await stopWith(demo, 'SIGINT');
+});
+
+test('a product that ends at once is not called started', async () => {
+    const programs = temporaryDirectory('programs');
+    fs.writeFileSync(path.join(programs, 'node'), '#!/bin/sh\n[ "$1" != -p ] || exec echo 18\nexit 9\n', { mode: 0o755 });
+    const demo = await dev('embed-demo', FREE_PORTS, { PORT: String(await freePort()), PATH: `${programs}:${process.env.PATH}` });
+    assert.equal(await demo.ended, 1);
+    assert.match(demo.text, /The product ended at once \(exit status 9\)/);
+    assert.doesNotMatch(demo.text, /^ +product /m);
+});
+
+test('help comes at once, and so does what no setting is called', () => {
+    const run = (...args) => {
+        const begun = Date.now();
+        const { status, stdout, stderr } = spawnSync(path.join(repository, 'dev'), args, { env: plainEnvironment(), encoding: 'utf8' });
+        assert.ok(Date.now() - begun < 5000, `${args.join(' ')} took ${Date.now() - begun} ms`);
+        assert.doesNotMatch(stdout, /==>/, 'nothing was begun');
+        return { status, text: stdout + stderr };
+    };
+    for (const args of [['up', '--help'], ['help', 'up'], ['up', '--data', '/tmp', '-h']]) {
+        const { status, text } = run(...args);
+        assert.equal(status, 0);
+        assert.match(text, /^\.\/dev up .*\n\nEnvironment: STOA_DATA/);
+    }
+    assert.match(run('fmt', '--help').text, /^\.\/dev fmt .*\n$/);
+    assert.match(run('embed-demo', '--help').text, /^\.\/dev embed-demo /);
+    for (const [args, words] of [
+        [['up', '--lisen-apps', 'x'], 'does not know --lisen-apps'], [['up', '--set', 'nope=1'], 'no setting nope'], [['up', 'now'], 'does not know now'],
+        [['embed-demo', '--threads=2'], 'write --set threads=VALUE'], [['up', '--data'], 'needs a value'], [['help', 'nope'], 'no command nope'],
+    ]) {
+        const { status, text } = run(...args);
+        assert.equal(status, 1, text);
+        assert.ok(text.includes(words), text);
+    }
 });
