@@ -161,7 +161,7 @@ static enum fail refuse_wrong(json_t *wrong, struct answer *a, struct fault *fau
         return FAIL_NONE;
     a->details = json_pack("{sO}", "fields", wrong);
     return fault_set(fault, FAIL_REFUSED, "invalid_domain_settings",
-                     "Some settings cannot be accepted; details.fields says which and why.");
+                     "Some settings cannot be accepted.");
 }
 
 // With another instance the name's target is another one; records that point to the former lead

@@ -73,7 +73,7 @@ struct certificate_due {
     bool is_own;       // the owner's, about to end
     bool is_served;    // verified or failing
     bool leads_here;   // when DNS was last asked
-    bool has_leaf;     // then it is a renewal
+    bool is_renewal;   // of one that was ordered
     char routing[328]; // what was said of where it leads
     int64_t not_after, failing_since;
     int64_t attempts;
@@ -117,8 +117,9 @@ enum fail certificate_query_store(struct db *db, const struct certificate_due *d
 enum fail certificate_query_store_own(struct db *db, const char *domain_id, const char *project_id,
                                       const struct certificate_parts *p, str sealed_key,
                                       struct fault *fault) MUST_CHECK;
+// One is ordered; with `keeps_it` the owner's is served until that is there, else it goes with its key.
 // FAIL_NOT_FOUND when the owner gave none.
-enum fail certificate_query_remove_own(struct db *db, const char *domain_id,
+enum fail certificate_query_remove_own(struct db *db, const char *domain_id, bool keeps_it,
                                        struct fault *fault) MUST_CHECK;
 // An order that failed, be it a renewal, is tried again now, if the last try is a minute ago.
 enum fail certificate_query_hurry(struct db *db, const char *domain_id,

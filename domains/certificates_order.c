@@ -195,8 +195,8 @@ static enum fail write_down(struct db *db, const struct certificate_due *d,
     if (f == FAIL_NONE)
         f = certificate_query_store(db, d, p, sealed_key, fault);
     if (f == FAIL_NONE)
-        f = tell(db, d, d->has_leaf ? "certificate.renewed" : "certificate.issued",
-                 d->has_leaf ? "certificate.renew" : "certificate.issue",
+        f = tell(db, d, d->is_renewal ? "certificate.renewed" : "certificate.issued",
+                 d->is_renewal ? "certificate.renew" : "certificate.issue",
                  json_pack("{so}", "notAfter", time_json(p->not_after)), fault);
     if (f == FAIL_NONE)
         return db_commit(db, fault);
@@ -312,7 +312,7 @@ static enum fail tell_unrouted(struct db *db, const struct certificate_due *d, s
     int64_t now = clock_real_ms();
     char text[400];
     snprintf(text, sizeof text, "It is not %s, since DNS does not bring visitors here. %s",
-             d->has_leaf ? "renewed" : "ordered", d->routing);
+             d->is_renewal ? "renewed" : "ordered", d->routing);
     log_warn("a name with a certificate does not lead here", "domain=%s", d->hostname);
     return write_failure(db, d,
                          &(struct certificate_failure){
@@ -354,6 +354,6 @@ enum fail certificate_try(struct db *db, struct acme *a, const struct certificat
         return tell_unrouted(db, d, fault);
     if (order(db, a, d, &wait_s, &why) != FAIL_NONE)
         return fail_try(db, a, d, &why, wait_s, fault);
-    log_info("a certificate was issued", "domain=%s renewal=%d", d->hostname, (int)d->has_leaf);
+    log_info("a certificate was issued", "domain=%s renewal=%d", d->hostname, (int)d->is_renewal);
     return FAIL_NONE;
 }

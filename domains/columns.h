@@ -9,7 +9,7 @@
     " " MS("d.failing_since") ", " MS("d.seen_at") ", " MS("d.next_at") ", " MS("d.held_until") ", d.ended," \
     " " MS("d.created_at") ", " MS("d.checked_at") ", coalesce(d.redirect_to, ''), d.https_only," \
     " coalesce(d.hsts_max_age, -1), d.hsts_subdomains, d.checks, coalesce(d.routing, 'null')," \
-    " coalesce(c.source, ''), " MS("c.not_before") ", " MS("c.not_after") ", " MS("c.next_at") "," \
+    " case when c.source = 'acme' and c.leaf is not null and c.renew_at is null then 'leaving' else coalesce(c.source, '') end, " MS("c.not_before") ", " MS("c.not_after") ", " MS("c.next_at") "," \
     " coalesce(c.error_code, ''), coalesce(c.error, ''), coalesce(c.claimed_until > now(), false)," \
     " " MS("d.missed_at")
 #define DOMAIN_FROM \

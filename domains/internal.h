@@ -23,6 +23,7 @@ enum {
 
 struct domain_certificate {
     bool is_own, is_claimed;         // given by the owner; being ordered at this moment
+    bool is_leaving;                 // the owner's that was given up, until one is ordered
     int64_t not_before, not_after;   // of what is served; 0: nothing
     int64_t next_at;                 // when it is next tried; 0: not by itself
     char error_code[48], error[328]; // of the last try; "": none

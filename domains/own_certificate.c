@@ -93,11 +93,18 @@ enum fail domain_api_put_certificate(struct call *call, struct answer *a, struct
     return f;
 }
 
+// Whether an order will follow: until it is done, visitors shall not meet a server without one.
+static bool is_ordered_for(const struct domain *d)
+{
+    return certificate_options.is_on && domain_is_served(d->life.status) &&
+           json_is_true(json_object_get(d->routing, "ok"));
+}
+
 enum fail domain_api_remove_certificate(struct call *call, struct answer *a, struct fault *fault)
 {
     DOMAIN_AUTO d = {.checks = NULL};
     enum fail f = begin(call, &d, fault);
     if (f == FAIL_NONE)
-        f = certificate_query_remove_own(call->db, d.id, fault);
+        f = certificate_query_remove_own(call->db, d.id, is_ordered_for(&d), fault);
     return f == FAIL_NONE ? finish(call, &d, "certificate.remove", json_object(), a, fault) : f;
 }

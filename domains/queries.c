@@ -39,6 +39,7 @@ static void certificate_of_row(const struct db_rows *rows, size_t row,
                                struct domain_certificate *ret)
 {
     *ret = (struct domain_certificate){.is_own = str_eq(db_get(rows, row, 25), STR("own")),
+                                       .is_leaving = str_eq(db_get(rows, row, 25), STR("leaving")),
                                        .not_before = db_get_int(rows, row, 26),
                                        .not_after = db_get_int(rows, row, 27),
                                        .next_at = db_get_int(rows, row, 28),

@@ -42,7 +42,7 @@ enum fail certificate_query_due(struct db *db, const char *directory, struct cer
         " and next_at <= now() and " IS_FREE " limit 1 for update skip locked)"
         " returning *)"
         " select c.domain_id, c.project_id, coalesce(d.instance_id, ''), d.hostname, d.registrable,"
-        " c.source = 'own', " IS_SERVED ", " LEADS_HERE ", c.leaf is not null"
+        " c.source = 'own', " IS_SERVED ", " LEADS_HERE ", c.renew_at is not null"
         ", " MS("c.not_after") ", " MS(
             "c.failing_since") ", c.attempts, c.is_told, coalesce(d.routing ->> 'message', '')"
                                " from taken c join domains d on d.id = c.domain_id",
@@ -59,7 +59,7 @@ enum fail certificate_query_due(struct db *db, const char *directory, struct cer
     ret->is_own = db_get_bool(rows, 0, 5);
     ret->is_served = db_get_bool(rows, 0, 6);
     ret->leads_here = db_get_bool(rows, 0, 7);
-    ret->has_leaf = db_get_bool(rows, 0, 8);
+    ret->is_renewal = db_get_bool(rows, 0, 8);
     ret->not_after = db_get_int(rows, 0, 9);
     ret->failing_since = db_get_int(rows, 0, 10);
     ret->attempts = db_get_int(rows, 0, 11);
@@ -172,17 +172,21 @@ enum fail certificate_query_store_own(struct db *db, const char *domain_id, cons
     return f;
 }
 
-enum fail certificate_query_remove_own(struct db *db, const char *domain_id, struct fault *fault)
+// Without `keeps_it` it goes with its key.
+enum fail certificate_query_remove_own(struct db *db, const char *domain_id, bool keeps_it,
+                                       struct fault *fault)
 {
     DB_ROWS_AUTO rows = NULL;
     enum fail f =
         db_query(db, fault, &rows,
-                 "update domain_certificates set source = 'acme', leaf = null, chain = null,"
-                 " key = null, not_before = null, not_after = null, renew_at = null,"
+                 "update domain_certificates set source = 'acme',"
+                 " leaf = case when $2 then leaf end, chain = case when $2 then chain end,"
+                 " key = case when $2 then key end, not_before = case when $2 then not_before end,"
+                 " not_after = case when $2 then not_after end, renew_at = null,"
                  " next_at = now(), attempts = 0, failing_since = null, is_told = false,"
                  " claim = null, claimed_until = null, error_code = '', error = ''"
                  " where domain_id = $1 and source = 'own' returning domain_id",
-                 db_text(domain_id));
+                 db_text(domain_id), db_bool(keeps_it));
     if (f == FAIL_NONE && db_count(rows) == 0)
         f = fault_set(fault, FAIL_NOT_FOUND, "certificate_not_found",
                       "No certificate was given for this domain.");
@@ -278,13 +282,13 @@ enum fail certificate_query_charge(struct db *db, const char *directory,
         u = (struct certificate_usage){db_get_int(rows, 0, 0), db_get_int(rows, 0, 1),
                                        db_get_int(rows, 0, 2), db_get_int(rows, 0, 3),
                                        db_get_int(rows, 0, 4)};
-        *ret_why = certificate_over_budget(&u, d->has_leaf, ret_wait_s);
+        *ret_why = certificate_over_budget(&u, d->is_renewal, ret_wait_s);
         if (*ret_why == NULL)
             f = db_query(db, fault, NULL,
                          "insert into acme_issues (directory, hostname, registrable, is_renewal,"
                          " project_id) values ($1, $2, $3, $4, $5)",
                          db_text(directory), db_text(d->hostname), db_text(d->registrable),
-                         db_bool(d->has_leaf), db_text(d->project_id));
+                         db_bool(d->is_renewal), db_text(d->project_id));
     }
     if (f == FAIL_NONE)
         return db_commit(db, fault);

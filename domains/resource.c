@@ -123,7 +123,7 @@ static json_t *certificate_of(const struct domain_certificate *c, int64_t now)
 {
     json_t *o = json_pack("{ss}", "status", certificate_status(c, now));
     if (c->not_after != 0) {
-        json_object_set_new(o, "source", json_string(c->is_own ? "own" : "acme"));
+        json_object_set_new(o, "source", json_string(c->is_own || c->is_leaving ? "own" : "acme"));
         json_object_set_new(o, "notBefore", time_json(c->not_before));
         json_object_set_new(o, "notAfter", time_json(c->not_after));
     }
@@ -140,6 +140,10 @@ static json_t *certificate_of(const struct domain_certificate *c, int64_t now)
     }
     if (c->next_at != 0 && !c->is_own)
         json_object_set_new(o, "nextTryAt", time_json(c->next_at));
+    if (c->is_leaving)
+        json_object_set_new(o, "next",
+                            json_string("It was given up, and is served until one that is ordered "
+                                        "takes its place."));
     return o;
 }
 

@@ -139,7 +139,8 @@ static const struct endpoint endpoints[] = {
      .method = "DELETE",
      .path = NAMES "/:domain/certificate",
      .id = "removeDomainCertificate",
-     .summary = "Give up your own certificate; one is ordered if the server orders any.",
+     .summary = "Give up your own certificate; it is served until one is ordered, if the server "
+                "orders any.",
      .scope = SCOPE_DEPLOY,
      .permission = PERMISSION_MANAGE,
      .answer = "Domain",
@@ -174,7 +175,7 @@ static const char schemas[] =
     "\"ended\":{\"type\":\"string\"},\"next\":{\"type\":\"string\"},"
     "\"verification\":{\"$ref\":\"#/components/schemas/DnsRecord\"},"
     "\"routing\":{\"$ref\":\"#/components/schemas/DomainRouting\"},"
-    "\"certificate\":{\"type\":\"object\",\"required\":[\"status\"],\"properties\":{\"status\":{\"enum\":[\"none\",\"issuing\",\"active\",\"failed\"]},\"source\":{\"enum\":[\"acme\",\"own\"]},\"notBefore\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},\"notAfter\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},\"nextTryAt\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},\"errorCode\":{\"type\":\"string\"},\"error\":{\"type\":\"string\"}}},"
+    "\"certificate\":{\"type\":\"object\",\"required\":[\"status\"],\"properties\":{\"status\":{\"enum\":[\"none\",\"issuing\",\"active\",\"failed\"]},\"source\":{\"enum\":[\"acme\",\"own\"]},\"notBefore\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},\"notAfter\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},\"nextTryAt\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},\"errorCode\":{\"type\":\"string\"},\"error\":{\"type\":\"string\"},\"next\":{\"type\":\"string\"}}},"
     "\"redirectTo\":{\"type\":[\"string\",\"null\"]},"
     "\"httpsOnly\":{\"type\":\"boolean\"},\"hsts\":{\"type\":[\"object\",\"null\"]},"
     "\"since\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"

@@ -130,7 +130,7 @@ const struct command commands[] = {
      2, command_domain_move},
     {"domain certificate", "NAME", "serve a domain with a certificate of your own",
      "--chain FILE and --key FILE give it: the domain's certificate first, then its issuers. With\n"
-     "--remove the server orders one by itself again.\n",
+     "--remove the server orders one by itself again; yours is served until that is there.\n",
      OPTS_SERVER | OPT_BIT(OPT_CHAIN) | OPT_BIT(OPT_KEY) | OPT_BIT(OPT_REMOVE), 1, 1,
      command_domain_certificate},
     {"domain rm", "NAME", "give a domain up",

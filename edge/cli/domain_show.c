@@ -100,7 +100,7 @@ static void print_settings(const struct cli *cli, const json_t *domain)
     const json_t *hsts = json_object_get(domain, "hsts"),
                  *certificate = json_object_get(domain, "certificate");
     str to = show_member(domain, "redirectTo"), status = show_member(certificate, "status"),
-        error = show_member(certificate, "error");
+        error = show_member(certificate, "error"), next = show_member(certificate, "next");
     bool is_own = str_eq(show_member(certificate, "source"), STR("own"));
     label(cli, "Certificate");
     output_text(&cli->output, stdout, STYLE_NONE,
@@ -109,7 +109,13 @@ static void print_settings(const struct cli *cli, const json_t *domain)
     time_line(cli, "  ends", certificate, "notAfter");
     if (error.n != 0)
         line(cli, "", STYLE_BAD, error);
-    time_line(cli, error.n != 0 ? "  tried again" : "  renewed", certificate, "nextTryAt");
+    if (next.n != 0)
+        line(cli, "", STYLE_NONE, next);
+    time_line(cli,
+              error.n != 0  ? "  tried again"
+              : next.n != 0 ? "  ordered"
+                            : "  renewed",
+              certificate, "nextTryAt");
     if (to.n != 0)
         line(cli, "Redirects to", STYLE_NONE, to);
     if (json_is_object(hsts))

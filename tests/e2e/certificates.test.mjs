@@ -396,6 +396,7 @@ const put = (domain, chainPem, keyPem) => server.api('PUT', `${DOMAINS}/${domain
 test('an owner\'s own certificate is looked at closely, served, and given up', async () => {
     const name = `own.${ZONE}`;
     const domain = await domainOf(name);
+    await untilCertificate(domain, 'active');
     const good = makeChain([name]);
     const other = makeChain([`else.${ZONE}`]);
     const encrypted = execFileSync('openssl', ['pkcs8', '-topk8', '-passout', 'pass:x'], { input: good.key, encoding: 'utf8' });
@@ -430,10 +431,27 @@ test('an owner\'s own certificate is looked at closely, served, and given up', a
         return certificate.error && certificate;
     }, 'the warning')).error, /newer/);
 
+    // given up, it is served until there is another
+    await ca.stop();
     const removed = await server.api('DELETE', `${DOMAINS}/${domain.id}/certificate`);
     assert.equal(removed.status, 200, removed.text);
+    assert.deepEqual([removed.json.certificate.status, removed.json.certificate.source], ['active', 'own']);
+    assert.match(removed.json.certificate.next, /served until/);
+    await until(async () => (await show(domain)).certificate.errorCode === 'acme_unreachable', 'a try');
+    assert.match((await visit(name, rsa.root)).text, /hello over tls/);
+    await startCa();
+    forget();
+    due(domain);
     const root = await ca.root();
     await until(() => visit(name, root).catch(() => false), 'the ordered one');
+    const { certificate } = await show(domain);
+    assert.deepEqual([certificate.source, certificate.next, certificate.error], ['acme', undefined, undefined]);
+    assert.deepEqual([(await told(domain, 'certificate.issued')).length, (await told(domain, 'certificate.renewed')).length], [2, 0]);
+    // where the name does not lead here, no other will come: it goes at once
+    const astray = makeChain([`away.${ZONE}`]);
+    const away = await domainOf(`away.${ZONE}`, '127.0.0.9');
+    assert.equal((await put(away, astray.chain, astray.key)).status, 200);
+    assert.deepEqual((await server.api('DELETE', `${DOMAINS}/${away.id}/certificate`)).json.certificate.notAfter, undefined);
     assert.equal((await server.api('DELETE', `${DOMAINS}/${domain.id}/certificate`)).status, 404);
 });
 
@@ -453,7 +471,7 @@ test('the command line gives one and takes it back', async () => {
     const wrong = await stoa('certificate', name, '--chain', file('other.pem', makeChain([`else.${ZONE}`]).chain), '--key', path.join(own.folder, 'key.pem')).catch((e) => e);
     assert.match(wrong.stderr, /key is not/);
     assert.match((await stoa('certificate', name).catch((e) => e)).stderr, /--chain FILE/);
-    assert.match((await stoa('certificate', name, '--remove')).stdout, /Gave up the certificate of/);
+    assert.match((await stoa('certificate', name, '--remove')).stdout, /Gave up the certificate of[^]*served until/);
 });
 
 test('with the claim its key dies', async () => {

@@ -1043,9 +1043,11 @@ static void changes_are_told_to_every_node(void **state)
 static const char *given_up(void)
 {
     const char *id = claim(&mine, name);
-    sql("insert into domain_certificates (domain_id, project_id, leaf, key, not_after, error_code, "
+    sql("insert into domain_certificates (domain_id, project_id, leaf, key, not_after, renew_at, "
+        "error_code, "
         "error, failing_since, tried_at) select id, project_id, 'x', 'x', now() + interval '30 "
-        "days', 'acme_refused', 'No.', now() - interval '31 days', now() - interval '2 minutes' "
+        "days', now(), 'acme_refused', 'No.', now() - interval '31 days', now() - interval '2 "
+        "minutes' "
         "from domains where id = '%s'",
         id);
     return id;
