@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include "public-actions/plugin/internal.h"
 
+// What the worker may ask for in a run's name beside its own: the times of runs that are over.
+enum { TIMERS_FOR_OTHERS = 64 };
+
 struct run_timer {
     struct loop_timer super;
     struct plugin_run *run;
@@ -41,7 +44,7 @@ void worker_timer_start(struct plugin_run *run, uint32_t call, str args)
         refuse(run, call, STR("{\"message\":\"A timer's delay is a number of milliseconds.\"}"));
         return;
     }
-    if (run->_.timers == TIMERS_PER_RUN) {
+    if (run->_.timers == TIMERS_PER_RUN + TIMERS_FOR_OTHERS) {
         refuse(run, call, STR("{\"message\":\"More than 1000 timers run at once.\"}"));
         return;
     }

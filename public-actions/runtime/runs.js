@@ -5,14 +5,17 @@
   const { uncurry, describe, errorText } = own;
   const { send } = own.host;
   const { parse, stringify } = JSON;
-  const { apply, ownKeys } = Reflect;
+  const { apply, ownKeys, getOwnPropertyDescriptor } = Reflect;
   const { defineProperty, preventExtensions, freeze, setPrototypeOf } = Object;
   const Error_ = Error, RangeError_ = RangeError, TypeError_ = TypeError, Promise_ = Promise;
   const indexOf = uncurry(String.prototype.indexOf);
   const Map_ = Map;
   const { get: mapGet, set: mapSet, has: mapHas, delete: mapDelete } = Map.prototype;
+  const mapForEach = uncurry(Map.prototype.forEach), mapKeys = uncurry(Map.prototype.keys);
+  const nextOf = uncurry(new Map_().keys().next);
 
   const LOADED_EXPORTS_MOST = 100;
+  const REFUSALS_MOST = 100; // that a run which is over is told of: what asks in a loop must not spin
   const BRIDGE = 19, RESULT = 20;
   // How the meta of nearly every result begins.
   const PLAIN = '{"responded":false,"dataError":false,"resultError":false';
@@ -25,17 +28,24 @@
 
   // A map that inherits from nothing of the handler's: its methods are called as methods, at a third
   // of what an uncurried one costs.
-  const mapMethods = freeze({ __proto__: null, get: mapGet, set: mapSet, has: mapHas, delete: mapDelete });
+  const mapMethods = freeze(defineProperty(
+    { __proto__: null, get: mapGet, set: mapSet, has: mapHas, delete: mapDelete },
+    'size', getOwnPropertyDescriptor(Map.prototype, 'size')));
   const ownMap = () => setPrototypeOf(new Map_(), mapMethods);
 
   const runs = ownMap(); // by id, those that are not over
-  let calls = 0;
+  let calls = 0, begun = 0;
   let current = null;      // the run whose code is being run, as far as can be told
   let exported = null;     // module.exports at the end of loading
   const handlers = { __proto__: null };
 
   own.currentRun = () => current;
   own.isOver = (run) => !runs.has(run.id);
+  own.ownMap = ownMap;
+  own.enterAs = (run) => { current = run; };
+  own.newestNumber = () => begun;
+  // The run that has lived longest; null: there is none.
+  own.oldestRun = () => runs.size === 0 ? null : runs.get(nextOf(mapKeys(runs)).value);
   // A global of the handler's.
   own.expose = (name, value) => defineProperty(globalThis, name,
     { __proto__: null, value, writable: true, configurable: true, enumerable: false });
@@ -104,11 +114,13 @@
     const error = new Error_();
     return new Promise_((resolve, reject) => {
       if (!runs.has(run.id)) {
-        reject(withMessage(error, `context.${op}: this run is over`));
+        if (++run.refusals <= REFUSALS_MOST)
+          reject(withMessage(error, `context.${op}: this run is over`));
         return;
       }
       const answer = {
         __proto__: null,
+        op,
         settle(hasFailed, json) {
           if (hasFailed)
             reject(complete(error, json));
@@ -123,9 +135,21 @@
   own.withMessage = withMessage;
 
   // --- the end of a run ---
+  // Its timers, and what waits for its calls, may be what other runs wait for: a promise kept at the
+  // top level. Without other runs nothing of it goes on.
   function forget(run) {
+    const { calls } = run;
     runs.delete(run.id);
     run.calls = null;
+    if (calls !== null && runs.size !== 0)
+      mapForEach(calls, refuse);
+    if (run.timers !== null || run.clocks !== 0)
+      own.leaveTimers(run);
+  }
+
+  function refuse(answer) {
+    if (answer.op !== undefined)
+      answer.settle(true, `{"message":"context.${answer.op}: the run that asked for it is over"}`);
   }
 
   function sendResult(run, flags, meta, data) {
@@ -241,8 +265,8 @@
   };
 
   own.call = function call(id, json) {
-    const run = { __proto__: null, id, kind: '', calls: null, answer: null, widget: '', timers: null, lines: 0,
-      characters: 0, notices: 0 };
+    const run = { __proto__: null, id, kind: '', calls: null, answer: null, widget: '', timers: null, clocks: 0,
+      number: ++begun, lines: 0, characters: 0, notices: 0, refusals: 0 };
     runs.set(id, run);
     current = run;
     try {
@@ -275,8 +299,10 @@
 
   own.drop = function drop(id) {
     const run = runs.get(id);
-    if (run !== undefined)
-      forget(run);
+    if (run === undefined)
+      return;
+    current = run;
+    forget(run);
   };
 
   // Told when nobody has handled a promise's rejection by the time all code has been run.

@@ -133,6 +133,106 @@ static void a_result_ends_its_timers(void **state)
     player_stop(&p, true);
 }
 
+// The code of the tests of promises that runs share: `shared` is asked for by the first of them.
+#define SHARED                                                                                     \
+    "let shared;const sleep=(ms)=>new Promise((d)=>setTimeout(d,ms));"                             \
+    "module.exports={handler:async(i,c)=>{shared=shared||make(i,c);await shared;return go(i,c)}};"
+
+// Takes frames until the result of `run`, answering every timer of a run that lives as it comes.
+static void play_to_result(struct player *p, uint32_t run, bool others_are_over)
+{
+    for (;;) {
+        unsigned type = player_read(p);
+        assert_int_not_equal(type, 0);
+        if (type == WORKER_RESULT && p->head.id == run)
+            return;
+        if (type == WORKER_BRIDGE && (!others_are_over || p->head.ref == run))
+            player_send(p, WORKER_REPLY, 0, p->head.id, p->head.ref, STR(""));
+    }
+}
+
+static void a_timer_outlives_the_run_it_was_set_in(void **state)
+{
+    struct player p;
+    player_start(&p);
+    player_load(&p,
+                SHARED "const make=(i,c)=>sleep(20);"
+                       "const go=(i)=>i.who;",
+                false);
+    player_call(&p, 1, "{\"who\":\"a\"}");
+    player_skip_to(&p, WORKER_BRIDGE);
+    player_call(&p, 2, "{\"who\":\"b\"}");
+    player_send(&p, WORKER_DROP, 0, 1, 0, STR(""));
+    play_to_result(&p, 2, true);
+    assert_string_equal(player_data(&p), "\"b\"");
+    player_stop(&p, true);
+}
+
+static void a_timer_set_when_its_run_is_over_is_set(void **state)
+{
+    struct player p;
+    player_start(&p);
+    player_load(&p,
+                "let done;const wait=new Promise((d)=>{done=d});const sleep=(ms)=>"
+                "new Promise((d)=>setTimeout(d,ms));module.exports={handler:async(i,c)=>{"
+                "if(i.first){Promise.resolve().then(()=>0).then(()=>0).then(()=>0).then(()=>0)"
+                ".then(()=>0).then(()=>0).then(()=>0).then(()=>0).then(()=>0).then(()=>sleep(10))"
+                ".then(done);return 'a'}await wait;return 'b'}}",
+                false);
+    player_call(&p, 2, "{}");
+    player_call(&p, 1, "{\"first\":true}");
+    play_to_result(&p, 1, true);
+    play_to_result(&p, 2, true);
+    assert_string_equal(player_data(&p), "\"b\"");
+    player_stop(&p, true);
+}
+
+static void a_call_of_a_run_that_is_over_rejects_for_others(void **state)
+{
+    struct player p;
+    player_start(&p);
+    player_load(&p, SHARED "const make=(i,c)=>c.files.get('x');const go=(i)=>i.who;", false);
+    player_call(&p, 1, "{\"who\":\"a\"}");
+    player_skip_to(&p, WORKER_BRIDGE);
+    player_call(&p, 2, "{\"who\":\"b\"}");
+    player_send(&p, WORKER_DROP, 0, 1, 0, STR(""));
+    play_to_result(&p, 2, true);
+    assert_true(player_has_failed(&p));
+    assert_non_null(
+        strstr(player_data(&p), "context.files.get: the run that asked for it is over"));
+    player_stop(&p, true);
+}
+
+// What is left fires when it is due, in order; one that repeats ends with the runs it was there with.
+static void timers_left_fire_in_order_and_end(void **state)
+{
+    struct player p;
+    player_start(&p);
+    player_load(&p,
+                "const seen=[];module.exports={handler:async(i,c)=>{if(i.leave){"
+                "setTimeout(()=>seen.push('late'),30);setTimeout(()=>seen.push('soon'),10);"
+                "setInterval(()=>seen.push('tick'),12);setTimeout(()=>{throw new Error('x')},5);"
+                "return 1}"
+                "await new Promise((d)=>setTimeout(d,i.ms));return "
+                "[seen.length,seen[0],seen.includes('late')]}}",
+                false);
+    player_call(&p, 1, "{\"ms\":300}");
+    player_call(&p, 2, "{\"leave\":true}");
+    play_to_result(&p, 2, true);
+    uint32_t clock = 0;
+    for (int i = 0; i != 12; ++i) { // run 1's own is not answered: it was asked for before
+        player_skip_to(&p, WORKER_BRIDGE);
+        clock = p.head.id;
+        assert_int_equal(p.head.ref, 1);
+        player_send(&p, WORKER_REPLY, 0, clock, 1, STR(""));
+    }
+    player_call(&p, 3, "{\"ms\":1}");
+    player_send(&p, WORKER_DROP, 0, 1, 0, STR(""));
+    play_to_result(&p, 3, true);
+    assert_non_null(strstr(player_data(&p), ",\"soon\",true]"));
+    player_stop(&p, true);
+}
+
 static void pollution_does_not_reach_the_next_run(void **state)
 {
     struct player p;
@@ -435,6 +535,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(replies_to_what_is_over_are_ignored),
         cmocka_unit_test(a_run_that_is_over_cannot_ask),
         cmocka_unit_test(a_result_ends_its_timers),
+        cmocka_unit_test(a_timer_outlives_the_run_it_was_set_in),
+        cmocka_unit_test(a_timer_set_when_its_run_is_over_is_set),
+        cmocka_unit_test(a_call_of_a_run_that_is_over_rejects_for_others),
+        cmocka_unit_test(timers_left_fire_in_order_and_end),
         cmocka_unit_test(pollution_does_not_reach_the_next_run),
         cmocka_unit_test(state_is_kept_unless_fresh),
         cmocka_unit_test(fresh_runs_interleave_and_are_dropped),
