@@ -2,6 +2,8 @@
 // _all, never a filter that is a program. The archive is in memory, so that a zip file is read by
 // its central directory: only there does it say which entries are links.
 //
+// What zlib packed is unpacked here and not by libarchive, which does not look at a member's checksum.
+//
 // Nothing an archive declares is believed. Content is counted as it comes out, also of entries that
 // are refused, whose content a tar reader would otherwise unpack silently to get behind it.
 #include "edge/inspect/unpack.h"
@@ -13,21 +15,32 @@
 #include <locale.h>
 #include <stdlib.h>
 #include <time.h>
+#define ZLIB_CONST // its input is const
+#include <zlib.h>
 #include "edge/inspect/zip.h"
 
 enum {
     RATIO_MAX = 200,          // bytes out for one byte in …
     RATIO_FREE = 1024 * 1024, // … beyond the first MiB: small archives of empty files are fine
+    GZIP_PIECE = 64 * 1024,
+    GZIP_OWN = 15 + 16, // zlib's words for: any window, and a header and checksums of gzip's kind
 };
 
 struct unpack {
     struct unpack_io *io;
     struct inspect_request limits;
     struct archive *archive;
-    uint64_t at;       // where libarchive reads next
+    uint64_t at;       // where libarchive, or zlib for it, reads next
     uint64_t unpacked; // bytes that came out, sent or not
     struct inspect_end end;
     bool deaf; // the server is gone
+    struct {
+        bool is_on, has_ended;
+        const char *damage; // what is wrong with it
+        bool lacks_memory;
+        z_stream z;
+        char plain[GZIP_PIECE]; // what libarchive was given last
+    } gzip;
     char piece[FRAME_BODY_MAX];
 };
 
@@ -94,6 +107,103 @@ static la_int64_t on_seek(struct archive *a, void *ctx, la_int64_t offset, int w
     return to;
 }
 
+// --- gzip (RFC 1952) ---
+
+static bool is_member(struct unpack *u)
+{
+    return u->io->bytes - u->at >= 3 && have_until(u, u->at + 3) &&
+           memcmp(u->io->base + u->at, "\x1f\x8b\x08", 3) == 0;
+}
+
+static void gzip_begin(struct unpack *u)
+{
+    u->gzip.is_on = true;
+    if (inflateInit2(&u->gzip.z, GZIP_OWN) != Z_OK)
+        abort();
+}
+
+// Behind a member stands another one, or what is none of its archive, as libarchive and gzip have it.
+static void end_member(struct unpack *u)
+{
+    u->gzip.has_ended = !is_member(u) || inflateReset(&u->gzip.z) != Z_OK;
+}
+
+static bool gzip_fails(struct unpack *u, int status)
+{
+    u->gzip.lacks_memory = status == Z_MEM_ERROR;
+    u->gzip.damage = status == Z_BUF_ERROR   ? "the gzip stream is cut short"
+                     : u->gzip.z.msg != NULL ? u->gzip.z.msg
+                                             : "the gzip stream is damaged";
+    return false;
+}
+
+// One step of zlib with what is there of the input. False when no more comes of it.
+static bool gzip_step(struct unpack *u)
+{
+    z_stream *z = &u->gzip.z;
+    if (u->at < u->io->bytes && !have_until(u, u->at + 1)) {
+        u->deaf = true;
+        return false;
+    }
+    uint64_t there = u->io->have - u->at;
+    z->next_in = (const Bytef *)u->io->base + u->at;
+    z->avail_in = there < UINT_MAX ? (uInt)there : UINT_MAX;
+    uInt before = z->avail_in;
+    int status = inflate(z, Z_NO_FLUSH);
+    u->at += before - z->avail_in;
+    if (status == Z_STREAM_END)
+        end_member(u);
+    else if (status != Z_OK && (status != Z_BUF_ERROR || u->at == u->io->bytes))
+        return gzip_fails(u, status);
+    return true;
+}
+
+// The next bytes that were packed, in u->gzip.plain; 0 at the end, -1 when there are none to be had.
+// Those before damage come first: they tell whose content it is in.
+static la_ssize_t gzip_read(struct unpack *u)
+{
+    z_stream *z = &u->gzip.z;
+    z->next_out = (Bytef *)u->gzip.plain;
+    z->avail_out = GZIP_PIECE;
+    while (!u->gzip.has_ended && z->avail_out == GZIP_PIECE)
+        if (u->gzip.damage != NULL || !gzip_step(u))
+            break;
+    bool has_failed = !u->gzip.has_ended && z->avail_out == GZIP_PIECE;
+    return has_failed ? -1 : GZIP_PIECE - (la_ssize_t)z->avail_out;
+}
+
+static la_ssize_t on_read_gzip(struct archive *a, void *ctx, const void **ret)
+{
+    struct unpack *u = ctx;
+    *ret = u->gzip.plain;
+    la_ssize_t n = gzip_read(u);
+    if (n >= 0)
+        return n;
+    archive_set_error(a, u->gzip.lacks_memory ? ENOMEM : EINVAL, "%s",
+                      u->gzip.damage != NULL ? u->gzip.damage : "the sender is gone");
+    return ARCHIVE_FATAL;
+}
+
+// --- opening ---
+
+// A filter around a filter is not unpacked; gzip counts, whoever does it.
+static bool has_filters(struct unpack *u)
+{
+    return archive_filter_count(u->archive) + u->gzip.is_on > 2; // one of them is none
+}
+
+static void set_callbacks(struct unpack *u, struct archive *a)
+{
+    archive_read_set_callback_data(a, u);
+    if (u->gzip.is_on) {
+        archive_read_set_read_callback(a, on_read_gzip);
+        return;
+    }
+    archive_read_set_read_callback(a, on_read);
+    archive_read_set_skip_callback(a, on_skip);
+    archive_read_set_seek_callback(a, on_seek);
+}
+
 // NULL when this libarchive would need a program for one of the filters.
 static struct archive *open_reader(struct unpack *u, int *ret_status)
 {
@@ -109,10 +219,7 @@ static struct archive *open_reader(struct unpack *u, int *ret_status)
         archive_read_free(a);
         return NULL;
     }
-    archive_read_set_callback_data(a, u);
-    archive_read_set_read_callback(a, on_read);
-    archive_read_set_skip_callback(a, on_skip);
-    archive_read_set_seek_callback(a, on_seek);
+    set_callbacks(u, a);
     *ret_status = archive_read_open1(a);
     return a;
 }
@@ -216,7 +323,7 @@ static bool unpack_content(struct unpack *u, enum inspect_kind kind)
 // Why libarchive knows no format in this: for zip files it says only that.
 static enum inspect_problem unknown_format(struct unpack *u)
 {
-    if (archive_filter_count(u->archive) > 2)
+    if (has_filters(u))
         return INSPECT_TOO_MANY_FILTERS;
     if (!have_until(u, u->io->bytes))
         return INSPECT_DAMAGED;
@@ -231,6 +338,8 @@ static void send_failure(struct unpack *u)
     const char *words = archive_error_string(u->archive);
     if (archive_errno(u->archive) == ENOMEM)
         send_problem(u, INSPECT_MEMORY, words);
+    else if (u->gzip.damage != NULL)
+        send_problem(u, INSPECT_DAMAGED, u->gzip.damage);
     else if (archive_format(u->archive) == 0)
         send_problem(u, unknown_format(u), NULL);
     else
@@ -240,7 +349,7 @@ static void send_failure(struct unpack *u)
 // Before the first entry: what is wrong with all of them.
 static bool check_whole(struct unpack *u)
 {
-    if (archive_filter_count(u->archive) > 2) {
+    if (has_filters(u)) {
         send_problem(u, INSPECT_TOO_MANY_FILTERS, NULL);
         return false;
     }
@@ -253,13 +362,28 @@ static bool check_whole(struct unpack *u)
     return true;
 }
 
+// What stands behind the tar's end: its padding, and the checksum of all.
+static void read_to_end(struct unpack *u)
+{
+    la_ssize_t n = 0;
+    while (u->gzip.is_on && !u->deaf && (n = gzip_read(u)) > 0) {
+        u->unpacked += (uint64_t)n;
+        if (is_over(u))
+            return;
+    }
+    if (n < 0 && !u->deaf)
+        send_problem(u, u->gzip.lacks_memory ? INSPECT_MEMORY : INSPECT_DAMAGED, u->gzip.damage);
+}
+
 // False: this was the last one, or the last that could be read.
 static bool unpack_entry(struct unpack *u)
 {
     struct archive_entry *e;
     int status = archive_read_next_header(u->archive, &e);
-    if (status == ARCHIVE_EOF)
+    if (status == ARCHIVE_EOF) {
+        read_to_end(u);
         return false;
+    }
     if (status != ARCHIVE_OK && status != ARCHIVE_WARN) {
         send_failure(u);
         return false;
@@ -286,6 +410,8 @@ bool unpack_archive(struct unpack_io *io, const struct inspect_request *request)
     u->io = io;
     u->limits = *request;
     int status = ARCHIVE_FATAL;
+    if (is_member(u))
+        gzip_begin(u);
     u->archive = open_reader(u, &status);
     if (u->archive == NULL)
         abort();
@@ -296,6 +422,8 @@ bool unpack_archive(struct unpack_io *io, const struct inspect_request *request)
             ;
     send_frame(u, INSPECT_END, str_of(&u->end, sizeof u->end), (str){0});
     archive_read_free(u->archive);
+    if (u->gzip.is_on)
+        inflateEnd(&u->gzip.z);
     bool heard = !u->deaf;
     free(u);
     return heard;

@@ -792,6 +792,77 @@ static void damaged_archives_are_refused(void **state)
     assert_true(says(&o.problems, "\"a/noise.bin\""));
 }
 
+// A tar of one page and noise, in as many gzip members as there are sizes.
+static struct buf members(const size_t *sizes, size_t count)
+{
+    AUTOFREE char *bytes = noise(100000);
+    struct made *m = made_begin("ustar", "", NULL);
+    made_file(m, "index.html", STR("<p>hello"));
+    made_file(m, "noise.bin", str_of(bytes, 100000));
+    struct buf tar = made_end(m), all;
+    buf_init(&all, 1 << 20);
+    str rest = buf_str(&tar);
+    for (size_t i = 0; i != count; ++i) {
+        size_t n = sizes[i] < rest.n ? sizes[i] : rest.n;
+        struct buf one = gzipped(str_of(rest.p, n));
+        rest = str_skip(rest, n);
+        buf_add(&all, buf_str(&one));
+        buf_fini(&one);
+    }
+    buf_fini(&tar);
+    return all;
+}
+
+static void checksums_of_gzip_are_looked_at(void **state)
+{
+    static const size_t one[] = {SIZE_MAX};
+    accepted(members(one, 1));
+    // of content (noise is stored as it is), checksum and length
+    static const size_t places[] = {50000, 8, 1};
+    for (size_t i = 0; i != 3; ++i) {
+        struct buf b = members(one, 1);
+        b.p[b.n - places[i]] ^= 1;
+        refused(b, "cut short or damaged");
+    }
+    for (size_t cut = 1; cut <= 8; ++cut) {
+        struct buf b = members(one, 1);
+        b.n -= cut;
+        refused(b, "cut short or damaged");
+    }
+}
+
+static void gzip_may_have_members(void **state)
+{
+    static const size_t sizes[] = {700, 1, 60000, SIZE_MAX};
+    struct buf b = members(sizes, 4);
+    buf_add(&b, str_of("\0\0\0\0", 4)); // a tape's padding
+    accepted(b);
+    struct buf head = members(sizes, 1);
+    size_t end = head.n;
+    buf_fini(&head);
+    b = members(sizes, 4);
+    b.p[end - 8] ^= 1; // the first one's checksum
+    refused(b, "cut short or damaged");
+    b = members(sizes, 4);
+    b.p[b.n - 8] ^= 1;
+    refused(b, "cut short or damaged");
+}
+
+// Behind the tar's end, where nobody looks.
+static void a_tail_of_gzip_is_counted(void **state)
+{
+    AUTOFREE char *zeros = calloc(1, 64 << 20);
+    struct buf tar;
+    buf_init(&tar, 100 << 20);
+    tar_entry(&tar, STR("index.html"), '0', STR("x"), NULL);
+    tar_end(&tar);
+    buf_add(&tar, str_of(zeros, 64 << 20));
+    struct buf b = gzipped(buf_str(&tar));
+    buf_fini(&tar);
+    refused(b, "unpacks to far more than its size");
+    assert_cheap();
+}
+
 static void text_of_strangers_is_escaped(void **state)
 {
     struct zip z;
@@ -850,6 +921,9 @@ int main(int argc, char **argv)
         TEST(reads_the_largest_windows_in_use),
         TEST(cut_archives_are_never_half_read),
         TEST(damaged_archives_are_refused),
+        TEST(checksums_of_gzip_are_looked_at),
+        TEST(gzip_may_have_members),
+        TEST(a_tail_of_gzip_is_counted),
         TEST(text_of_strangers_is_escaped),
         TEST(reads_each_format), // and all is as it was
     };
