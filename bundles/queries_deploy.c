@@ -279,16 +279,33 @@ static char *files_text(const struct declaration *d)
     return text;
 }
 
+// A hashed name whose bytes are others than before was immutable in the deployments that have it
+// until now, and is so no longer in any: one may be activated again. Such names are few, and looked
+// up by primary key: planned as a join (the planner takes them for many) it reads the whole table.
+static enum fail join_history(struct db *db, const char *plugin_id, const char *files,
+                              struct fault *fault)
+{
+    return db_query(
+        db, fault, NULL,
+        "with f as materialized (select path, hashed, decode(identity, 'hex') as sha256"
+        " from jsonb_to_recordset($2::jsonb) as f (path text, hashed boolean, identity text)),"
+        " added as (insert into bundle_history (plugin_id, path, sha256)"
+        " select $1, path, sha256 from f on conflict do nothing returning path),"
+        " changed as materialized (select path from added join f using (path)"
+        " where hashed and exists (select from bundle_history h where h.plugin_id = $1"
+        " and h.path = f.path and h.sha256 <> f.sha256))"
+        " update bundle_files set immutable = false where ctid = any (array(select b.row"
+        " from changed c, bundle_deployments d, lateral (select ctid as row from bundle_files"
+        " where deployment_id = d.id and path = c.path and immutable offset 0) b"
+        " where d.plugin_id = $1))",
+        db_text(plugin_id), db_text(files));
+}
+
 static enum fail insert_files(struct db *db, const char *plugin_id, const char *deployment_id,
                               const struct declaration *d, struct fault *fault)
 {
     AUTOFREE char *text = files_text(d);
-    enum fail fail = db_query(db, fault, NULL,
-                              "insert into bundle_history (plugin_id, path, sha256) select $1, "
-                              "f.path, decode(f.identity, 'hex')"
-                              " from jsonb_to_recordset($2::jsonb) as f (path text, identity text) "
-                              "on conflict do nothing",
-                              db_text(plugin_id), db_text(text));
+    enum fail fail = join_history(db, plugin_id, text, fault);
     if (fail != FAIL_NONE)
         return fail;
     return db_query(db, fault, NULL,

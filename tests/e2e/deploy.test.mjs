@@ -475,6 +475,26 @@ test('code that never finishes loading is given up after 3 s', async () => {
     assert.ok(Date.now() - began < 8000, `${Date.now() - began} ms`);
 });
 
+test('a name that has had other bytes is never again immutable, whichever are live', async () => {
+    const HASHED = 'app.3f2a9c1b.js', OTHER = 'lib.0c9b8a7d.js';
+    const send = async (content) => (await api('POST', '/api/plugins/import', pie('fickle', { 'index.html': 'x', [HASHED]: content, [OTHER]: 'let b;' }))).json;
+    const seen = async (made, file = HASHED) => {
+        const answer = await request(new URL(file, made.publicAppUrl));
+        return [answer.text, /immutable/.test(answer.headers['cache-control'])];
+    };
+    const first = await send('let a = 1;');
+    assert.deepEqual(await seen(first), ['let a = 1;', true]);
+    const second = await send('let a = 2;');
+    await until(async () => (await seen(first))[0] === 'let a = 2;', 'the second');
+    assert.deepEqual(await seen(first), ['let a = 2;', false]);
+    await api('POST', `/api/plugins/fickle/deployments/${first.deployment.id}/activate`);
+    await until(async () => (await seen(first))[0] === 'let a = 1;', 'the first');
+    assert.deepEqual(await seen(first), ['let a = 1;', false]);
+    assert.deepEqual(await seen(first, OTHER), ['let b;', true]);
+    const rows = server.database.query(`select count(*) filter (where immutable), count(*) from bundle_files where path = '${HASHED}' and deployment_id in ('${first.deployment.id}', '${second.deployment.id}')`);
+    assert.equal(rows, '0|2');
+});
+
 test('2 MiB are live within a second of their last byte', async () => {
     const words = Array.from({ length: 5000 }, (_, i) => `word${i * 7919 % 5003}`);
     const text = (n) => Array.from({ length: 90000 }, (_, i) => words[(i * n) % words.length]).join(' ').slice(0, 500000);
