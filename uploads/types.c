@@ -379,9 +379,20 @@ static bool holds_svg(str bytes)
     return str_find_str(str_of(bytes.p, bytes.n < LOOK ? bytes.n : LOOK), STR("<svg")) != SIZE_MAX;
 }
 
+// XML, Markdown and plain text may begin with a tag that makes no page of them; they are never served as
+// one. Without such a name it is what a browser would take it for.
+static bool is_text_with_tags(const struct question *q)
+{
+    return q->seen->active == INSPECT_FRAGMENT && q->named != NULL &&
+           (str_caseeq(q->extension, STR("xml")) || str_caseeq(q->extension, STR("txt")) ||
+            str_eq(str_from(q->named->mime), STR("text/markdown")));
+}
+
 static const struct type *type_of_content(const struct question *q)
 {
     str mime = str_from(q->seen->mime);
+    if (is_text_with_tags(q))
+        return q->named;
     if (q->seen->container == INSPECT_OTHER_ZIP)
         return type_of_extension(STR("jar"));
     if (q->seen->container == INSPECT_ZIP)
@@ -466,7 +477,7 @@ static bool is_allowed(const struct question *q)
         return false;
     if (q->extension.n != 0 && (q->named == NULL || q->named->class > CLASS_ALLOWED))
         return false;
-    return !q->seen->has_active || q->content->class == CLASS_DRAWING;
+    return !q->seen->has_active || q->content->class == CLASS_DRAWING || is_text_with_tags(q);
 }
 
 // Which of the two rows, in one class, says what the file is.

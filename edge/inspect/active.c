@@ -146,23 +146,36 @@ const char *active_program_type(str head)
     return NULL;
 }
 
+static bool has_tag_of(str head, const char *const *tags)
+{
+    if (head.n > SNIFFED)
+        head.n = SNIFFED;
+    for (size_t at; (at = str_find(head, '<')) != SIZE_MAX; head = str_skip(head, 1)) {
+        head = str_skip(head, at);
+        if (is_tag_of(head, tags))
+            return true;
+    }
+    return false;
+}
+
 bool active_is_hidden(str head)
 {
     static const char *const tags[] = {"<script", "<html", "<!doctype html",  "<svg",
                                        "<iframe", "<body", "<object",         "<embed",
                                        "<?php",   "<math", "<xsl:stylesheet", NULL};
-    if (head.n > SNIFFED)
-        head.n = SNIFFED;
-    while (head.n != 0) {
-        size_t at = str_find(head, '<');
-        if (at == SIZE_MAX)
-            return false;
-        head = str_skip(head, at);
-        if (is_tag_of(head, tags))
-            return true;
-        head = str_skip(head, 1);
-    }
-    return false;
+    return has_tag_of(head, tags);
+}
+
+bool active_is_fragment(str head)
+{
+    static const char *const plain[] = {"<!--",    "<a",   "<b",     "<p",    "<br",
+                                        "<h1",     "<div", "<table", "<font", "<span",
+                                        "<center", "<img", NULL};
+    static const char *const of_pages[] = {"<head", "<meta",     "<base",   "<link", "<style",
+                                           "<form", "<frameset", "<applet", "<?=",   NULL};
+    char room[SNIFFED];
+    return !is_utf16(head) && is_tag_of(begin_of(head, room, sizeof room), plain) &&
+           !active_is_hidden(head) && !has_tag_of(head, of_pages);
 }
 
 // --- markup ---
@@ -217,7 +230,7 @@ static bool is_hiding_address(str s)
 
 // onload = "…", wherever it stands: text that looks so is rare, and quotes cannot be trusted to tell
 // text from tags.
-static bool is_handler_attribute(str s)
+static bool is_handler_attribute(str s, bool is_html)
 {
     if (!str_starts(s, STR("on")))
         return false;
@@ -228,10 +241,10 @@ static bool is_handler_attribute(str s)
     if (n < 5 || rest.n == 0 || *rest.p != '=')
         return false;
     rest = skip_space(str_skip(rest, 1));
-    return rest.n != 0 && (*rest.p == '"' || *rest.p == '\'');
+    return is_html || (rest.n != 0 && (*rest.p == '"' || *rest.p == '\''));
 }
 
-static bool is_active_at(str s, char before)
+static bool is_active_at(str s, char before, bool is_html)
 {
     static const str words[] = {STR("javascript:"),      STR("vbscript:"),
                                 STR("data:text/html"),   STR("http://www.w3.org/1999/xhtml"),
@@ -241,7 +254,7 @@ static bool is_active_at(str s, char before)
         return is_active_element(str_skip(s, 1));
     case 'o':
         return (is_space(before) || before == '"' || before == '\'' || before == '/') &&
-               is_handler_attribute(s);
+               is_handler_attribute(s, is_html);
     case 'h':
         if (is_hiding_address(s))
             return true;
@@ -283,7 +296,7 @@ void active_markup_take(struct active_markup *m, str piece)
         for (size_t i = 0; i != n && !m->has_script; ++i) {
             str s = str_of(room + i, n - i);
             m->_has_entity |= str_starts(s, STR("<!entity"));
-            m->has_script = is_active_at(s, i != 0 ? room[i - 1] : ' ') ||
+            m->has_script = is_active_at(s, i != 0 ? room[i - 1] : ' ', m->is_html) ||
                             (m->_has_entity && str_starts(s, STR("&#")));
         }
         m->_n = n < OVERLAP ? n : OVERLAP;

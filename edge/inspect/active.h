@@ -18,8 +18,13 @@ const char *active_program_type(str head);
 // HTML, and no browser looks for it behind a text's beginning.
 bool active_is_hidden(str head);
 
+// Of what is HTML: it begins with a tag for the look of text, or a comment, and its first 1445 bytes have
+// none that makes a page or takes others into it. UTF-16 is never taken for such.
+bool active_is_fragment(str head);
+
 // XML, SVG: read piece by piece to the end, whatever its encoding of two bytes or one.
 struct active_markup {
+    bool is_html;    // set first: HTML's attributes need no quotes
     char _kept[256]; // the end of the piece before, in lower case, without NULs
     size_t _n;
     bool _has_entity;

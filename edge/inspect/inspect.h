@@ -88,6 +88,9 @@ enum inspect_active {
     INSPECT_SCRIPT,  // #!, <?php, a batch file, a shortcut, PostScript
     INSPECT_MARKUP,  // SVG or XML with a script in it, or a place where one may hide
     INSPECT_PROGRAM, // ELF, PE, Mach-O, a Java class, WebAssembly …
+    // Begins with a tag or comment as texts and XML may, too, and holds nothing else that HTML runs: HTML
+    // for those who go by its bytes alone.
+    INSPECT_FRAGMENT,
     INSPECT_HIDDEN, // a picture or another binary file with HTML or PHP within its first 1445 bytes
     INSPECT_ACTIVES
 };

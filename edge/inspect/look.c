@@ -188,10 +188,10 @@ static bool begins_as(str head, str word)
 }
 
 // To its end: what is behind the beginning runs as well as what is in it.
-static bool look_for_script(struct look_io *io, struct inspect_seen *s)
+static bool look_for_script(struct look_io *io, bool is_html, struct inspect_seen *s)
 {
     static char piece[64 * 1024];
-    struct active_markup m = {0};
+    struct active_markup m = {.is_html = is_html};
     uint64_t at = io->have;
     active_markup_take(&m, head_of(io));
     while (at != io->size && !m.has_script) {
@@ -206,11 +206,22 @@ static bool look_for_script(struct look_io *io, struct inspect_seen *s)
     return true;
 }
 
+// Of a text that begins as HTML does: whether more than its beginning says so.
+static bool look_html(struct look_io *io, const char *root, struct inspect_seen *s)
+{
+    bool is_fragment = active_is_fragment(head_of(io)) && strcmp(root, "html") != 0;
+    say_mime(s, "text/html");
+    if (is_fragment && !look_for_script(io, true, s))
+        return false;
+    say_active(s, is_fragment && !s->has_active ? INSPECT_FRAGMENT : INSPECT_HTML);
+    return true;
+}
+
 static bool look_markup(struct look_io *io, const char *root, struct inspect_seen *s)
 {
     say_mime(s, strcmp(root, "svg") == 0 ? "image/svg+xml" : "application/xml");
     if (strcmp(root, "html") != 0)
-        return look_for_script(io, s);
+        return look_for_script(io, false, s);
     say_mime(s, "application/xhtml+xml");
     say_active(s, INSPECT_HTML);
     return true;
@@ -240,8 +251,7 @@ static bool look_text(struct look_io *io, struct inspect_seen *s)
         say_mime(s, script);
         say_active(s, INSPECT_SCRIPT);
     } else if (active_is_html(head) && !is_svg) {
-        say_mime(s, "text/html");
-        say_active(s, INSPECT_HTML);
+        return look_html(io, root, s);
     } else if (root[0] != '\0') {
         return look_markup(io, root, s);
     } else if (begin.n != 0 && (*begin.p == '{' || *begin.p == '[')) {

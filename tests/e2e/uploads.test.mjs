@@ -85,6 +85,8 @@ describe('one server', () => {
             ['a.csv', csv, 'application/vnd.ms-excel', 'text/csv'], ['a.txt', Buffer.from('x'), 'text/plain', 'text/plain'],
             ['a.md', Buffer.from('# Title\n\nwords\n'), 'text/markdown', 'text/markdown'], ['a.yaml', Buffer.from('a: 1\nb: [2]\n'), '', 'text/yaml'],
             ['a.json', Buffer.from('{"a":1}'), 'application/json', 'application/json'], ['a.xml', Buffer.from('<?xml version="1.0"?><a/>'), 'text/xml', 'application/xml'],
+            ['bare.xml', Buffer.from('<a/>'), 'text/xml', 'application/xml'], ['readme.md', Buffer.from('<!-- note -->\n# Title\n'), '', 'text/markdown'],
+            ['bold.txt', Buffer.from('<b>bold</b> words\n'), 'text/plain', 'text/plain'],
             ['a.wav', wav, 'audio/wav', 'audio/wav'], ['a.mp3', mp3, 'audio/mpeg', 'audio/mpeg'], ['a.flac', flac, 'audio/flac', 'audio/flac'],
             ['a.mp4', mp4, 'video/mp4', 'video/mp4'], ['a.zip', zip, 'application/x-zip-compressed', 'application/zip'],
             ['a.docx', docx, undefined, 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'],
@@ -112,6 +114,8 @@ describe('one server', () => {
         const rows = [
             ['page.html', '<!doctype html><title>x</title>', 'text/html', 'type_not_allowed', /\.html/],
             ['page.txt', '<!doctype html><title>x</title><script>alert(1)</script>', 'text/plain', 'type_not_allowed'],
+            ['bold', '<b>bold</b>', undefined, 'type_not_allowed', /web page/], ['a.md', '<b>x</b><iframe src="//a">', undefined, 'type_not_allowed', /web page/],
+            ['a.xml', '<a onload="x()"/>', 'text/xml', 'type_not_allowed', /web page/],
             ['a.js', 'alert(1)', 'text/javascript', 'type_not_allowed', /\.js/], ['a.sh', '#!/bin/sh\necho\n', undefined, 'type_not_allowed'],
             ['a.txt', '#!/bin/sh\necho\n', 'text/plain', 'type_not_allowed'], ['a.php', '<?php echo 1;', undefined, 'type_not_allowed'],
             ['photo.jpg.html', jpeg, 'image/jpeg', 'type_not_allowed', /\.html/], ['invoice.pdf.exe', pdf, 'application/pdf', 'type_not_allowed', /\.exe/],

@@ -39,7 +39,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         declared = str_cut(&rest, '\n');
     bool is_owner = (data[0] & 1) != 0;
     seen.has_active = (data[0] & 2) != 0;
-    seen.container = (enum inspect_container)((data[0] >> 2) % INSPECT_CONTAINERS);
+    seen.active = !seen.has_active        ? INSPECT_NOT_ACTIVE
+                  : (data[0] & 0x80) != 0 ? INSPECT_FRAGMENT
+                                          : INSPECT_HTML;
+    seen.container = (enum inspect_container)((data[0] >> 2 & 0x1f) % INSPECT_CONTAINERS);
     snprintf(seen.mime, sizeof seen.mime, "%.*s", (int)(what.n < 100 ? what.n : 100), what.p);
     seen.mime[str_utf8_prefix(str_from(seen.mime))] = '\0';
     declared.n = str_utf8_prefix(declared);

@@ -148,6 +148,9 @@ static void looks_as_far_as_it_matters(void **state)
                 STR("<script>x</script></svg>"), ' ', "image/svg+xml", INSPECT_MARKUP);
     check_large("data.xml", STR("<?xml version='1.0'?><a>"), STR("<x onload=''/></a>"), 'y',
                 "application/xml", INSPECT_MARKUP);
+    check_large("late.md", STR("<b>x</b>"), STR("<script>x</script>"), ' ', "text/html",
+                INSPECT_HTML);
+    check_large("far.md", STR("<!-- "), STR("--><html>"), 'y', "text/html", INSPECT_FRAGMENT);
     check_large("letter.txt", STR("Dear all, "), STR("<script>"), 'z', "text/plain", 0);
     check_large("large.json", STR("[\""), STR("\"]"), 'z', "text/plain", 0);
     // each is as much work as the bytes it has, whatever they are

@@ -26,12 +26,15 @@ struct row {
     const char *sentence;       // or a part of it
     bool has_active;
     enum inspect_container container;
+    enum inspect_active active;
 };
 
 static void judge(const struct row *r, bool is_owner, enum fail *ret, char *mime, char *name,
                   json_t **details, struct fault *fault)
 {
-    struct inspect_seen seen = {.container = r->container, .has_active = r->has_active};
+    struct inspect_seen seen = {.container = r->container,
+                                .active = r->active,
+                                .has_active = r->has_active || r->active != INSPECT_NOT_ACTIVE};
     snprintf(seen.mime, sizeof seen.mime, "%s", r->seen);
     *ret = type_decide(&seen, str_from(r->bytes), str_from(r->name), str_from(r->declared),
                        is_owner, mime, name, details, fault);
@@ -65,6 +68,8 @@ static void expect(const struct row *r, bool is_owner)
 #define NOT_ALLOWED .mime = NULL, .becomes = "type_not_allowed"
 #define MISMATCH .mime = NULL, .becomes = "type_mismatch"
 
+#define FRAGMENT .active = INSPECT_FRAGMENT
+
 static void visitors_files(void **state)
 {
     static const struct row rows[] = {
@@ -87,6 +92,10 @@ static void visitors_files(void **state)
         {"d.txt", "application/json", "{}", "", "text/plain", "d.txt"},
         {"f.xml", "text/xml", "<a/>", "text/xml", "application/xml", "f.xml"},
         {"track.gpx", "text/xml", "<gpx/>", "", "application/xml", "track.gpx"},
+        // a tag in front makes no web page of what is called text
+        {"f.xml", "text/html", "<a/>", "text/xml", "application/xml", "f.xml", FRAGMENT},
+        {"f.md", "text/html", "<!-- a -->", "", "text/markdown", "f.md", FRAGMENT},
+        {"f.TXT", "text/html", "<b>a</b>", "text/plain", "text/plain", "f.TXT", FRAGMENT},
         {"a.c", "text/x-c", "int a;", "", "text/plain", "a.c"},
         {"a.txt", "text/plain", "x", "text/plain", "text/plain", "a.txt"},
         {"a.txt", OCTETS, "x", "text/plain", "text/plain", "a.txt"}, // too short for libmagic
@@ -184,6 +193,14 @@ static void visitors_files(void **state)
         {"a.html", "text/html", "<html>", "text/html", NOT_ALLOWED},
         {"a.txt", "text/html", "<html>", "text/plain", NOT_ALLOWED, "This is a web page"},
         {"a", "text/html", "<html>", "", NOT_ALLOWED, "This is a web page"},
+        {"a", "text/html", "<b>", "", NOT_ALLOWED, "This is a web page", FRAGMENT},
+        {"a.html", "text/html", "<b>", "", NOT_ALLOWED, FRAGMENT},
+        {"a.csv", "text/html", "<b>", "", NOT_ALLOWED, "This is a web page", FRAGMENT},
+        {"a.log", "text/html", "<b>", "", NOT_ALLOWED, "This is a web page", FRAGMENT},
+        {"a.png", "text/html", "<b>", "", NOT_ALLOWED, FRAGMENT},
+        {"a.md", "text/html", "<b>", "text/html", MISMATCH, FRAGMENT},
+        {"a.md", "text/html", "<html>", "", NOT_ALLOWED, .active = INSPECT_HTML},
+        {"a.xml", "text/xml", "<a onload=''/>", "", NOT_ALLOWED, .active = INSPECT_MARKUP},
         {"a.xhtml", "text/xml", "<html/>", "", NOT_ALLOWED},
         {"a.js", "application/javascript", "x()", "", NOT_ALLOWED},
         {"a.js", "text/plain", "x()", "", NOT_ALLOWED},
@@ -225,6 +242,8 @@ static void owners_files(void **state)
         {"a.js", "text/plain", "x()", "", "text/javascript", "a.js"},
         {"a.py", "text/plain", "x()", "", "text/x-python", "a.py"},
         {"a.txt", "text/html", "<html>", "text/plain", "text/html", "a.txt"},
+        {"a.md", "text/html", "<b>", "", "text/markdown", "a.md", FRAGMENT},
+        {"a.html", "text/html", "<b>", "", "text/html", "a.html", FRAGMENT},
         {"a.pdf", "image/png", PNG, "", "image/png", "a.pdf"},
         {"a.html", "image/png", PNG, "", "image/png", "a.html"},
         {"a.bin", OCTETS, "\x01", "", OCTETS, "a.bin"},
