@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "bundles/hold.h"
+#include "bundles/living.h"
 #include "bundles/shelf.h"
 #include "bundles/table.h"
 #include "edge/base/log.h"
@@ -18,6 +19,8 @@ enum {
     CHECK_POST_TRIES = 50, // 100 ms apart
     CHECK_TRIES = 8,       // 250 ms apart
 };
+// Beside what is held, what is on its way to readers has the budget once more, or so many bytes.
+static const uint64_t least_beside = UINT64_C(64) << 20;
 
 // One thing being fetched, and the loops' wants that wait for it.
 struct load {
@@ -39,7 +42,8 @@ static struct {
     const struct cache_source *source;
     pthread_mutex_t lock; // guards all below, and all that is held
     struct table site_loads, body_loads;
-    struct load *loading; // sites
+    struct load *loading;    // sites
+    uint64_t budget, coming; // bytes: what may be held, what is being loaded
     struct cache_counts counts;
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -54,7 +58,9 @@ static void *zeroed(size_t n)
 void cache_init(const struct cache_source *source, uint64_t budget)
 {
     cache.source = source;
+    cache.budget = budget;
     hold_init(budget);
+    living_init();
     table_init(&cache.site_loads);
     table_init(&cache.body_loads);
 }
@@ -257,14 +263,16 @@ static void run_body_load(struct job *j)
     struct fault fault = {0};
     char *bytes = NULL;
     enum fail failed = cache.source->load_bytes(&l->digest, l->size, &bytes, &fault);
-    if (failed == FAIL_NONE)
+    if (failed == FAIL_NONE) {
         body = body_create(&l->digest, bytes, l->size);
-    else
+        living_add(body);
+    } else
         log_error("a file's content could not be loaded", "reason=%s",
                   LOG_STR(str_from(fault.log_text)));
     pthread_mutex_lock(&cache.lock);
     cache.counts.body_loads++;
     table_remove(&cache.body_loads, l->hash, l);
+    cache.coming -= l->size;
     if (body == NULL) {
         wants_fail(l->wants, FAIL_INTERNAL, "internal"); // a missing blob is our loss, not a 404
     } else {
@@ -288,8 +296,20 @@ static struct load *body_load_find(const struct digest *digest, uint64_t hash)
     return NULL;
 }
 
+// Readers that are slow, or do not read at all, keep what the cache has let go, or never held.
+static bool has_room_for(uint64_t size)
+{
+    uint64_t beside = cache.budget > least_beside ? cache.budget : least_beside;
+    return living_bytes() + cache.coming + size <= cache.budget + beside;
+}
+
 static void body_load_begin(struct cache_want *w, const struct site_variant *wanted, uint64_t hash)
 {
+    if (!has_room_for(wanted->size)) {
+        w->_next = NULL;
+        wants_fail(w, FAIL_BUSY, "busy");
+        return;
+    }
     struct load *l = zeroed(sizeof *l);
     l->job.run = run_body_load;
     l->hash = hash;
@@ -297,10 +317,23 @@ static void body_load_begin(struct cache_want *w, const struct site_variant *wan
     l->size = wanted->size;
     want_add(l, w);
     table_add(&cache.body_loads, hash, l);
+    cache.coming += l->size;
     if (!load_start(l)) {
         table_remove(&cache.body_loads, hash, l);
+        cache.coming -= l->size;
         free(l);
     }
+}
+
+// One that is alive without being held is given as it is, and held again when it may be.
+static bool give_living(struct cache_want *w, const struct site_variant *wanted)
+{
+    struct body *body = living_find(&wanted->blob);
+    if (body == NULL)
+        return false;
+    give_variant(w, body, hold_takes_body(body->size) ? hold_body(body) : NULL);
+    shared_unref(&body->shared);
+    return true;
 }
 
 void cache_want_variant(struct cache_want *w)
@@ -314,7 +347,7 @@ void cache_want_variant(struct cache_want *w)
         give_variant(w, held->body, held);
     else if (l != NULL)
         want_add(l, w);
-    else
+    else if (!give_living(w, wanted))
         body_load_begin(w, wanted, hash);
     pthread_mutex_unlock(&cache.lock);
 }

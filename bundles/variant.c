@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include "bundles/living.h"
 
 enum {
     ETAG_DIGEST_CHARACTERS = 24, // 144 bits of the digest of the very bytes
@@ -46,6 +47,8 @@ static const char *move_to_file(const char *bytes, size_t size, int *ret_fd)
 static void on_body_free(struct shared *s)
 {
     struct body *b = (struct body *)s;
+    if (b->is_listed)
+        living_remove(b);
     if (b->fd != -1) {
         munmap((void *)b->bytes, b->size);
         close(b->fd);

@@ -11,7 +11,8 @@ struct body {
     struct digest digest;
     uint64_t size;
     const char *bytes;
-    int fd; // a sealed file in memory whose pages are `bytes`; -1: they are plain memory
+    int fd;         // a sealed file in memory whose pages are `bytes`; -1: they are plain memory
+    bool is_listed; // living.h
 };
 // Takes `bytes` (malloc'ed). Large ones move to a file in memory, which sendfile can read: while there are few enough that descriptors
 // remain for connections. Any thread; may take a millisecond.

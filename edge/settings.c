@@ -75,7 +75,7 @@ const struct setting settings_table[] = {
     COUNT(ingest_threads, "2", 1, 8, 0, "Threads for deploys and compression, each with a database connection"),
     COUNT(load_threads, "2", 1, 8, 0, "Threads that load cold apps, each with a database connection"),
     COUNT(files_threads, "8", 1, 32, 0, "Threads that check and keep uploaded files, each with a database connection"),
-    SIZE(cache_bytes, "256MiB", MIB, 1024 * GIB, 0, "File contents held in memory for serving"),
+    SIZE(cache_bytes, "256MiB", MIB, 1024 * GIB, 0, "File contents held in memory for serving; as much again may be on its way to slow readers"),
     SIZE(header_bytes, "32KiB", KIB, 256 * KIB, RELOADABLE, "Largest request head (431)"),
     COUNT(header_count, "100", 8, 100, RELOADABLE, "Most header fields of a request (431)"),
     SIZE(target_length, "8KiB", 256, 64 * KIB, RELOADABLE, "Longest request target (414)"),

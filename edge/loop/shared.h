@@ -4,6 +4,7 @@
 #define STOA_LOOP_SHARED_H
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 struct shared {
     _Atomic unsigned refs;
@@ -19,6 +20,16 @@ static inline void shared_ref(struct shared *s)
 {
     unsigned before = atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
     assert(before != 0);
+}
+// For who finds it in a table that it leaves only when it is freed: false, and no reference, when the
+// last one has gone already.
+static inline bool shared_ref_if_alive(struct shared *s)
+{
+    unsigned refs = atomic_load_explicit(&s->refs, memory_order_relaxed);
+    while (refs != 0 && !atomic_compare_exchange_weak_explicit(
+                            &s->refs, &refs, refs + 1, memory_order_acquire, memory_order_relaxed))
+        continue;
+    return refs != 0;
 }
 // Takes NULL.
 static inline void shared_unref(struct shared *s)

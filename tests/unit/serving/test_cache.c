@@ -18,6 +18,7 @@ static struct {
     enum fail site, bytes, current; // what they fail with
     unsigned current_lost;          // so many questions fail first
     unsigned site_loads, byte_loads;
+    uint64_t file_bytes;                 // 0: FILE_BYTES
     char deployment[DEPLOYMENT_ID_ROOM]; // what every instance points at now …
     int64_t later;                       // … so many seconds longer than made_row says
 } source;
@@ -37,7 +38,7 @@ static enum fail load_site(str key, struct site **ret, struct fault *fault)
     struct digest own = digest_sha256(key);
     for (size_t i = 0; i < row.file_count; i++)
         for (enum encoding e = 0; e < ENCODINGS; e++) {
-            row.files[i].size[e] = FILE_BYTES;
+            row.files[i].size[e] = source.file_bytes != 0 ? source.file_bytes : FILE_BYTES;
             row.files[i].sha256[e].b[0] ^= test_number;
             for (size_t b = 1; b < 8 && i != 1; b++) // a.txt is the same in all sites
                 row.files[i].sha256[e].b[b] ^= own.b[b];
@@ -80,6 +81,7 @@ struct visitor {
     struct shelf_wait wait;
     struct loop *loop;
     unsigned mounts, variants, failures;
+    bool is_slow;        // takes a reference to the variant
     struct mount *mount; // a reference
     struct variant *variant;
     enum fail failed;
@@ -97,6 +99,8 @@ static void on_variant(struct shelf_wait *w, struct variant *variant)
     struct visitor *v = (struct visitor *)w;
     v->variants++;
     v->variant = variant;
+    if (v->is_slow)
+        shared_ref(&variant->shared);
 }
 static void on_failure(struct shelf_wait *w, enum fail failed, const char *code)
 {
@@ -226,6 +230,64 @@ static void test_the_same_bytes_are_held_once(void **state)
     assert_int_equal(source.byte_loads, 1);
     assert_ptr_equal(find(0, "demo/x")->slots[4]->body, find(0, "other/y")->slots[4]->body);
     assert_ptr_not_equal(find(0, "demo/x")->slots[4], find(0, "other/y")->slots[4]);
+}
+
+// One who got the body, and reads it slowly: a reference that is his.
+static struct variant *read_slowly(const char *key, uint32_t number, enum fail *ret_failed)
+{
+    struct visitor v = visitor(0);
+    v.is_slow = true;
+    ask_site(&v, key);
+    play_all();
+    ask_variant(&v, number);
+    play_all();
+    *ret_failed = v.failures != 0 ? v.failed : FAIL_NONE;
+    leave(&v);
+    return v.variant;
+}
+
+static void test_what_is_still_being_read_is_not_loaded_again(void **state)
+{
+    enum fail failed;
+    char key[32];
+    struct variant *slow = read_slowly("demo/x", 0, &failed);
+    for (int i = 0;
+         i != 100 * SITES && find(0, "demo/x") != NULL && find(0, "demo/x")->slots[0] != NULL;
+         i++) {
+        snprintf(key, sizeof key, "full/%d", i);
+        visit(0, key, 0);
+    }
+    assert_true(find(0, "demo/x") == NULL || find(0, "demo/x")->slots[0] == NULL); // it had to go
+    unsigned loads = source.byte_loads;
+    struct variant *again = read_slowly("demo/x", 0, &failed);
+    assert_int_equal(source.byte_loads, loads);
+    assert_ptr_equal(again->body, slow->body);
+    shared_unref(&again->shared);
+    shared_unref(&slow->shared);
+}
+
+static void test_what_readers_keep_alive_is_bounded(void **state)
+{
+    static const char *const keys[] = {"demo/1", "demo/2", "demo/3", "demo/4"};
+    struct variant *slow[4];
+    enum fail failed;
+    source.file_bytes = 20 << 20; // more than is held
+    for (int i = 0; i < 3; i++) {
+        slow[i] = read_slowly(keys[i], 0, &failed);
+        assert_int_equal(failed, FAIL_NONE);
+    }
+    assert_null(read_slowly(keys[3], 0, &failed));
+    assert_int_equal(failed, FAIL_BUSY);
+    struct variant *same = read_slowly(keys[0], 0, &failed); // one more reader of what is there
+    assert_int_equal(failed, FAIL_NONE);
+    assert_ptr_equal(same->body, slow[0]->body);
+    shared_unref(&same->shared);
+    shared_unref(&slow[2]->shared);
+    slow[3] = read_slowly(keys[3], 0, &failed);
+    assert_int_equal(failed, FAIL_NONE);
+    for (int i = 0; i < 4; i++)
+        if (i != 2)
+            shared_unref(&slow[i]->shared);
 }
 
 static void test_absent_sites_are_remembered_briefly(void **state)
@@ -560,6 +622,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_load_for_all_who_wait, begin, end),
         cmocka_unit_test_setup_teardown(test_a_second_loop_asks_no_database, begin, end),
         cmocka_unit_test_setup_teardown(test_the_same_bytes_are_held_once, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_is_still_being_read_is_not_loaded_again, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(test_what_readers_keep_alive_is_bounded, begin, end),
         cmocka_unit_test_setup_teardown(test_absent_sites_are_remembered_briefly, begin, end),
         cmocka_unit_test_setup_teardown(test_absent_sites_are_few, begin, end),
         cmocka_unit_test_setup_teardown(test_a_notice_drops_it_on_every_loop, begin, end),
