@@ -242,6 +242,18 @@ static bool is_config(const struct file *f)
     return str_eq(f->path, STR("public-config.yaml"));
 }
 
+// An export would have the config beside it.
+static void check_names(struct reading *r)
+{
+    for (size_t i = 0; i != r->count; ++i) {
+        str path = r->files[i].path;
+        if (!is_config(&r->files[i]) && path_refusal(path) == NULL && path_is_config(path))
+            problems_add(r->problems, 0, 0, SECTION(path),
+                         "The path %s is kept for the config; write it public-config.yaml.",
+                         QUOTED(path));
+    }
+}
+
 static void check_count(struct reading *r)
 {
     size_t files = r->declared;
@@ -338,6 +350,7 @@ static void judge(struct reading *r)
     warn_of_litter(r);
     strip_folder(r);
     check_clashes(r);
+    check_names(r);
     check_count(r);
     warn_of_unserved(r);
 }

@@ -79,6 +79,15 @@ char *path_fold(str path, size_t *ret_n)
     return (char *)folded;
 }
 
+bool path_is_config(str path)
+{
+    size_t slash = str_find(path, '/'), n;
+    char *folded = path_fold(str_of(path.p, slash != SIZE_MAX ? slash : path.n), &n);
+    bool is_config = str_eq(str_of(folded, n), STR("public-config.yaml"));
+    free(folded);
+    return is_config;
+}
+
 struct folded {
     str key;
     size_t index;

@@ -2,6 +2,7 @@
 // a .pie file, an archive and the CLI. Pure functions; any thread.
 #ifndef STOA_BUNDLES_PATHS_H
 #define STOA_BUNDLES_PATHS_H
+#include <stdbool.h>
 #include "edge/base/str.h"
 
 enum { PATH_MAX_BYTES = 1024, PATH_SEGMENT_MAX_BYTES = 255 };
@@ -9,6 +10,10 @@ enum { PATH_MAX_BYTES = 1024, PATH_SEGMENT_MAX_BYTES = 255 };
 // NULL when a public file may be named so, else why not: a fixed phrase that follows "The path …",
 // as in "must not start with '/'".
 const char *path_refusal(str path);
+
+// Whether a path that path_refusal allows is the config's name in folders and archives, or lies in a
+// folder of that name, whatever the case: beside a config no archive can hold it.
+bool path_is_config(str path);
 
 // The path as case-insensitive file systems compare it: Unicode canonical caseless form (Unicode
 // 15, D145: full case folding and normalisation). malloc'ed, not NUL-terminated; `path` is valid

@@ -82,6 +82,10 @@ static bool check_file(struct reader *r, const struct pie_file *f, size_t i)
                      max);
     if ((why = path_refusal(f->path)) != NULL)
         problems_add(r->problems, f->line, 0, section, "The path %s %s.", QUOTED(f->path), why);
+    else if (path_is_config(f->path))
+        problems_add(r->problems, f->line, 0, section,
+                     "The path %s is kept for the config, which is the section public-config.",
+                     QUOTED(f->path));
     else
         warn_of_unserved(r, f, section);
     return why == NULL;

@@ -126,6 +126,12 @@ test('a bad archive is refused with its problems, and the server stays', async (
     const answer = await api('POST', '/api/plugins/bad-archive/deployments', links, { type: 'application/octet-stream' });
     assert.equal(answer.status, 422);
     assert.match(JSON.stringify(answer.json.details.problems), /passwd/);
+    const cased = await api('POST', '/api/plugins/bad-archive/deployments', archive({ 'index.html': 'x', 'Public-Config.yaml': 'entry: index.html' }), { type: 'application/octet-stream' });
+    assert.equal(cased.status, 422);
+    assert.match(cased.json.details.problems[0].message, /kept for the config/);
+    const reserved = await api('POST', '/api/plugins/import', pie('bad-archive', { 'index.html': 'x', 'public-config.yaml': 'x' })); // its export would have two
+    assert.equal(reserved.status, 422);
+    assert.match(reserved.json.details.problems[0].message, /kept for the config/);
     assert.equal((await api('GET', '/api/plugins/bad-archive/deployments')).json.data.length, 1);
 });
 

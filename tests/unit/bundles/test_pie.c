@@ -308,6 +308,11 @@ static void bad_paths(void **state)
     refuse(FRONT INDEX FILE_AT("a\\b"), FRONT_LINES + 4, "public-file:a\\\\b", "backslash");
     refuse(FRONT INDEX FILE_AT(".well-known/acme-challenge/x"), FRONT_LINES + 4,
            "public-file:.well-known/acme-challenge/x", "acme-challenge");
+    refuse(FRONT INDEX FILE_AT("public-config.yaml"), FRONT_LINES + 4,
+           "public-file:public-config.yaml", "kept for the config");
+    refuse(FRONT INDEX FILE_AT("Public-Config.yaml/x"), FRONT_LINES + 4,
+           "public-file:Public-Config.yaml/x", "kept for the config");
+    done(read_good(FRONT INDEX FILE_AT("a/public-config.yaml") FILE_AT("public-config.yml")));
 }
 
 static void dotfiles_are_warned_of(void **state)
