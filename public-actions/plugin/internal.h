@@ -19,7 +19,8 @@ enum {
     WORKERS_PER_INSTANCE = 2,  // the second only under load
     SECOND_WORKER_AT = 8,      // runs given and not begun, from which on a second one helps
     RUNS_PER_LIFE = 10 * 1000, // then a worker is replaced
-    CALLS_IN_FLIGHT = 64,      // bridge calls of one run; with more the worker is not read
+    CALLS_IN_FLIGHT =
+        64, // bridge calls of one run; runs.js sends no more, and who does is not read
     CALL_BYTES_IN_FLIGHT = 16 * 1024 * 1024, // … and their arguments
     CALLS_PER_RUN = 100 * 1000,
     TIMERS_PER_RUN = 1000,
@@ -123,6 +124,7 @@ struct worker {
     uint64_t proof_at, strikes_at;
     uint32_t ping, ping_number; // the open one, or 0, and the last run sent before it
     uint32_t last_ping;
+    bool has_lost_suspect; // a run was at work when its deadline passed; no proof came since
     bool owes_stats;
 
     struct loop_timer idle;

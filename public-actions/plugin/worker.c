@@ -75,17 +75,22 @@ static void watch_until_next_look(struct worker *w)
     loop_timer_start(&w->watchdog, at > now ? at - now : 0);
 }
 
-// Begins when it begins to owe something.
+// Begins when it begins to owe something; one that owes a pong has no more time for that.
 static void begin_to_owe(struct worker *w)
 {
-    w->proof_at = loop_now(loop_self());
+    if (w->ping == 0)
+        w->proof_at = loop_now(loop_self());
     if (!loop_timer_is_running(&w->watchdog))
         watch_until_next_look(w);
 }
 
-// A paused worker is read again, or its pong would not be heard.
+// A paused worker is read again, or its pong would not be heard. Until it comes, new runs wait: for
+// so long as a pong takes; then another worker may be had for them.
 static void ask(struct worker *w)
 {
+    struct loop_timer *retry = &w->instance->retry;
+    if (!loop_timer_is_running(retry))
+        loop_timer_start(retry, PONG_MS);
     w->ping = ++w->last_ping;
     w->ping_number = w->last_number;
     worker_send(w, WORKER_PING, 0, w->ping, 0, (str){0});
@@ -116,15 +121,26 @@ void worker_proves(struct worker *w, bool is_pong)
 {
     w->proof_at = loop_now(loop_self());
     w->strikes_at = 0;
+    if (w->has_lost_suspect) {
+        w->has_lost_suspect = false;
+        heat(w, -1);
+    }
     if (!is_pong)
         return;
     w->ping = 0;
     w->is_strict = false;
 }
 
-static void ask_at_once(struct worker *w)
+// A run was over its time. Others that have begun may be computing, as they may for busy_ms: they are
+// not cut short. One that may be what keeps the worker is still at work, be it answered or not.
+static void ask_at_once(struct worker *w, bool may_be_stuck)
 {
-    w->strikes_at = loop_now(loop_self()) + PONG_MS;
+    if (w->run_count == w->unstarted)
+        w->strikes_at = loop_now(loop_self()) + PONG_MS;
+    if (may_be_stuck && !w->has_lost_suspect) {
+        w->has_lost_suspect = true;
+        heat(w, 1);
+    }
     if (w->ping == 0)
         ask(w);
     if (can_talk(w))
@@ -236,7 +252,7 @@ struct worker *worker_wish(struct plugin_instance *in)
 // --- runs ---
 bool worker_has_room(const struct worker *w)
 {
-    return w->state == WORKER_IS_LIVE && !w->is_retiring && !w->is_paused &&
+    return w->state == WORKER_IS_LIVE && !w->is_retiring && !w->is_paused && w->ping == 0 &&
            w->run_count < RUNS_PER_WORKER && w->unstarted < RUNS_UNSTARTED;
 }
 
@@ -246,10 +262,11 @@ static void on_deadline(struct loop_timer *t)
         (struct plugin_run *)((char *)t - offsetof(struct plugin_run, _.deadline));
     struct worker *w = run->_.worker;
     uint32_t id = run->_.id;
+    bool is_hot = run->_.is_hot;
     worker_take_back(run);
     if (can_talk(w)) {
         worker_send(w, WORKER_DROP, 0, id, 0, (str){0});
-        ask_at_once(w);
+        ask_at_once(w, is_hot);
     }
     plugin_finish(run, PLUGIN_TIMED_OUT, (str){0}, (str){0});
 }
@@ -287,7 +304,7 @@ void worker_note(struct plugin_run *run)
     struct worker *w = run->_.worker;
     bool is_hot = run->_.step == RUN_GIVEN || run->_.in_flight + run->_.timers == 0;
     bool is_crowded =
-        run->_.in_flight >= CALLS_IN_FLIGHT || run->_.in_flight_bytes >= CALL_BYTES_IN_FLIGHT;
+        run->_.in_flight > CALLS_IN_FLIGHT || run->_.in_flight_bytes > CALL_BYTES_IN_FLIGHT;
     if (is_hot != run->_.is_hot)
         heat(w, is_hot ? 1 : -1);
     if (is_crowded != run->_.is_crowded)
@@ -373,6 +390,8 @@ void worker_end(struct worker *w, enum worker_end why)
     w->process.fd = -1;
     if (was_loading)
         heat(w, -1);
+    if (w->has_lost_suspect)
+        heat(w, -1);
     loop_timer_start(&w->settle, why == WORKER_END_DIED && !w->has_status ? DEATH_MS : 0);
 }
 
@@ -404,7 +423,7 @@ static enum plugin_outcome outcome_of(const struct worker *w)
 }
 
 // Of the runs that may have been at work, the one that spoke last, else the one begun last. A run
-// whose deadline has just passed is a suspect that is gone already: then nobody is.
+// that was at work when its deadline passed is a suspect that is gone already: then nobody is.
 static struct plugin_run *suspect_of(const struct worker *w)
 {
     struct plugin_run *suspect = NULL;
@@ -451,8 +470,7 @@ static bool is_blamed(const struct plugin_run *run, const struct plugin_run *sus
 // Ends its runs or puts them back in line. Returns how many have to be told.
 static size_t collect_runs(struct worker *w, struct plugin_run *told[static RUNS_PER_WORKER])
 {
-    bool has_culprit_gone = w->strikes_at != 0;
-    struct plugin_run *suspect = has_culprit_gone ? NULL : suspect_of(w);
+    struct plugin_run *suspect = w->has_lost_suspect ? NULL : suspect_of(w);
     size_t n = 0;
     for (size_t i = RUNS_PER_WORKER; i-- != 0;) {
         struct plugin_run *run = w->runs[i];

@@ -88,6 +88,7 @@ static bool on_pong(struct worker *w, const struct worker_frame_head *head)
             w->runs[i]->_.id / RUNS_PER_WORKER <= w->ping_number)
             return false;
     worker_proves(w, true);
+    plugin_instance_feed(w->instance);
     return true;
 }
 

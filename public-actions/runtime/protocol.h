@@ -48,7 +48,8 @@ enum worker_frame {
     WORKER_STARTED, // id: the run's; sent (and flushed) before the handler is entered
     // The handler asks for something outside the language. id: the call's, counted up by the worker
     // within its life; ref: the run's. Body: the JSON array ["managedDb.query", arg, …].
-    // flags: WORKER_ONE_WAY: no reply is wanted.
+    // flags: WORKER_ONE_WAY: no reply is wanted. Of those that want one, timers apart, a run has at
+    // most 64 unanswered, and 16 MiB of them together: the others wait in the worker.
     //   ["timer", ms]  answered with "" when ms milliseconds have passed
     //   ["managedDb.query", sql, [parameter, …], {"timeoutMs"?:n,"maxRows"?:n}]
     //   ["fetch", url, {"method":text,"headers":[[name,text],…],"body"?:text}]

@@ -20,6 +20,8 @@
   // How the meta of nearly every result begins.
   const PLAIN = '{"responded":false,"dataError":false,"resultError":false';
   const PLAIN_RESPONDED = '{"responded":true,"dataError":false,"resultError":false';
+  // What a run may have unanswered, as protocol.h says: a character has up to 3 bytes in UTF-8.
+  const CALLS_MOST = 64, CHARACTERS_MOST = 5 * 1024 * 1024;
   const FAILED = 1, ONE_WAY = 4, TOO_LARGE = 8;
 
   // What a visitor's payload could be merged into by careless code, and would then be found in all
@@ -108,6 +110,38 @@
     return error;
   }
 
+  // Sends the calls that wait in line, as long as there is room for the next: alone, any is sent.
+  function sendWaiting(run) {
+    let call;
+    while ((call = run.first) !== null && (run.asked === 0 ||
+           (run.asked < CALLS_MOST && run.askedCharacters + call.json.length <= CHARACTERS_MOST))) {
+      run.first = call.next;
+      call.next = null;
+      if (own.sendCall(run, call.op, call.json, call) === 0) {
+        call.refuse();
+        continue;
+      }
+      ++run.asked;
+      run.askedCharacters += call.json.length;
+      call.json = '';
+    }
+  }
+
+  function sendInTurn(run, call) {
+    if (run.first === null)
+      run.first = call;
+    else
+      run.last.next = call;
+    run.last = call;
+    sendWaiting(run);
+  }
+
+  function isAnswered(run) {
+    if (--run.asked === 0)
+      run.askedCharacters = 0; // as the server counts
+    sendWaiting(run);
+  }
+
   // A promise of the answer to context.<op>(…). The error it may become is made now, so that its
   // stack shows who asked.
   own.ask = function ask(run, op, json) {
@@ -118,18 +152,18 @@
           reject(withMessage(error, `context.${op}: this run is over`));
         return;
       }
-      const answer = {
-        __proto__: null,
-        op,
+      sendInTurn(run, {
+        __proto__: null, op, json, next: null,
         settle(hasFailed, json) {
           if (hasFailed)
             reject(complete(error, json));
           else
             resolve(json === '' ? undefined : parse(json));
         },
-      };
-      if (own.sendCall(run, op, json, answer) === 0)
-        reject(withMessage(error, `context.${op}: the arguments are too large, or nested too deeply`));
+        refuse() {
+          reject(withMessage(error, `context.${op}: the arguments are too large, or nested too deeply`));
+        },
+      });
     });
   };
   own.withMessage = withMessage;
@@ -138,11 +172,14 @@
   // Its timers, and what waits for its calls, may be what other runs wait for: a promise kept at the
   // top level. Without other runs nothing of it goes on.
   function forget(run) {
-    const { calls } = run;
+    const { calls, first } = run;
     runs.delete(run.id);
-    run.calls = null;
-    if (calls !== null && runs.size !== 0)
+    run.calls = run.first = run.last = null;
+    if (calls !== null && runs.size !== 0) { // without calls none waits behind them either
       mapForEach(calls, refuse);
+      for (let call = first; call !== null; call = call.next)
+        refuse(call);
+    }
     if (run.timers !== null || run.clocks !== 0)
       own.leaveTimers(run);
   }
@@ -266,7 +303,8 @@
 
   own.call = function call(id, json) {
     const run = { __proto__: null, id, kind: '', calls: null, answer: null, widget: '', timers: null, clocks: 0,
-      number: ++begun, lines: 0, characters: 0, notices: 0, refusals: 0 };
+      number: ++begun, lines: 0, characters: 0, notices: 0, refusals: 0,
+      asked: 0, askedCharacters: 0, first: null, last: null };
     runs.set(id, run);
     current = run;
     try {
@@ -294,6 +332,8 @@
       return; // of a run that is over, or to a timer that was cleared
     calls.delete(id);
     current = run;
+    if (answer.op !== undefined)
+      isAnswered(run);
     answer.settle(hasFailed, json);
   };
 

@@ -82,7 +82,8 @@ static void on_bridge(struct plugin_run *run, uint32_t call, str op, str args)
         plugin_reply_error(run, call, "why", STR("It \"failed\"."));
     } else if (str_eq(op, STR("fail at once")) || str_eq(op, STR("fetch"))) {
         plugin_reply_error(run, call, NULL, STR("Not here."));
-    } else if (str_eq(op, STR("keep")) && r->open_count != BRIDGES_KEPT) {
+    } else if ((str_eq(op, STR("keep")) || str_eq(op, STR("managedDb.query"))) &&
+               r->open_count != BRIDGES_KEPT) {
         r->open_calls[r->open_count++] = call;
     } else if (str_eq(op, STR("later"))) {
         struct later *l = calloc(1, sizeof *l);

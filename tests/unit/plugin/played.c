@@ -161,6 +161,10 @@ static void on_call(struct worker *w, uint32_t run, char *body)
     else if (DOES("log and spin")) {
         say(w, WORKER_LOG, 0, 0, run, "[\"log\",\"x\"]");
         spin(w);
+    } else if (DOES("compute")) { // ["compute",ms]
+        unsigned ms = (unsigned)atoi(strchr(body, ',') + 1);
+        nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
+        result(w, run, fine, "1");
     } else if (DOES("wait"))
         ; // answers nothing of its own, but reads on
     else if (DOES("die"))
@@ -202,6 +206,9 @@ static void on_call(struct worker *w, uint32_t run, char *body)
     } else if (DOES("one way")) {
         say(w, WORKER_BRIDGE, WORKER_ONE_WAY, ++w->calls, run, "[\"notify\",{}]");
         result(w, run, fine, "1");
+    } else if (DOES("keep 64")) {
+        flood(w, run, "[\"keep\"]", 64);
+        say(w, WORKER_BRIDGE, WORKER_ONE_WAY, ++w->calls, run, "[\"notify\",{}]");
     } else if (DOES("keep 70"))
         flood(w, run, "[\"keep\"]", 70);
     else if (DOES("keep 70 and spin")) {

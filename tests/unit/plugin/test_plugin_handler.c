@@ -156,6 +156,58 @@ static void many_calls_at_once_are_no_harm(void **state)
     drop(h);
 }
 
+// More than are on their way at once wait in the worker, however long it takes.
+static void surplus_calls_wait_in_line(void **state)
+{
+    struct handler *h = new_handler(
+        CODE("const wait = async (i) => { try { return await context.managedDb.query('' + i); }"
+             "catch (e) { return e.message; } };"
+             "const all = await Promise.all(Array.from({ length: 150 }, (_, i) => wait(i)));"
+             "return all.every((a) => a === 'kept') ? all.length : all;"));
+    struct played_run r = {.run.timeout_ms = 30000};
+    patience(BUSY_MS);
+    run_start(&r, h, INPUT("{}"));
+    desk_wait(&r.bridges, 64);
+    nanosleep(&(struct timespec){.tv_sec = 2 * BUSY_MS / 1000}, NULL); // it has been pinged by now
+    assert_int_equal(r.bridges, 64);
+    for (unsigned seen = 64; r.done == 0 && seen != 150;) {
+        run_release(&r);
+        seen = seen + 64 < 150 ? seen + 64 : 150;
+        desk_wait(&r.bridges, seen);
+        assert_int_equal(r.bridges, seen);
+    }
+    run_release(&r);
+    run_wait(&r);
+    assert_string_equal(r.data, "150");
+    assert_string_equal(r.last_args, "[\"149\",[],{}]"); // in order
+    patience(PATIENCE_MS);
+    drop(h);
+}
+
+// So do those whose arguments are too much for the server to hold at once.
+static void large_calls_wait_in_line(void **state)
+{
+    struct handler *h = new_handler(
+        CODE("const large = 'x'.repeat(6 << 20);"
+             "const wait = (i) => context.managedDb.query(large + i).catch((e) => e.message);"
+             "const all = await Promise.all([0, 1, 2, 3].map(wait));"
+             "return all.every((a) => a === 'kept') ? all.length : all;"));
+    struct played_run r = {.run.timeout_ms = 30000};
+    patience(BUSY_MS);
+    run_start(&r, h, INPUT("{}"));
+    for (unsigned i = 1; i <= 4; ++i) {
+        desk_wait(&r.bridges, i);
+        nanosleep(&(struct timespec){.tv_sec = i == 1 ? 2 * BUSY_MS / 1000 : 0, .tv_nsec = 1},
+                  NULL);
+        assert_int_equal(r.bridges, i);
+        run_release(&r);
+    }
+    run_wait(&r);
+    assert_string_equal(r.data, "4");
+    patience(PATIENCE_MS);
+    drop(h);
+}
+
 static void code_that_cannot_be_loaded(void **state)
 {
     struct problems problems;
@@ -219,6 +271,8 @@ int main(void)
         cmocka_unit_test(one_that_never_settles_ends_alone),
         cmocka_unit_test(memory_bombs_hurt_nobody_else),
         cmocka_unit_test(many_calls_at_once_are_no_harm),
+        cmocka_unit_test(surplus_calls_wait_in_line),
+        cmocka_unit_test(large_calls_wait_in_line),
         cmocka_unit_test(code_that_cannot_be_loaded),
         cmocka_unit_test(an_idle_worker_tidies_up),
     };

@@ -339,7 +339,7 @@ static void too_much_for_one_call_rejects(void **state)
     player_stop(&p, true);
 }
 
-static void a_flood_of_calls_is_taken(void **state)
+static void a_flood_of_calls_waits_in_line(void **state)
 {
     struct player p;
     unsigned calls = 0, type;
@@ -353,7 +353,7 @@ static void a_flood_of_calls_is_taken(void **state)
         assert_int_not_equal(type, 0);
         calls += type == WORKER_BRIDGE;
     }
-    assert_int_equal(calls, 100000);
+    assert_int_equal(calls, 64); // the others end with the run
     player_send(&p, WORKER_PING, 0, 1, 0, STR(""));
     player_expect(&p, WORKER_PONG);
     player_stop(&p, true);
@@ -544,7 +544,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(fresh_runs_interleave_and_are_dropped),
         cmocka_unit_test(bodies_of_any_size),
         cmocka_unit_test(too_much_for_one_call_rejects),
-        cmocka_unit_test(a_flood_of_calls_is_taken),
+        cmocka_unit_test(a_flood_of_calls_waits_in_line),
         cmocka_unit_test(a_flood_of_lines_is_cut),
         cmocka_unit_test(lines_arrive_before_it_hangs),
         cmocka_unit_test(nonsense_ends_it),
