@@ -15,7 +15,7 @@
 #include "edge/loop/pool.h"
 
 enum { FIELDS_MAX = 20, FIELD_BYTES_MAX = 8 * 1024, RETRY_AFTER_S = 3, URL_MAX = 8192 };
-enum { PATIENCE_MS = 5000 }; // of whoever waits for his turn, since his body was there
+enum { PATIENCE_MS = 10000 }; // of whoever waits for his turn, since his body was there
 
 // --- the form ---
 

@@ -477,7 +477,7 @@ static void who_waits_too_long_for_his_turn_is_told(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, send_image, &images[i]), 0);
     while (ground_at_gate() == 0)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    nanosleep(&(struct timespec){.tv_sec = 6}, NULL);
+    nanosleep(&(struct timespec){.tv_sec = 11}, NULL);
     ground_gate(false);
     for (size_t i = 0; i != 2; ++i) {
         pthread_join(threads[i], NULL);
