@@ -272,6 +272,62 @@ static void print_problems(const json_t *problems, const char *file, bool is_fol
     }
 }
 
+// Whether the app that the command line names first is the one that is not there.
+static bool misses_app(const struct cli *cli, const json_t *error)
+{
+    return strcmp(member(error, "code"), "plugin_not_found") == 0 && cli->command != NULL &&
+           str_starts(str_from(cli->command->args), STR("APP")) && cli->options.n_args != 0;
+}
+
+// The server's own sentence, but for what this program can say better: it knows what was typed.
+static void print_message(const struct cli *cli, const struct api_reply *reply)
+{
+    const char *code = member(reply->body, "code"), *origin = cli->target.origin.text;
+    if (misses_app(cli, reply->body)) {
+        fputs("There is no app \"", stderr);
+        escape_print(stderr, str_from(cli->options.args[0]));
+        fputs("\" in this project. `stoa apps` lists what there is.", stderr);
+    } else if (reply->status == 401 && strcmp(code, "unauthorized") == 0) {
+        fprintf(stderr,
+                "The server refused this token: it is mistyped, has ended, or is another server's. "
+                "`stoa login %s` keeps another one; where the server runs, `stoa token create` "
+                "makes it.",
+                origin);
+    } else {
+        escape_print(stderr, str_from(member(reply->body, "message")));
+    }
+    // Every API of Stoa's says what it did not find; this is another of its addresses.
+    if (strcmp(code, "not_found") == 0)
+        fprintf(stderr, " Is %s the console's origin?", origin);
+}
+
+static void print_detail(const struct cli *cli, const char *what, const char *why)
+{
+    fputs("  ", stderr);
+    output_text(&cli->output, stderr, STYLE_STRONG, str_from(what));
+    fputs(why != NULL ? ": " : "", stderr);
+    escape_print(stderr, str_from(why != NULL ? why : ""));
+    fputc('\n', stderr);
+}
+
+// What was refused, field by field, and names that are none: each a line below the sentence.
+static void print_details(const struct cli *cli, const json_t *details)
+{
+    const char *field;
+    size_t i;
+    json_t *why, *id;
+    json_object_foreach(json_object_get(details, "fields"), field, why)
+    {
+        if (json_is_string(why))
+            print_detail(cli, field, json_string_value(why));
+    }
+    json_array_foreach(json_object_get(details, "ids"), i, id)
+    {
+        if (json_is_string(id))
+            print_detail(cli, json_string_value(id), NULL);
+    }
+}
+
 enum cli_exit api_report(struct cli *cli, const struct api_reply *reply, const char *file,
                          bool is_folder)
 {
@@ -285,16 +341,14 @@ enum cli_exit api_report(struct cli *cli, const struct api_reply *reply, const c
     if (file != NULL)
         print_problems(json_object_get(details, "problems"), file, is_folder);
     output_text(&cli->output, stderr, STYLE_BAD, STR("stoa: "));
-    escape_print(stderr, str_from(member(reply->body, "message")));
-    // Every API of Stoa's says what it did not find; this is another of its addresses.
-    if (strcmp(member(reply->body, "code"), "not_found") == 0)
-        fprintf(stderr, " Is %s the console's origin?", cli->target.origin.text);
+    print_message(cli, reply);
     if (reply->status >= 500 && member(reply->body, "requestId")[0] != '\0') {
         fputs(" (request ", stderr);
         escape_print(stderr, str_from(member(reply->body, "requestId")));
         fputc(')', stderr);
     }
     fputc('\n', stderr);
+    print_details(cli, details);
     return reply->exit;
 }
 
@@ -322,8 +376,11 @@ static enum cli_exit find_instance(struct cli *cli, const char *app, char **ret)
     if (exit == EXIT_DONE)
         *ret = str_dup(str_from(member(reply.body, "id")));
     else if (strcmp(member(reply.body, "code"), "instance_not_found") == 0)
-        cli_fail(cli, exit, "app_not_found",
-                 "There is no app \"%.80s\" in this project, nor an instance of that name.", app);
+        cli_fail(
+            cli, exit, "app_not_found",
+            "There is no app \"%.80s\" in this project, nor an instance of that name. `stoa apps` "
+            "lists what there is.",
+            app);
     else
         api_report(cli, &reply, NULL, false);
     api_reply_fini(&reply);

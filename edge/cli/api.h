@@ -36,7 +36,8 @@ void api_send(struct cli *cli, const struct api_request *request, struct api_rep
 void api_reply_fini(struct api_reply *reply);
 // Prints a failed reply (on stderr, or as JSON on stdout) and returns its exit code. Problems are
 // printed as `file:line:column: message`, their file being `file`, or inside it when it is a
-// folder; `file` may be NULL.
+// folder; `file` may be NULL. Fields that were refused stand below the sentence, each with its
+// reason, and so do names that were not found.
 enum cli_exit api_report(struct cli *cli, const struct api_reply *reply, const char *file,
                          bool is_folder);
 // Sends a request; on failure reports it. On success `*ret` is a new reference.

@@ -44,19 +44,12 @@ enum cli_exit command_apps(struct cli *cli)
     if (cli->output.json)
         return cli_json(cli, json_incref(answer));
     const json_t *apps = json_object_get(answer, "data");
-    size_t i;
-    json_t *app;
-    if (cli->output.quiet) {
-        json_array_foreach(apps, i, app)
-        {
-            escape_print(stdout, show_member(app, "slug"));
-            fputc('\n', stdout);
-        }
-    } else if (json_array_size(apps) == 0) {
+    if (cli->output.quiet)
+        show_members(apps, "slug");
+    else if (json_array_size(apps) == 0)
         cli_note(cli, "There are no apps yet. `stoa deploy FILE` makes one.");
-    } else {
+    else
         print_apps(cli, apps);
-    }
     return EXIT_DONE;
 }
 
@@ -71,15 +64,21 @@ static bool is_active(const json_t *deployment)
     return json_is_true(json_object_get(deployment, "active"));
 }
 
+static bool has_pages(const json_t *deployment)
+{
+    return json_is_true(json_object_get(deployment, "hasPublicApp"));
+}
+
 static void print_deployments(struct cli *cli, const json_t *deployments)
 {
     struct listing t;
     size_t i;
     json_t *deployment;
-    listing_init(&t, 5);
-    for (i = 0; i != 5; ++i)
-        listing_add(&t, STYLE_DIM,
-                    str_from((const char *[]){" ", "DEPLOYMENT", "DEPLOYED", "FILES", "SIZE"}[i]));
+    listing_init(&t, 6);
+    for (i = 0; i != 6; ++i)
+        listing_add(
+            &t, STYLE_DIM,
+            str_from((const char *[]){" ", "DEPLOYMENT", "DEPLOYED", "FILES", "SIZE", ""}[i]));
     json_array_foreach(deployments, i, deployment)
     {
         char files[24];
@@ -91,6 +90,7 @@ static void print_deployments(struct cli *cli, const json_t *deployments)
         show_add_time(&t, deployment, "createdAt");
         listing_add_right(&t, STYLE_NONE, str_from(files));
         show_add_bytes(&t, deployment, "totalBytes");
+        listing_add(&t, STYLE_DIM, has_pages(deployment) ? STR("") : STR("no public files"));
     }
     listing_print(&t, &cli->output);
     listing_fini(&t);
@@ -104,7 +104,10 @@ enum cli_exit command_deployments(struct cli *cli)
         return exit;
     if (cli->output.json)
         return cli_json(cli, json_incref(answer));
-    print_deployments(cli, json_object_get(answer, "data"));
+    if (cli->output.quiet)
+        show_ids(json_object_get(answer, "data"));
+    else
+        print_deployments(cli, json_object_get(answer, "data"));
     return EXIT_DONE;
 }
 
@@ -117,11 +120,6 @@ static size_t replaced_by(const json_t *all, size_t at)
     while (id.n != 0 && i < n && !str_eq(show_member(json_array_get(all, i), "id"), id))
         ++i;
     return i < n ? i : n;
-}
-
-static bool has_pages(const json_t *deployment)
-{
-    return json_is_true(json_object_get(deployment, "hasPublicApp"));
 }
 
 // What visitors saw before the active one was deployed. An app that a folder has made begins with a
@@ -167,14 +165,17 @@ enum cli_exit command_rollback(struct cli *cli)
         return exit;
     if (cli->output.json)
         return cli_json(cli, json_incref(answer));
+    bool has_link = show_member(answer, "publicAppUrl").n != 0;
     if (!cli->output.quiet) {
-        fputs("Visitors now see deployment ", stdout);
+        fputs(has_link ? "Visitors now see deployment " : "The app is now at deployment ", stdout);
         output_text(&cli->output, stdout, STYLE_STRONG, str_from(id));
         fputc('\n', stdout);
     }
     show_warnings(cli, answer);
-    if (show_member(answer, "publicAppUrl").n != 0)
+    if (has_link)
         show_link(cli, show_member(answer, "publicAppUrl"));
+    else
+        cli_note(cli, "It has no public files, so it has no link.");
     return EXIT_DONE;
 }
 

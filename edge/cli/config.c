@@ -105,25 +105,12 @@ static bool take(const char *arg, const json_t *fields, json_t *values)
     return true;
 }
 
-// "limit: This must be 1 or more." for each, behind the sentence that came first.
 static enum cli_exit put(struct cli *cli, const char *path, json_t *values, json_t **ret)
 {
-    struct api_reply reply;
-    const char *name;
-    json_t *why;
     json_auto_t *body = json_pack("{s:O}", "values", values);
     struct api_request request = API_REQUEST("PUT", path);
     request.json = body;
-    api_send(cli, &request, &reply);
-    if (reply.exit == EXIT_DONE) {
-        *ret = reply.body;
-        return EXIT_DONE;
-    }
-    enum cli_exit exit = api_report(cli, &reply, NULL, false);
-    json_object_foreach(json_object_get(json_object_get(reply.body, "details"), "fields"), name,
-                        why) show_field_problem(cli, name, json_string_value(why));
-    api_reply_fini(&reply);
-    return exit;
+    return api_call(cli, &request, ret);
 }
 
 static enum cli_exit change(struct cli *cli, const char *path, json_t **config)

@@ -45,7 +45,11 @@ static enum cli_exit list_tables(struct cli *cli)
         return exit;
     if (cli->output.json)
         return cli_json(cli, json_incref(answer));
-    print_tables(cli, json_object_get(answer, "stats"));
+    const json_t *stats = json_object_get(answer, "stats");
+    if (cli->output.quiet)
+        show_members(json_object_get(stats, "tables"), "name");
+    else
+        print_tables(cli, stats);
     return EXIT_DONE;
 }
 

@@ -195,9 +195,10 @@ static enum cli_exit deploy_new_app(struct deploy *d)
         return exit;
     if (d->is_dry_run)
         return show_new_app(d, answer);
-    cli_note(d->cli, "Made the app \"%s\".", d->slug);
     exit = deploy_archive(d);
-    if (exit != EXIT_DONE)
+    if (exit == EXIT_DONE)
+        cli_note(d->cli, "Made the app \"%s\".", d->slug);
+    else
         take_back(d);
     return exit;
 }

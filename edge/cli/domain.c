@@ -127,18 +127,10 @@ static enum cli_exit change(struct cli *cli, const char *method, const json_t *b
     AUTOFREE char *path = path_of(cli);
     struct api_reply reply;
     struct api_request request = API_REQUEST(method, path);
-    const char *field;
-    json_t *why;
     request.json = (json_t *)body;
     api_send(cli, &request, &reply);
     enum cli_exit exit = reply.exit == EXIT_DONE ? finish(cli, done, reply.body)
                                                  : api_report(cli, &reply, NULL, false);
-    json_object_foreach(json_object_get(json_object_get(reply.body, "details"), "fields"), field,
-                        why)
-    {
-        if (json_is_string(why))
-            show_field_problem(cli, field, json_string_value(why));
-    }
     api_reply_fini(&reply);
     return exit;
 }

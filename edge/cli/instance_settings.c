@@ -302,21 +302,9 @@ static enum cli_exit patch_of(struct cli *cli, json_t *patch)
 
 static enum cli_exit send(struct cli *cli, const char *path, json_t *patch, json_t **ret)
 {
-    struct api_reply reply;
-    const char *name;
-    json_t *why;
     struct api_request request = API_REQUEST(patch != NULL ? "PATCH" : "GET", path);
     request.json = patch;
-    api_send(cli, &request, &reply);
-    if (reply.exit == EXIT_DONE) {
-        *ret = reply.body;
-        return EXIT_DONE;
-    }
-    enum cli_exit exit = api_report(cli, &reply, NULL, false);
-    json_object_foreach(json_object_get(json_object_get(reply.body, "details"), "fields"), name,
-                        why) show_field_problem(cli, name, json_string_value(why));
-    api_reply_fini(&reply);
-    return exit;
+    return api_call(cli, &request, ret);
 }
 
 enum cli_exit command_instance_settings(struct cli *cli)

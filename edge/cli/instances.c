@@ -14,6 +14,10 @@ static enum cli_exit list(struct cli *cli, const char *path)
         return exit;
     if (cli->output.json)
         return cli_json(cli, json_incref(answer));
+    if (cli->output.quiet) {
+        show_ids(json_object_get(answer, "data"));
+        return EXIT_DONE;
+    }
     listing_init(&t, 4);
     for (i = 0; i != 4; ++i)
         listing_add(&t, STYLE_DIM, str_from((const char *[]){"INSTANCE", "ID", "MADE", "LINK"}[i]));

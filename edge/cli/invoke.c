@@ -131,6 +131,15 @@ static str origin_of(str url)
     return path == SIZE_MAX ? url : str_of(url.p, scheme + 3 + path);
 }
 
+// Visitors are not told why a handler failed; its owner may look.
+static void note_runs(const struct cli *cli, const struct api_reply *reply)
+{
+    AUTOFREE char *code = str_dup(show_member(reply->body, "code"));
+    if (strncmp(code, "handler_", 8) == 0)
+        cli_note(cli, "Why: `stoa runs %.80s --outcome %.40s`, then `--id RUN` with the newest.",
+                 cli->options.args[0], code);
+}
+
 static enum cli_exit run_public(struct cli *cli, const json_t *instance, const char *action,
                                 const json_t *input)
 {
@@ -146,6 +155,7 @@ static enum cli_exit run_public(struct cli *cli, const json_t *instance, const c
         reply.exit = EXIT_REFUSED; // the server is there; it is the handler that failed
     enum cli_exit exit = reply.exit == EXIT_DONE ? show_public(cli, reply.body)
                                                  : api_report(cli, &reply, NULL, false);
+    note_runs(cli, &reply);
     api_reply_fini(&reply);
     return exit;
 }

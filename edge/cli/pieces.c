@@ -25,6 +25,10 @@ static enum cli_exit show(struct cli *cli, json_t *answer)
     json_t *piece;
     if (cli->output.json)
         return cli_json(cli, json_incref(answer));
+    if (cli->output.quiet) {
+        show_members(json_object_get(answer, "data"), "slug");
+        return EXIT_DONE;
+    }
     listing_init(&t, 5);
     for (i = 0; i != 5; ++i)
         listing_add(&t, STYLE_DIM,

@@ -35,29 +35,20 @@ static enum cli_exit show_list(struct cli *cli, const char *path, bool all, cons
 
 // --- the operator's side ---
 
-// Sends what makes a token and prints that alone on stdout. Fields that were refused stand below
-// the sentence, each with its reason.
+// Sends what makes a token and prints that alone on stdout.
 static enum cli_exit make(struct cli *cli, const char *path, json_t *body, const char *done)
 {
-    struct api_reply reply;
-    const char *field;
-    json_t *why;
+    json_auto_t *answer = NULL;
     struct api_request request = API_REQUEST("POST", path);
     request.json = body;
-    api_send(cli, &request, &reply);
-    enum cli_exit exit = reply.exit;
-    if (exit != EXIT_DONE) {
-        exit = api_report(cli, &reply, NULL, false);
-        json_object_foreach(json_object_get(json_object_get(reply.body, "details"), "fields"),
-                            field, why) show_field_problem(cli, field, json_string_value(why));
-    } else if (cli->output.json) {
-        output_json(&cli->output, reply.body);
-    } else {
-        cli_note(cli, "%s", done);
-        show_secret(cli, reply.body);
-    }
-    api_reply_fini(&reply);
-    return exit;
+    enum cli_exit exit = api_call(cli, &request, &answer);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (cli->output.json)
+        return cli_json(cli, json_incref(answer));
+    cli_note(cli, "%s", done);
+    show_secret(cli, answer);
+    return EXIT_DONE;
 }
 
 static json_t *name_body(const struct cli *cli, const char *member, const char *otherwise)

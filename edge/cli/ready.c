@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { READY_FILE_MAX = 16 * 1024 };
 
@@ -15,6 +16,12 @@ static enum fail untrusted(struct fault *fault, const char *path, const char *wh
 {
     return fault_set(fault, FAIL_DENIED, "untrusted_ready_file", "%.200s is not trusted: %s.", path,
                      why);
+}
+
+static enum fail unreadable(struct fault *fault, const char *path)
+{
+    return fault_set(fault, FAIL_DENIED, "unreadable_token",
+                     "You may not read %.200s: use sudo, or `stoa login URL`.", path);
 }
 
 static bool is_api_token(str s)
@@ -35,6 +42,8 @@ static enum fail read_token(const char *data_dir, const char *token_file, struct
 {
     AUTOFREE char *dir = realpath(data_dir, NULL);
     AUTOFREE char *file = realpath(token_file, NULL);
+    if (file == NULL && errno == EACCES)
+        return unreadable(fault, token_file);
     if (dir == NULL || file == NULL || token_file[0] != '/')
         return untrusted(fault, data_dir, "the tokenFile it names cannot be found");
     size_t n = strlen(dir);
@@ -47,6 +56,8 @@ static enum fail read_token(const char *data_dir, const char *token_file, struct
     str token = str_trim(buf_str(&text));
     while (token.n != 0 && (token.p[token.n - 1] == '\n' || token.p[token.n - 1] == '\r'))
         token.n--;
+    if (fail != FAIL_NONE && access(file, R_OK) != 0 && errno == EACCES)
+        fail = unreadable(fault, file);
     if (fail == FAIL_NONE && !is_api_token(token))
         fail = untrusted(fault, file, "it holds something else than a token");
     if (fail == FAIL_NONE)

@@ -87,6 +87,11 @@ static enum cli_exit list(struct cli *cli, const char *app)
         return cli_json(cli, json_pack("{s:o*, s:O}", "plugin",
                                        json_incref(json_object_get(s.of_plugin, "data")),
                                        "instance", json_object_get(s.of_instance, "data")));
+    if (cli->output.quiet) {
+        show_members(json_object_get(s.of_plugin, "data"), "name");
+        show_members(json_object_get(s.of_instance, "data"), "name");
+        return EXIT_DONE;
+    }
     listing_init(&t, 5);
     for (size_t i = 0; i != 5; ++i)
         listing_add(&t, STYLE_DIM,

@@ -28,14 +28,20 @@ void show_id(const json_t *object)
     fputc('\n', stdout);
 }
 
-void show_ids(const json_t *list)
+void show_members(const json_t *list, const char *key)
 {
     size_t i;
     json_t *object;
     json_array_foreach((json_t *)list, i, object)
     {
-        show_id(object);
+        escape_print(stdout, show_member(object, key));
+        fputc('\n', stdout);
     }
+}
+
+void show_ids(const json_t *list)
+{
+    show_members(list, "id");
 }
 
 static uint64_t number(const json_t *object, const char *key)
@@ -50,17 +56,6 @@ void show_add_bytes(struct listing *t, const json_t *object, const char *key)
     bool known = json_is_integer(json_object_get(object, key));
     listing_add_right(t, STYLE_NONE,
                       known ? str_from(units_bytes(number(object, key), text)) : STR(""));
-}
-
-void show_field_problem(const struct cli *cli, const char *field, const char *why)
-{
-    if (cli->output.json)
-        return;
-    fputs("  ", stderr);
-    output_text(&cli->output, stderr, STYLE_STRONG, str_from(field));
-    fputs(": ", stderr);
-    escape_print(stderr, str_from(why));
-    fputc('\n', stderr);
 }
 
 void show_link(const struct cli *cli, str link)

@@ -9,13 +9,12 @@ str show_member(const json_t *object, const char *key);
 void show_add_time(struct listing *t, const json_t *object, const char *key);
 // With --quiet: the ids of a list, a line each; of one.
 void show_ids(const json_t *list);
+void show_members(const json_t *list, const char *key); // each object's text of that name, a line
 void show_id(const json_t *object);
 void show_add_bytes(struct listing *t, const json_t *object, const char *key);
 // The answer of a deploy, a dry run or an activation: what changed, warnings, the link last.
 void show_deployed(struct cli *cli, const json_t *answer, bool is_dry_run);
 void show_warnings(struct cli *cli, const json_t *answer);
-// "limit: why", a line of stderr, unless --json.
-void show_field_problem(const struct cli *cli, const char *field, const char *why);
 // The token of an answer alone on its line of stdout; what is said about it goes to stderr.
 void show_secret(const struct cli *cli, const json_t *answer);
 // A link on a line of its own on stdout.

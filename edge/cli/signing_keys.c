@@ -77,26 +77,12 @@ static enum cli_exit read_public_key(struct cli *cli, json_t *body)
                              : cli_fail(cli, EXIT_USAGE, fault.code, "%s", fault.public_text);
 }
 
-// Sends a change; what was refused of it stands below the sentence, field by field.
 static enum cli_exit send(struct cli *cli, const char *method, const char *path, json_t *body,
                           json_t **ret)
 {
-    struct api_reply reply;
-    const char *field;
-    json_t *why;
     struct api_request request = API_REQUEST(method, path);
     request.json = body;
-    api_send(cli, &request, &reply);
-    enum cli_exit exit = reply.exit;
-    if (exit == EXIT_DONE) {
-        *ret = json_incref(reply.body);
-    } else {
-        exit = api_report(cli, &reply, NULL, false);
-        json_object_foreach(json_object_get(json_object_get(reply.body, "details"), "fields"),
-                            field, why) show_field_problem(cli, field, json_string_value(why));
-    }
-    api_reply_fini(&reply);
-    return exit;
+    return api_call(cli, &request, ret);
 }
 
 // --- create ---

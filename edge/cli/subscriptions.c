@@ -102,21 +102,6 @@ static json_t *wanted_events(const struct options *o)
     return events;
 }
 
-// Fields that were refused stand below the sentence, each with its reason.
-static enum cli_exit report(struct cli *cli, const struct api_reply *reply)
-{
-    const char *field;
-    json_t *why;
-    enum cli_exit exit = api_report(cli, reply, NULL, false);
-    json_t *fields = json_object_get(json_object_get(reply->body, "details"), "fields");
-    json_object_foreach(fields, field, why)
-    {
-        if (json_is_string(why))
-            show_field_problem(cli, field, json_string_value(why));
-    }
-    return exit;
-}
-
 // The secret alone on stdout; what is said about it goes to stderr.
 static void show_made(struct cli *cli, const json_t *answer)
 {
@@ -131,8 +116,8 @@ static void show_made(struct cli *cli, const json_t *answer)
 enum cli_exit command_subscriptions_add(struct cli *cli)
 {
     const struct options *o = &cli->options;
-    struct api_reply reply;
     AUTOFREE char *instance = NULL;
+    json_auto_t *answer = NULL;
     json_auto_t *body = json_pack("{s:o, s:o}", "url", jsonx_string(str_from(o->args[0])), "events",
                                   wanted_events(o));
     enum cli_exit exit = options_has(o, OPT_INSTANCE)
@@ -144,15 +129,13 @@ enum cli_exit command_subscriptions_add(struct cli *cli)
         json_object_set_new(body, "instance", json_string(instance));
     struct api_request request = API_REQUEST("POST", "/api/event-subscriptions");
     request.json = body;
-    api_send(cli, &request, &reply);
-    if (reply.exit != EXIT_DONE)
-        exit = report(cli, &reply);
-    else if (cli->output.json)
-        output_json(&cli->output, reply.body);
-    else
-        show_made(cli, reply.body);
-    api_reply_fini(&reply);
-    return exit;
+    exit = api_call(cli, &request, &answer);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (cli->output.json)
+        return cli_json(cli, json_incref(answer));
+    show_made(cli, answer);
+    return EXIT_DONE;
 }
 
 // --- ending one ---

@@ -3,6 +3,7 @@
 #include "edge/cli/credentials.h"
 #include "edge/cli/files.h"
 #include "edge/cli/ready.h"
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,7 +92,10 @@ enum fail target_read_token(const char *path, char **ret, struct fault *fault)
                                             : files_read(path, &text, &st, fault);
     if (fail != FAIL_NONE) {
         buf_fini(&text);
-        return fail == FAIL_NOT_FOUND ? FAIL_INTERNAL : fail; // a file, not a thing of the server's
+        if (fail == FAIL_NOT_FOUND) // a file, not a thing of the server's
+            fail =
+                fault_set(fault, FAIL_INTERNAL, "local_io", "%.200s: there is no such file.", path);
+        return fail;
     }
     while (text.n != 0 && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
         text.n--;
@@ -164,8 +168,8 @@ static enum fail use_data(struct search *s, const char *data, const char *source
 {
     AUTOFREE char *dir = realpath(data, NULL);
     if (dir == NULL)
-        return fault_set(fault, FAIL_INTERNAL, "local_io", "%.200s: there is no such directory.",
-                         data);
+        return fault_set(fault, FAIL_INTERNAL, "local_io", "%.200s: %s.", data,
+                         errno == ENOENT ? "there is no such directory" : strerror(errno));
     enum fail fail = use_ready(s, dir, source, fault);
     if (fail == FAIL_NOT_FOUND)
         return fault_set(fault, FAIL_BUSY, "no_server", "No server runs on %.200s.", dir);
@@ -182,7 +186,8 @@ static enum fail use_default(struct search *s, struct fault *fault)
     return fault_set(
         fault, FAIL_BUSY, "no_server",
         "No server runs here (there is no %.100s/ready.json) and none was named. Start "
-        "one with `stoa serve`, or name one: `stoa login URL`, --url or STOA_URL.",
+        "one with `stoa serve`, or name one: its data directory by --data or STOA_DATA, or its "
+        "address by `stoa login URL`, --url or STOA_URL.",
         s->env->data_dir != NULL ? s->env->data_dir : "~/.local/state/stoa");
 }
 

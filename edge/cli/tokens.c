@@ -54,6 +54,10 @@ enum cli_exit command_token_list(struct cli *cli)
         return exit;
     if (cli->output.json)
         return cli_json(cli, json_incref(answer));
+    if (cli->output.quiet) {
+        show_ids(json_object_get(answer, "data"));
+        return EXIT_DONE;
+    }
     listing_init(&t, 6);
     for (i = 0; i != 6; ++i)
         listing_add(

@@ -55,9 +55,11 @@ static enum cli_exit ask_page(struct cli *cli, const char **kind, const char *cu
                      str_eq(show_member(reply.body, "code"), STR("plugin_not_found"));
     bool is_nothing = str_eq(show_member(reply.body, "code"), STR("instance_not_found"));
     if (is_nothing)
-        cli_fail(cli, exit, "app_not_found",
-                 "There is no app \"%.80s\" in this project, nor an instance of that name.",
-                 cli->options.args[0]);
+        cli_fail(
+            cli, exit, "app_not_found",
+            "There is no app \"%.80s\" in this project, nor an instance of that name. `stoa apps` "
+            "lists what there is.",
+            cli->options.args[0]);
     else if (!is_no_app)
         api_report(cli, &reply, NULL, false);
     api_reply_fini(&reply);

@@ -127,6 +127,7 @@ test('a link in a folder is refused by name before anything is sent, and a new a
     write('linked/public-config.yaml', 'entry: absent.html\n');
     const refused = await expectExit(1, ['deploy', 'linked']);
     assert.match(refused.err, /^linked\/public-config\.yaml:1(:\d+)?: /m);
+    assert.doesNotMatch(refused.err, /Made the app/);
     await expectExit(3, ['open', 'linked']);
 });
 
@@ -393,4 +394,90 @@ test('what newcomers type first is understood', async () => {
     for (const args of [['--version'], ['-V']]) assert.match((await ok(args, { env: {} })).out, /^stoa \d/);
     for (const args of [['serve', '-h'], ['serve', '--help']]) assert.match((await ok(args, { env: {} })).out, /^Usage: stoa serve/);
     assert.match((await ok(['token', '--help'], { env: {} })).out, /stoa token create.*stoa token revoke/s);
+});
+
+test('what was refused of a request is said field by field, in words for people', async () => {
+    const scope = await expectExit(1, ['token', 'create', 'x'.repeat(300), '--scope', 'all']);
+    assert.match(scope.err, /^stoa: Some fields of the request cannot be accepted\.\n( {2}(name|scope): .+\n){2}$/);
+    const platform = await ok(['platform', 'create', 'orbit', '-q']);
+    const env = { STOA_URL: server.console, STOA_TOKEN: platform.out.trim() };
+    const { err } = await expectExit(3, ['pieces', 'no-such-app', 'offered=yes'], { env });
+    assert.match(err, /^stoa: .* nothing was changed\.\n {2}no-such-app\n$/);
+    const key = await expectExit(1, ['instance', 'settings', 'first', 'origins=nonsense']);
+    assert.match(key.err, /\n {2}allowedOrigins\[0\]: /);
+    for (const ran of [scope, { err }, key]) assert.doesNotMatch(ran.err, /details\./);
+});
+
+test('an app that is not there is called by its name, whatever was asked of it', async () => {
+    for (const args of [['open'], ['deployments'], ['rollback'], ['instances'], ['data'], ['export'], ['delete', '--yes'], ['secrets'], ['runs'], ['invoke', 'x']]) {
+        const { err } = await expectExit(3, [args[0], 'notes', ...args.slice(1)]);
+        assert.match(err, /^stoa: There is no app "notes" in this project.* `stoa apps` lists what there is\.\n$/, args[0]);
+    }
+});
+
+test('a token that is refused is told in the words of the command line', async () => {
+    const bad = `stoa_${'A'.repeat(43)}`;
+    for (const ran of [await expectExit(4, ['apps'], { env: { STOA_URL: server.console, STOA_TOKEN: bad } }), await expectExit(4, ['login', server.console], { env: {}, input: bad })]) {
+        assert.match(ran.err, /The server refused this token: .*`stoa login http/);
+        assert.doesNotMatch(ran.err, /Bearer/);
+    }
+    await expectExit(7, ['apps', '--token-file', '/nonexistent']);
+});
+
+test('a server whose token is another user\'s is told apart from one that cannot be trusted', { skip: process.getuid() !== 0 && 'needs root' }, async () => {
+    const data = temporaryDirectory('theirs');
+    fs.chmodSync(data, 0o755);
+    fs.mkdirSync(path.join(data, 'keys'), { mode: 0o700 });
+    fs.writeFileSync(path.join(data, 'keys/owner.token'), `${server.token}\n`, { mode: 0o600 });
+    const ready = { ...JSON.parse(fs.readFileSync(server.readyFile, 'utf8')), tokenFile: path.join(data, 'keys/owner.token') };
+    fs.writeFileSync(path.join(data, 'ready.json'), JSON.stringify(ready), { mode: 0o644 });
+    const asNobody = () => new Promise((resolve) => {
+        const child = spawn(server.stoaBin, ['apps', '--data', data], { cwd: '/', env: { ...ENV, HOME: '/nonexistent' }, uid: 65534, gid: 65534 });
+        let err = '';
+        child.stderr.setEncoding('utf8').on('data', (part) => { err += part; });
+        child.on('close', (code) => resolve({ code, err }));
+    });
+    for (const mode of [0o700, 0o755]) { // not to be found, and found but not to be read
+        fs.chmodSync(path.join(data, 'keys'), mode);
+        const { code, err } = await asNobody();
+        assert.equal(code, 4, err);
+        assert.match(err, /^stoa: You may not read \S+\/owner\.token: use sudo, or `stoa login URL`\.\n$/);
+    }
+    const none = await expectExit(5, ['apps'], { env: { XDG_STATE_HOME: '/nonexistent', HOME: '/nonexistent' } });
+    assert.match(none.err, /--data or STOA_DATA/);
+});
+
+test('--quiet prints a list\'s names alone', async () => {
+    const quiet = async (...args) => (await ok([...args, '-q'])).out;
+    const json = async (...args) => JSON.parse((await ok([...args, '--json'])).out);
+    const lines = (list, key) => list.map((one) => `${one[key]}\n`).join('');
+    assert.equal(await quiet('deployments', 'first'), lines((await json('deployments', 'first')).data, 'id'));
+    assert.equal(await quiet('instances', 'first'), lines((await json('instances', 'first')).data, 'id'));
+    assert.equal(await quiet('token', 'list'), lines((await json('token', 'list')).data, 'id'));
+    assert.equal(await quiet('pieces'), lines((await json('pieces')).data, 'slug'));
+    write('quiet.pie', pie('quiet', 'x').replace('tier: tool\n', `tier: tool
+manifest:
+  trigger: manual
+  userSecrets:
+    KEY: { description: any }
+  database:
+    tables:
+      notes:
+        columns: { id: "uuid primary key default gen_random_uuid()" }
+`).replace('---\n===', '---\nmodule.exports = { handler: async () => { throw new Error("no"); } };\n==='));
+    await ok(['deploy', 'quiet.pie']);
+    assert.equal(await quiet('secrets', 'quiet'), 'KEY\n');
+    assert.equal(await quiet('data', 'quiet'), 'notes\n');
+    const failed = await expectExit(1, ['invoke', 'quiet', 'x']);
+    assert.match(failed.err, /`stoa runs quiet --outcome handler_error`/);
+});
+
+test('the empty deployment that a folder\'s app begins with is marked, and a rollback to it says what that means', async () => {
+    const { out } = await ok(['deployments', 'named']);
+    const empty = out.trimEnd().split('\n').at(-1);
+    assert.match(empty, /no public files$/);
+    assert.equal(out.match(/no public files/g).length, 1);
+    const back = await ok(['rollback', 'named', empty.trim().split(/ +/)[0]]);
+    assert.match(back.out, /^The app is now at deployment /);
+    assert.match(back.err, /It has no public files, so it has no link\./);
 });
