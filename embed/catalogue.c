@@ -329,9 +329,8 @@ static enum fail check_change(const json_t *body, struct answer *a, struct fault
         return FAIL_NONE;
     }
     a->details = json_pack("{s:o}", "fields", wrong);
-    return fault_set(
-        fault, FAIL_REFUSED, "invalid_request",
-        "Some fields of the request cannot be accepted; details.fields says which and why.");
+    return fault_set(fault, FAIL_REFUSED, "invalid_request",
+                     "Some fields of the request cannot be accepted.");
 }
 
 static bool is_among(const struct piece *list, size_t n, const char *ref)
@@ -359,8 +358,7 @@ static enum fail check_found(const json_t *refs, const struct piece *list, size_
     }
     a->details = json_pack("{s:o}", "ids", missing);
     return fault_set(fault, FAIL_NOT_FOUND, "plugin_not_found",
-                     "The owner project has no plugins of the names in details.ids; nothing was "
-                     "changed.");
+                     "The owner project has no apps of these names; nothing was changed.");
 }
 
 static json_t *or_empty(const json_t *body, const char *name)

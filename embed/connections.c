@@ -208,8 +208,7 @@ static enum fail check(const struct call *call, const struct wanted *w, struct a
         return FAIL_NONE;
     }
     a->details = json_pack("{s:o}", "fields", wrong);
-    return fault_set(fault, FAIL_REFUSED, "invalid_connection",
-                     "Some values cannot be accepted; details.fields says which and why.");
+    return fault_set(fault, FAIL_REFUSED, "invalid_connection", "Some values cannot be accepted.");
 }
 
 // --- storing ---

@@ -14,8 +14,7 @@ enum fail call_fields_verdict(const struct answer *answer, struct fault *fault)
     if (answer->details == NULL)
         return FAIL_NONE;
     return fault_set(fault, FAIL_REFUSED, "invalid_request",
-                     "Some fields of the request cannot be accepted; details.fields says which and "
-                     "why.");
+                     "Some fields of the request cannot be accepted.");
 }
 
 bool call_is_text(str s, size_t max)

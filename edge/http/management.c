@@ -252,9 +252,8 @@ static enum fail check_fields(struct management_call *c)
         return FAIL_NONE;
     }
     c->answer.details = json_pack("{s:o}", "fields", wrong);
-    return fault_set(
-        &c->fault, FAIL_REFUSED, "invalid_request",
-        "Some fields of the request cannot be accepted; details.fields says which and why.");
+    return fault_set(&c->fault, FAIL_REFUSED, "invalid_request",
+                     "Some fields of the request cannot be accepted.");
 }
 
 static bool media_type_is(str content_type, str want)

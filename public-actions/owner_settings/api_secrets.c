@@ -171,8 +171,7 @@ static enum fail check_value(str value, struct answer *a, struct fault *fault)
                            value.n == 0 ? "This must not be empty; DELETE removes a secret."
                                         : "This must be at most 65536 bytes long.");
     return fault_set(fault, FAIL_REFUSED, "invalid_request",
-                     "Some fields of the request cannot be accepted; details.fields says which and "
-                     "why.");
+                     "Some fields of the request cannot be accepted.");
 }
 
 // Request bytes live on in freed memory; the value need not.

@@ -98,8 +98,7 @@ static enum fail check_values(const json_t *fields, const json_t *values, struct
     }
     a->details = json_pack("{s:o}", "fields", wrong);
     return fault_set(fault, FAIL_REFUSED, "invalid_config",
-                     "Some values do not fit the fields that the manifest declares; details.fields "
-                     "says which and why.");
+                     "Some values do not fit the fields that the manifest declares.");
 }
 
 // null is how a field goes back to its default.
@@ -161,8 +160,7 @@ static enum fail read_merged(json_t *merged, struct instance_settings *ret, stru
     }
     instance_settings_fini(ret);
     a->details = json_pack("{s:o}", "fields", wrong);
-    return fault_set(fault, FAIL_REFUSED, "invalid_settings",
-                     "Some settings cannot be accepted; details.fields says which and why.");
+    return fault_set(fault, FAIL_REFUSED, "invalid_settings", "Some settings cannot be accepted.");
 }
 
 static bool is_connection(struct db *db, const struct instance *i, str name)
@@ -182,8 +180,7 @@ static enum fail check_connection(struct call *call, const struct instance *i,
         return FAIL_NONE;
     a->details = json_pack("{s:{s:s}}", "fields", "connection",
                            "This project has no connection of this name to this plugin.");
-    return fault_set(fault, FAIL_REFUSED, "invalid_settings",
-                     "Some settings cannot be accepted; details.fields says which and why.");
+    return fault_set(fault, FAIL_REFUSED, "invalid_settings", "Some settings cannot be accepted.");
 }
 
 static enum fail change_settings(struct call *call, const struct instance *i, struct answer *a,

@@ -137,8 +137,7 @@ enum fail event_api_subscribe(struct call *call, struct answer *answer, struct f
     check_fields(call, answer);
     if (answer->details != NULL)
         return fault_set(fault, FAIL_REFUSED, "invalid_request",
-                         "Some fields of the request cannot be accepted; details.fields says "
-                         "which and why.");
+                         "Some fields of the request cannot be accepted.");
     enum fail f = find_instance(call, &instance, &instance_id, fault);
     if (f != FAIL_NONE)
         return f;
