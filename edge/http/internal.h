@@ -52,11 +52,18 @@ void reply_file_rest(struct http_request *own);
 // reply_error for an address whose errors are never a page. Takes details.
 void reply_error_json(struct request *r, int status, const char *code, const char *message,
                       json_t *details);
+// HTTP/1.0 knows no chunks: what has no length ends with the connection (RFC 9112 §6.3).
+static inline bool ends_with_connection(const h2o_req_t *req)
+{
+    int status = req->res.status;
+    return req->version < 0x101 && req->res.content_length == SIZE_MAX && status != 204 &&
+           status != 304 && !h2o_memis(req->input.method.base, req->input.method.len, "HEAD", 4);
+}
 // Begins every answer. Once the server is to end, an HTTP/1 client is told that it is its
 // connection's last (RFC 9112 §9.6).
 static inline void start_response(h2o_req_t *req, h2o_generator_t *generator)
 {
-    if (req->conn->ctx->shutdown_requested)
+    if (req->conn->ctx->shutdown_requested || ends_with_connection(req))
         req->http1_is_persistent = 0;
     h2o_start_response(req, generator);
 }

@@ -4,6 +4,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
+import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { archive, pie } from '../harness/pie.mjs';
@@ -207,6 +208,27 @@ test('exports that nobody reads cost little, are few at a time, and go on whole'
     assert.ok(fs.readFileSync(path.join(folder, 'f.bin')).equals(content));
     const again = await api('GET', url.pathname);
     assert.ok(again.body.equals(tars[0]));
+});
+
+test('over HTTP/1.0 what has no length ends with its connection, also for who asked to keep it', async () => {
+    const { hostname, port, host } = new URL(server.console);
+    const [deployment] = (await api('GET', '/api/plugins/same/deployments')).json.data;
+    const ask = (method, what) => new Promise((resolve, reject) => { // until the end, or the head of what keeps its connection
+        const socket = net.connect(port, hostname);
+        let text = '';
+        const done = () => { socket.destroy(); resolve(text); };
+        socket.setTimeout(5000 * slowness(), () => socket.destroy(new Error(`${what} does not end`)));
+        socket.setEncoding('latin1').on('data', (part) => { text += part; if (/^connection: keep-alive\r\n[^]*\r\n\r\n/im.test(text)) done(); }).on('end', done).on('error', reject);
+        socket.write(`${method} /api/plugins/same/deployments/${deployment.id}/${what} HTTP/1.0\r\nHost: ${host}\r\nConnection: keep-alive\r\nAuthorization: Bearer ${server.token}\r\n\r\n`);
+    });
+    const answer = await ask('GET', 'archive.tar');
+    const head = answer.slice(0, answer.indexOf('\r\n\r\n'));
+    assert.match(head, /^HTTP\/1\.1 200 /);
+    assert.match(head, /^connection: close\r?$/im);
+    assert.doesNotMatch(head, /^(content-length|transfer-encoding):/im);
+    assert.ok(answer.endsWith('\0'.repeat(1024)), 'the whole tar');
+    assert.match(await ask('HEAD', 'archive.tar'), /^connection: keep-alive\r$/im); // it has no body
+    assert.match(await ask('GET', 'source.pie'), /^connection: keep-alive\r$/im); // its length is known
 });
 
 test('an export of damaged bytes is cut short', async () => {
