@@ -8,32 +8,38 @@
 
 // --- choosing the encoding ---
 
-// The encoding whose entity tag If-Range names, if the client takes it; else `chosen`.
-static enum encoding encoding_of_tag(const struct site *site, const struct site_file *file, str tag,
-                                     str accept, enum encoding chosen)
+// The encoding that a condition names, if the client takes it. False: none.
+static bool find_encoding(const struct site *site, const struct site_file *file, str list,
+                          bool weak_is_enough, str accept, enum encoding *ret)
 {
-    for (enum encoding e = 0; e < ENCODINGS; e++) {
+    for (enum encoding e = 0; list.p != NULL && e < ENCODINGS; e++) {
         char etag[VARIANT_ETAG_ROOM];
-        if ((file->encodings & 1u << e) == 0)
+        if ((file->encodings & 1u << e) == 0 || !negotiate_accepts(accept, e))
             continue;
         size_t n = variant_etag_of(&site->variants[site_variant_of(file, e)], e, etag);
-        if (str_eq(tag, str_of(etag, n)))
-            return negotiate_accepts(accept, e) ? e : chosen;
+        *ret = e;
+        if (conditional_has_tag(list, str_of(etag, n), weak_is_enough))
+            return true;
     }
-    return chosen;
+    return false;
 }
 
 // Parts of a compressed file are of use only to a client that has the rest of that very one, as
 // If-Range tells; to all others bytes of the file itself are given. A date does not say which one
-// it was: then what was chosen then is chosen now.
+// it was: then what was chosen then is chosen now. If-Match and If-None-Match tell which one the
+// client has as If-Range does.
 static enum encoding encoding_for_range(struct request *r, const struct site *site,
                                         const struct site_file *file, str accept,
                                         enum encoding chosen)
 {
     struct ranges ranges;
+    enum encoding named;
     str if_range = request_header(r, HEADER_IF_RANGE);
     if (if_range.p != NULL)
-        return encoding_of_tag(site, file, str_trim(if_range), accept, chosen);
+        return find_encoding(site, file, if_range, false, accept, &named) ? named : chosen;
+    if (find_encoding(site, file, request_header(r, HEADER_IF_MATCH), false, accept, &named) ||
+        find_encoding(site, file, request_header(r, HEADER_IF_NONE_MATCH), true, accept, &named))
+        return named;
     uint64_t size = site->variants[file->first_variant].size;
     bool usable = range_parse(request_header(r, HEADER_RANGE), size, &ranges) != RANGE_WHOLE;
     return usable && negotiate_accepts(accept, ENCODING_IDENTITY) ? ENCODING_IDENTITY : chosen;

@@ -148,7 +148,7 @@ static bool tag_take(str *s, struct tag *ret)
 }
 
 // Whether a list (RFC 9110 §5.6.1, empty members allowed) or "*" has the tag.
-static bool list_matches(str list, str etag, bool weak_is_enough)
+bool conditional_has_tag(str list, str etag, bool weak_is_enough)
 {
     if (str_eq(str_trim(list), STR("*")))
         return true;
@@ -180,14 +180,15 @@ enum verdict conditional_evaluate(const struct conditions *c, const struct valid
                                   int64_t now)
 {
     if (c->if_match.p != NULL) {
-        if (!list_matches(c->if_match, v->etag, false))
+        if (!conditional_has_tag(c->if_match, v->etag, false))
             return VERDICT_FAILED;
     } else if (c->if_unmodified_since.p != NULL) {
         if (is_modified_since(c->if_unmodified_since, v, now, false))
             return VERDICT_FAILED;
     }
     if (c->if_none_match.p != NULL)
-        return list_matches(c->if_none_match, v->etag, true) ? VERDICT_NOT_MODIFIED : VERDICT_GO_ON;
+        return conditional_has_tag(c->if_none_match, v->etag, true) ? VERDICT_NOT_MODIFIED
+                                                                    : VERDICT_GO_ON;
     if (c->if_modified_since.p != NULL && !is_modified_since(c->if_modified_since, v, now, true))
         return VERDICT_NOT_MODIFIED;
     return VERDICT_GO_ON;

@@ -24,6 +24,9 @@ enum verdict {
 // Dates that are none are ignored; an entity-tag list counts up to its first malformed member.
 enum verdict conditional_evaluate(const struct conditions *c, const struct validators *v,
                                   int64_t now);
+// Whether an If-Match or If-None-Match ("*", or a list) has the tag, compared strongly (§8.8.3.2) or
+// weakly.
+bool conditional_has_tag(str list, str etag, bool weak_is_enough);
 // §13.1.5: whether Range is to be heeded: the same strong entity tag, or the very same date.
 bool conditional_if_range(str if_range, const struct validators *v, int64_t now);
 // IMF-fixdate, RFC 850's form and asctime's; false when it is none of them.

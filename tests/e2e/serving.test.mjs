@@ -309,6 +309,17 @@ test('ranges', async () => {
     assert.equal(rest.status, 206);
     assert.equal(rest.headers['content-encoding'], 'br');
     assert.deepEqual(rest.body, brotli.body.subarray(10));
+    const part = { 'accept-encoding': 'gzip, br', range: 'bytes=10-' };
+    const matched = await get(site, '/app.js', { ...part, 'if-match': `"x", ${brotli.headers.etag}` });
+    assert.equal(matched.status, 206, 'If-Match names the encoding too');
+    assert.equal(matched.headers['content-encoding'], 'br');
+    assert.deepEqual(matched.body, brotli.body.subarray(10));
+    assert.equal((await get(site, '/app.js', { ...part, 'if-none-match': `W/${brotli.headers.etag}` })).status, 304);
+    assert.equal((await get(site, '/app.js', { ...part, 'if-match': `W/${brotli.headers.etag}` })).status, 412, 'a weak tag is none for If-Match');
+    assert.equal((await get(site, '/app.js', { ...part, 'accept-encoding': 'gzip', 'if-match': brotli.headers.etag })).status, 412, 'what the client does not take is not chosen');
+    const any = await get(site, '/app.js', { ...part, 'if-match': '*' });
+    assert.equal(any.status, 206);
+    assert.equal(any.headers['content-encoding'], undefined);
     assert.equal((await get(site, '/nothing', { range: 'bytes=0-1' })).status, 404);
 });
 
