@@ -12,8 +12,7 @@ static enum fail refuse_problems(struct answer *answer, const struct problems *p
 {
     answer->details = json_pack("{s:o}", "problems", problems_json(problems));
     size_t n = problems->count + problems->left_out;
-    return fault_set(fault, FAIL_REFUSED, code,
-                     "%s has %zu problem%s, listed in details.problems; nothing was changed.", what,
+    return fault_set(fault, FAIL_REFUSED, code, "%s has %zu problem%s; nothing was changed.", what,
                      n, n == 1 ? "" : "s");
 }
 
