@@ -18,6 +18,8 @@ static void check(const struct row *rows, size_t count)
         struct request r = {
             .site = rows[i].listener, .host = str_from(rows[i].host), .port = rows[i].port};
         site_decide(&r);
+        assert_int_equal(site_of(rows[i].listener, str_from(rows[i].host), rows[i].port),
+                         rows[i].want);
         if (r.site != rows[i].want ||
             (rows[i].name != NULL && !str_eq(r.site_name, str_from(rows[i].name))))
             fail_msg("row %zu: %s:%u gave site %d \"%.*s\"", i, rows[i].host, rows[i].port,
@@ -147,6 +149,17 @@ static void the_consoles_own_origin_is_known(void **state)
     }
 }
 
+static void before_it_is_a_request_the_case_is_as_sent(void **state)
+{
+    site_init(&(struct site_options){"https://apps.example.com", "https://console.example.org",
+                                     "apps.example.com", ""});
+    assert_int_equal(site_of(SITE_APPS, STR("Console.EXAMPLE.org"), 0), SITE_CONSOLE);
+    assert_int_equal(site_of(SITE_APPS, STR("A-0123abcd.Apps.example.com"), 0), SITE_INSTANCE);
+    char endless[4096];
+    memset(endless, 'a', sizeof endless);
+    assert_int_equal(site_of(SITE_APPS, str_of(endless, sizeof endless), 0), SITE_UNKNOWN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +170,7 @@ int main(void)
         cmocka_unit_test(origins_may_lie_in_instance_domain),
         cmocka_unit_test(the_admin_listener_knows_no_names),
         cmocka_unit_test(reads_origins),
+        cmocka_unit_test(before_it_is_a_request_the_case_is_as_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
