@@ -194,45 +194,42 @@ static void sender_name(uint64_t sender, char to[static HOLDER_ROOM])
     snprintf(to, HOLDER_ROOM, "%016" PRIx64, sender);
 }
 
-static bool sender_claim(uint64_t sender, size_t bytes)
+// One file of the sender's has `to` bytes instead of `from`, of which either may be none. False: that
+// would be more than its share.
+static bool sender_change(uint64_t sender, size_t from, size_t to)
 {
     char name[HOLDER_ROOM];
     if (sender == 0)
         return true;
     sender_name(sender, name);
     pthread_mutex_lock(&senders_lock);
-    bool fits = holdings_of(&senders, name).bytes + bytes <= guard_policy.body_disk_each;
-    if (fits)
-        holdings_add(&senders, name, bytes);
+    struct holding has = holdings_of(&senders, name);
+    bool fits = to <= from || has.bytes - from + to <= guard_policy.body_disk_each;
+    if (fits && from != 0)
+        holdings_remove(&senders, name, from);
+    if (fits && to != 0)
+        holdings_add(&senders, name, to);
+    has = holdings_of(&senders, name);
+    assert((has.count == 0) == (has.bytes == 0)); // who holds nothing is not known any more
     pthread_mutex_unlock(&senders_lock);
     return fits;
 }
 
-static void sender_give_back(uint64_t sender, size_t bytes)
+static void give_back(uint64_t sender, size_t from, size_t to)
 {
-    char name[HOLDER_ROOM];
-    if (sender == 0)
-        return;
-    sender_name(sender, name);
-    pthread_mutex_lock(&senders_lock);
-    holdings_remove(&senders, name, bytes);
-    pthread_mutex_unlock(&senders_lock);
+    atomic_fetch_sub_explicit(&guard_totals.stored, from - to, memory_order_relaxed);
+    sender_change(sender, from, to);
 }
 
-static void give_back(uint64_t sender, size_t bytes)
+static const struct guard_refusal *claim(uint64_t sender, size_t from, size_t to)
 {
-    atomic_fetch_sub_explicit(&guard_totals.stored, bytes, memory_order_relaxed);
-    sender_give_back(sender, bytes);
-}
-
-static const struct guard_refusal *claim(uint64_t sender, size_t bytes)
-{
-    if (!sender_claim(sender, bytes))
+    if (!sender_change(sender, from, to))
         return &guard_busy_for_you;
-    uint64_t before = atomic_fetch_add_explicit(&guard_totals.stored, bytes, memory_order_relaxed);
-    if (before + bytes <= guard_policy.body_disk_total)
+    uint64_t before =
+        atomic_fetch_add_explicit(&guard_totals.stored, to - from, memory_order_relaxed);
+    if (before + to - from <= guard_policy.body_disk_total)
         return NULL;
-    give_back(sender, bytes);
+    give_back(sender, to, from);
     return &guard_busy;
 }
 
@@ -319,12 +316,12 @@ static const struct guard_refusal *file_make(uint64_t sender, size_t room, struc
         return &guard_busy;
     if (!has_disk(room))
         return &guard_disk_full;
-    const struct guard_refusal *why = claim(sender, room);
+    const struct guard_refusal *why = claim(sender, 0, room);
     if (why != NULL)
         return why;
     why = file_map(room, ret);
     if (why != NULL) {
-        give_back(sender, room);
+        give_back(sender, room, 0);
         return why;
     }
     guard_count(&guard_totals.files);
@@ -338,7 +335,7 @@ static const struct guard_refusal *file_create(uint64_t sender, size_t bytes, si
 {
     size_t room = room_for(bytes);
     struct guard_file *f = spare_take(room, most != SIZE_MAX ? room_for(most) : room);
-    if (f != NULL && claim(sender, f->room) != NULL) {
+    if (f != NULL && claim(sender, 0, f->room) != NULL) {
         file_destroy(f);
         f = NULL;
     }
@@ -358,7 +355,7 @@ static void file_unref(struct guard_file *f)
 {
     if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
         return;
-    give_back(f->sender, f->room);
+    give_back(f->sender, f->room, 0);
     if (!spare_put(f))
         file_destroy(f);
 }
@@ -421,13 +418,13 @@ static const struct guard_refusal *grow(h2o_buffer_t **buf, size_t more)
         return NULL;
     if (!has_disk(room - before))
         return &guard_disk_full;
-    const struct guard_refusal *why = claim(f->sender, room - before);
+    const struct guard_refusal *why = claim(f->sender, before, room);
     if (why != NULL)
         return why;
     int error = allocate((*buf)->_fd, before, room);
     void *moved = error == 0 ? mremap(f, before, room, MREMAP_MAYMOVE) : MAP_FAILED;
     if (moved == MAP_FAILED) {
-        give_back(f->sender, room - before);
+        give_back(f->sender, room, before);
         return failed("grow", error != 0 ? error : errno);
     }
     f = moved;

@@ -49,6 +49,13 @@ static size_t body_limit(void *c, h2o_req_t *req, str method, str authority, str
     return 8 * MIB;
 }
 
+static uint64_t sender; // of all requests
+
+static uint64_t body_sender(void *c, h2o_req_t *req)
+{
+    return sender;
+}
+
 static int start(void **state)
 {
     for (size_t i = 0; i != sizeof pattern; ++i)
@@ -57,6 +64,7 @@ static int start(void **state)
         return 1;
     guard_policy_defaults(&policy);
     policy.body_limit = body_limit;
+    policy.body_sender = body_sender;
     policy.body_directory = directory;
     guard_start(&policy);
     http_set_body_keeper(guard_keep_body, guard_release_body);
@@ -509,6 +517,45 @@ static void a_taken_body_counts_until_it_is_given_back(void **state)
     give_back(1);
 }
 
+// A body without a length grows on its way.
+static void post_in_chunks(struct client *c, size_t bytes)
+{
+    client_say(c, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n", bytes);
+    client_send(c, pattern, bytes, PIECE);
+    client_say(c, "\r\n0\r\n\r\n");
+}
+
+static void a_sender_has_a_share(void **state)
+{
+    struct client c, other;
+    policy.body_disk_each = 6 * MIB;
+    guard_loop_reload(&guard, &policy);
+    sender = 7;
+    client_open(&c);
+    post_in_chunks(&c, 2 * MIB);
+    expect(&c, "HTTP/1.1 200");
+    client_close(&c);
+    client_open(&c);
+    post_in_chunks(&c, 4 * MIB);
+    expect(&c, "HTTP/1.1 503");
+    expect(&c, "from your address");
+    client_close(&c);
+    sender = 8;
+    client_open(&other);
+    post_in_chunks(&other, 2 * MIB);
+    expect(&other, "HTTP/1.1 200");
+    client_close(&other);
+    sender = 7;
+    give_back(2);
+    taken_count = 0;
+    client_open(&c);
+    post_in_chunks(&c, 2 * MIB);
+    expect(&c, "HTTP/1.1 200");
+    client_close(&c);
+    sender = 0;
+    give_back(1);
+}
+
 static void what_lay_in_the_directory_is_taken_away(void **state)
 {
     char path[sizeof directory + 16];
@@ -541,6 +588,7 @@ int main(void)
         TEST(a_disk_that_is_full_on_the_way_is_answered),
         TEST(a_directory_that_is_gone_is_answered),
         TEST(a_taken_body_counts_until_it_is_given_back),
+        TEST(a_sender_has_a_share),
         TEST(what_lay_in_the_directory_is_taken_away),
     };
     return cmocka_run_group_tests(tests, start, end);
