@@ -363,9 +363,11 @@ void settings_print_help(FILE *to)
           to);
     for (size_t i = 0; i != settings_count; ++i) {
         const struct setting *t = &settings_table[i];
-        fprintf(to, "\n %c%c %s%s%s\n      %s.\n", t->flags & HAS_FLAG ? '*' : ' ',
+        const char *choices = t->choices != NULL ? t->choices : "";
+        bool is_said = strstr(t->doc, choices) != NULL; // "" always is
+        fprintf(to, "\n %c%c %s%s%s\n      %s%s%s.\n", t->flags & HAS_FLAG ? '*' : ' ',
                 t->flags & RELOADABLE ? '+' : ' ', t->name, t->standard[0] != '\0' ? " = " : "",
-                t->standard, t->doc);
+                t->standard, t->doc, is_said ? "" : ": ", is_said ? "" : choices);
     }
 }
 

@@ -102,6 +102,23 @@ static json_t *wanted_events(const struct options *o)
     return events;
 }
 
+// Whether the URL names this machine or a private network outright. What a name leads to is the
+// server's to see, each time it connects.
+static bool is_private(str url)
+{
+    static const char *const begins[] = {"127.",  "10.", "192.168.", "169.254.",
+                                         "[::1]", "[fc", "[fd"};
+    size_t scheme = str_find_str(url, STR("://"));
+    str host = scheme != SIZE_MAX ? str_skip(url, scheme + 3) : url;
+    host = str_of(host.p, strcspn(host.p, "/?#"));
+    str name = host;
+    name = str_cut(&name, ':');
+    for (size_t i = 0; i != sizeof begins / sizeof begins[0]; ++i)
+        if (str_starts(host, str_from(begins[i])))
+            return true;
+    return str_eq(name, STR("localhost")) || str_ends(name, STR(".localhost"));
+}
+
 // The secret alone on stdout; what is said about it goes to stderr.
 static void show_made(struct cli *cli, const json_t *answer)
 {
@@ -135,6 +152,9 @@ enum cli_exit command_subscriptions_add(struct cli *cli)
     if (cli->output.json)
         return cli_json(cli, json_incref(answer));
     show_made(cli, answer);
+    if (is_private(str_from(o->args[0])))
+        cli_warn(cli, STR("events are sent to public addresses only; to this one nothing is, "
+                          "unless the server's setting fetch_allow names it."));
     return EXIT_DONE;
 }
 

@@ -393,6 +393,7 @@ test('login takes STOA_TOKEN before what stands on stdin', async () => {
 test('what newcomers type first is understood', async () => {
     for (const args of [['--version'], ['-V']]) assert.match((await ok(args, { env: {} })).out, /^stoa \d/);
     for (const args of [['serve', '-h'], ['serve', '--help']]) assert.match((await ok(args, { env: {} })).out, /^Usage: stoa serve/);
+    assert.match((await ok(['serve', '--help'], { env: {} })).out, /session_algorithm = ES256\n.*: ES256\|RS256\.\n/);
     assert.match((await ok(['token', '--help'], { env: {} })).out, /stoa token create.*stoa token revoke/s);
 });
 
@@ -480,4 +481,11 @@ test('the empty deployment that a folder\'s app begins with is marked, and a rol
     const back = await ok(['rollback', 'named', empty.trim().split(/ +/)[0]]);
     assert.match(back.out, /^The app is now at deployment /);
     assert.match(back.err, /It has no public files, so it has no link\./);
+});
+
+test('a subscription to an address that is never connected to is warned of', async () => {
+    for (const url of ['http://localhost:3000/x', 'http://127.0.0.1/x', 'https://[::1]:8443/', 'http://10.1.2.3', 'http://app.localhost/'])
+        assert.match((await ok(['subscriptions', 'add', url])).err, /public addresses only.*fetch_allow/, url);
+    for (const url of ['https://hook.example/localhost', 'http://localhost.example/', 'https://hook.example/?u=http://127.0.0.1/'])
+        assert.doesNotMatch((await ok(['subscriptions', 'add', url])).err, /warning/, url);
 });
