@@ -353,7 +353,7 @@ static const char page_style[] =
 
 static const char *headline_of(int status)
 {
-    return status == 404   ? "There is nothing here"
+    return status == 404   ? "Not found"
            : status == 429 ? "Too many requests"
            : status == 503 ? "Just a moment"
            : status >= 500 ? "Something went wrong"

@@ -20,7 +20,7 @@ const en = {
     project: 'Project', person: 'Signed in as', role: 'Role', language: 'Language', sessionEnds: 'This session ends', plugin: 'Made from', link: 'Link', download: 'Open file',
     loading: 'Loading …', retry: 'Try again', wrong: 'That did not work: {0}', unreachable: 'The server cannot be reached. Check the connection and try again.', forbidden: 'Your role does not allow that.',
     notFound: 'There is nothing here, or it is not yours.', signingIn: 'Signing in …', refusedTitle: 'You could not be signed in', refusedText: 'Reload the page. If it stays like this, tell the people who run it:',
-    expiredTitle: 'Your session has ended', expiredText: 'Reload the page to go on. Nothing is lost.', aloneTitle: 'This page belongs into another', aloneText: 'It is shown inside a product that embeds it, and has nothing to show by itself.',
+    expiredTitle: 'Your session has ended', expiredText: 'Reload the page to go on. Nothing is lost.', aloneTitle: 'This page belongs inside another product', aloneText: 'A product that embeds it shows it; by itself it has nothing to show.',
 };
 export type Words = typeof en;
 
@@ -45,7 +45,7 @@ const de: Words = {
     project: 'Projekt', person: 'Angemeldet als', role: 'Rolle', language: 'Sprache', sessionEnds: 'Diese Sitzung endet', plugin: 'Entstanden aus', link: 'Link', download: 'Datei öffnen',
     loading: 'Lädt …', retry: 'Noch einmal', wrong: 'Das ging nicht: {0}', unreachable: 'Der Server ist nicht erreichbar. Prüfe die Verbindung und versuche es noch einmal.', forbidden: 'Deine Rolle erlaubt das nicht.',
     notFound: 'Hier ist nichts, oder es gehört dir nicht.', signingIn: 'Anmeldung …', refusedTitle: 'Die Anmeldung ist gescheitert', refusedText: 'Lade die Seite neu. Bleibt es dabei, sage es denen, die sie betreiben:',
-    expiredTitle: 'Deine Sitzung ist zu Ende', expiredText: 'Lade die Seite neu, um weiterzumachen. Es geht nichts verloren.', aloneTitle: 'Diese Seite gehört in eine andere', aloneText: 'Sie wird in einem Produkt gezeigt, das sie einbettet, und zeigt allein nichts.',
+    expiredTitle: 'Deine Sitzung ist zu Ende', expiredText: 'Lade die Seite neu, um weiterzumachen. Es geht nichts verloren.', aloneTitle: 'Diese Seite gehört in ein anderes Produkt', aloneText: 'Ein Produkt, das sie einbettet, zeigt sie; allein zeigt sie nichts.',
 };
 
 const fr: Words = {
@@ -69,7 +69,7 @@ const fr: Words = {
     project: 'Projet', person: 'Connecté en tant que', role: 'Rôle', language: 'Langue', sessionEnds: 'Fin de la session', plugin: 'D’après', link: 'Lien', download: 'Ouvrir le fichier',
     loading: 'Chargement …', retry: 'Réessayer', wrong: 'Cela n’a pas fonctionné : {0}', unreachable: 'Le serveur est injoignable. Vérifiez la connexion et réessayez.', forbidden: 'Votre rôle ne le permet pas.',
     notFound: 'Il n’y a rien ici, ou ce n’est pas à vous.', signingIn: 'Connexion …', refusedTitle: 'Connexion impossible', refusedText: 'Rechargez la page. Si cela persiste, dites-le à ceux qui la gèrent :',
-    expiredTitle: 'Votre session est terminée', expiredText: 'Rechargez la page pour continuer. Rien n’est perdu.', aloneTitle: 'Cette page va dans une autre', aloneText: 'Elle s’affiche dans un produit qui l’intègre, et ne montre rien seule.',
+    expiredTitle: 'Votre session est terminée', expiredText: 'Rechargez la page pour continuer. Rien n’est perdu.', aloneTitle: 'Cette page a sa place dans un autre produit', aloneText: 'Un produit qui l’intègre l’affiche ; seule, elle ne montre rien.',
 };
 
 const es: Words = {
@@ -93,7 +93,7 @@ const es: Words = {
     project: 'Proyecto', person: 'Sesión de', role: 'Rol', language: 'Idioma', sessionEnds: 'Esta sesión termina', plugin: 'Creada de', link: 'Enlace', download: 'Abrir archivo',
     loading: 'Cargando …', retry: 'Reintentar', wrong: 'No ha funcionado: {0}', unreachable: 'No se llega al servidor. Comprueba la conexión e inténtalo de nuevo.', forbidden: 'Tu rol no lo permite.',
     notFound: 'Aquí no hay nada, o no es tuyo.', signingIn: 'Iniciando sesión …', refusedTitle: 'No se pudo iniciar sesión', refusedText: 'Recarga la página. Si sigue igual, avisa a quienes la llevan:',
-    expiredTitle: 'Tu sesión ha terminado', expiredText: 'Recarga la página para seguir. No se pierde nada.', aloneTitle: 'Esta página va dentro de otra', aloneText: 'Se muestra en un producto que la integra; sola no enseña nada.',
+    expiredTitle: 'Tu sesión ha terminado', expiredText: 'Recarga la página para seguir. No se pierde nada.', aloneTitle: 'Esta página va dentro de otro producto', aloneText: 'La muestra un producto que la integra; sola no enseña nada.',
 };
 
 const tables: Record<string, Words> = { en, de, fr, es };

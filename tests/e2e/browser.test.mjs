@@ -69,7 +69,7 @@ test('a refusal is a page a person can read, on a phone too', async () => {
     await page.setViewportSize({ width: 360, height: 640 });
     const answer = await page.goto(`${server.apps}/apps/absent/absent-00000000/`);
     assert.equal(answer.status(), 404);
-    assert.match(await page.textContent('h1'), /nothing here/);
+    assert.match(await page.textContent('h1'), /^Not found$/);
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
     await page.close();
 });

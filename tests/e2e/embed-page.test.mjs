@@ -106,7 +106,7 @@ describe('what is sent', () => {
 
     test('opened alone it says what it is', async () => {
         const { page, errors } = await e.browser.open(`${e.server.console}/embed`);
-        assert.match(await page.textContent('[role=alert]'), /belongs into another/);
+        assert.match(await page.textContent('[role=alert]'), /belongs inside another product/);
         assert.deepEqual(errors, []);
     });
 });
