@@ -2,7 +2,6 @@
 #include "edge/cli/output.h"
 #include "edge/base/clock.h"
 #include "edge/cli/units.h"
-#include <assert.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -130,9 +129,11 @@ static void print_cell(const struct output *o, const struct listing_cell *cell, 
 
 void listing_print(const struct listing *t, const struct output *o)
 {
-    enum { COLUMNS_MAX = 16 };
-    size_t widths[COLUMNS_MAX];
-    assert(t->columns != 0 && t->columns <= COLUMNS_MAX);
+    if (t->columns == 0)
+        return;
+    size_t *widths = calloc(t->columns, sizeof *widths);
+    if (widths == NULL)
+        abort();
     for (size_t c = 0; c != t->columns; ++c)
         widths[c] = column_width(t, c);
     for (size_t i = 0; i != t->cells; ++i) {
@@ -141,6 +142,7 @@ void listing_print(const struct listing *t, const struct output *o)
         if (is_last)
             fputc('\n', stdout);
     }
+    free(widths);
 }
 
 void progress_start(struct progress *p, const struct output *o, const char *label)

@@ -309,6 +309,8 @@ test('the command line opens psql and exports rows', () => {
     assert.match(run(['data', 'second']).stdout, /notes/);
     assert.match(run(['data', 'second', 'notes']).stdout, /mine/);
     sql(roles.second, "insert into notes (title) values ('=HYPERLINK(\"x\")'), ('a,b'), (E'\\e[31mred')");
+    sql(roles.second, `create table wide (${Array.from({ length: 40 }, (_, i) => `c${i} int default ${i}`).join()}); insert into wide default values`);
+    assert.match(run(['data', 'second', 'wide']).stdout, /c0 .*c39\n0 .*39\n/);
     const csv = run(['data', 'second', 'notes', '--csv']).stdout;
     assert.match(csv, /^id,pie_user_id,title\r\n/);
     assert.match(csv, /"'=HYPERLINK\(""x""\)"\r\n/);
