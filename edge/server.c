@@ -39,7 +39,7 @@ enum {
     POOL_QUEUE_MAX = 2000,
     DOMAINS_THREADS = 6,
     EXCHANGE_THREADS = 4,
-    BODY_DISK_SHARE = 8, // one address has at most one of so many parts of body_disk_total
+    BODY_DISK_SHARE = 2, // one address, which a hall of people may share, has one of so many parts
 };
 
 static struct settings settings;

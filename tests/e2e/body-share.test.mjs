@@ -8,7 +8,7 @@ import { pie } from '../harness/pie.mjs';
 
 const MIB = 1024 * 1024;
 const SETTINGS = { // one address has as much as one connection may hold: 20 MiB
-    archive_bytes: '16MiB', archive_file_bytes: '8MiB', pie_bytes: '16MiB', body_memory_per_connection: '20MiB', body_memory_total: '40MiB', body_disk_total: '120MiB',
+    archive_bytes: '16MiB', archive_file_bytes: '8MiB', pie_bytes: '16MiB', body_memory_per_connection: '20MiB', body_memory_total: '40MiB', body_disk_total: '40MiB',
     trusted_proxies: '127.0.0.1', proxy_header: 'X-Forwarded-For',
 };
 let server;
