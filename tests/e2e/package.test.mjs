@@ -1,5 +1,5 @@
-// The Debian package: what is in it, whether it works unpacked, and with STOA_FULL=1 as root installed and removed. What cannot be seen here:
-// systemd starting the unit, for a test machine has none running; the unit is verified and scored offline instead.
+// The Debian package: what is in it, whether it works unpacked, and with STOA_FULL=1 as root installed and removed. What is not seen here is
+// systemd starting the unit, for a test machine has none running: the unit is verified and scored offline, and its capabilities are tried.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -65,17 +65,26 @@ test('systemd accepts the unit', { skip: systemd ? false : 'no systemd-analyze h
     assert.equal(scored.status, 0, scored.stdout);
 });
 
-test('the capabilities the unit leaves are enough, a low port included', { skip: process.getuid() === 0 ? false : 'not root' }, async () => {
+const capabilities = { skip: process.getuid() === 0 ? false : 'not root' };
+test('the capabilities the unit leaves are enough, a low port included, at the first start and on what earlier ones left', capabilities, async () => {
     const unit = fs.readFileSync(path.join(unpacked, 'usr/lib/systemd/system/stoa.service'), 'utf8');
     const left = /^CapabilityBoundingSet=(.*)$/m.exec(unit)[1].split(' ').map((c) => `+${c.replace(/^CAP_/, '').toLowerCase()}`);
-    const server = await startServer({
+    const options = {
         program: path.join(unpacked, 'usr/bin/stoa'), under: ['setpriv', `--bounding-set=-all,${left}`, '--no-new-privs'], privatePostgres: true,
-        args: ['--listen-apps', '127.0.0.2:80'],
-    });
+        dataDir: path.join(temporaryDirectory('package-data'), 'data'), args: ['--listen-apps', '127.0.0.2:80'],
+    };
+    let server = await startServer(options);
     const page = `===public-file:index.html===\nhi\n===public-file:index.html===\n`;
     const made = await server.api('POST', '/api/plugins/import', `---\nname: low\ndisplayName: Low\nversion: 1.0.0\ntier: tool\n---\n${page}`);
     assert.equal(made.status, 201, made.text);
     assert.equal((await request(made.json.publicAppUrl)).text, 'hi');
+    await server.stop();
+    server = await startServer(options);
+    assert.equal((await request(made.json.publicAppUrl)).text, 'hi', 'after a stop');
+    server.child.kill('SIGKILL'); // its PostgreSQL goes on, for the next to find
+    await server.ended;
+    server = await startServer(options);
+    assert.equal((await request(made.json.publicAppUrl)).text, 'hi', 'after kill -9');
     await server.stop();
 });
 
