@@ -39,6 +39,8 @@ enum fail api_get_deployment(struct call *call, struct answer *answer,
                              struct fault *fault) MUST_CHECK;
 enum fail api_activate_deployment(struct call *call, struct answer *answer,
                                   struct fault *fault) MUST_CHECK;
+enum fail api_delete_deployment(struct call *call, struct answer *answer,
+                                struct fault *fault) MUST_CHECK;
 enum fail api_export_files(struct call *call, struct answer *answer,
                            struct fault *fault) MUST_CHECK;
 enum fail api_export_source(struct call *call, struct answer *answer,

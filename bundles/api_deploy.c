@@ -23,6 +23,8 @@ static json_t *deployment_answer(const struct ingest_result *r, const struct dec
                           (json_int_t)d->total_bytes, "unchanged", r->is_unchanged);
     json_object_set_new(o, "id",
                         r->deployment_id[0] != '\0' ? json_string(r->deployment_id) : json_null());
+    json_object_set_new(o, "replaces",
+                        r->replaces[0] != '\0' ? json_string(r->replaces) : json_null());
     json_object_set(o, "changes", r->changes);
     if (r->created_at != 0) {
         char created[CLOCK_RFC3339_ROOM];
@@ -63,7 +65,8 @@ static enum fail deploy_declaration(struct call *call, struct declaration *d,
                                .plugin_id = plugin != NULL ? plugin->id : NULL,
                                .problems = problems,
                                .warnings = warnings,
-                               .may_share = api_may_share_origin()};
+                               .may_share = api_may_share_origin(),
+                               .limits = &api_options};
     struct ingest_result r;
     enum fail fail = ingest(call, d, &o, &r, fault);
     if (fail == FAIL_REFUSED && problems->count != 0)

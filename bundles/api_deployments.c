@@ -78,6 +78,17 @@ static enum fail serve_pages(struct call *call, const struct plugin *p, struct f
     return fail == FAIL_NONE ? catalog_plugin_serves_pages(call->db, p->id, true, fault) : fail;
 }
 
+// Again, under the plugin's lock: it may have been deleted since it was found.
+static enum fail check_is_there(struct call *call, const struct deployment_head *h,
+                                struct fault *fault)
+{
+    struct deployment_head now;
+    enum fail fail = deployment_find(call->db, h->plugin_id, str_from(h->id), &now, fault);
+    if (fail == FAIL_NONE)
+        deployment_head_fini(&now);
+    return fail;
+}
+
 // The catalogue's row says what is live, so name and version follow the pointer.
 static enum fail activate(struct call *call, const struct deployment_head *h, struct plugin *p,
                           struct fault *fault)
@@ -86,6 +97,8 @@ static enum fail activate(struct call *call, const struct deployment_head *h, st
     enum fail fail = db_begin(call->db, fault);
     if (fail == FAIL_NONE) // that one: the slug alone would make another of a deleted plugin
         fail = catalog_plugin_lock(call->db, p->id, fault);
+    if (fail == FAIL_NONE)
+        fail = check_is_there(call, h, fault);
     if (fail == FAIL_NONE)
         fail = catalog_plugin_upsert(call->db, p->project_id, str_from(p->slug),
                                      front_text(h, "displayName", p->display_name),
@@ -134,6 +147,45 @@ enum fail api_activate_deployment(struct call *call, struct answer *answer, stru
         json_decref(extra);
     }
     problems_fini(&warnings);
+    deployment_head_fini(&h);
+    return fail;
+}
+
+// What instances point at, or archives of an app without any go on from. Under the plugin's lock.
+static enum fail check_is_not_live(struct call *call, const char *plugin_id, const char *id,
+                                   struct fault *fault)
+{
+    struct deployment_head current;
+    enum fail fail = deployment_current(call->db, plugin_id, &current, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    if (strcmp(current.id, id) == 0)
+        fail = fault_set(fault, FAIL_CONFLICT, "deployment_is_live",
+                         "This is the live deployment. Deploy another version or roll back first, "
+                         "or delete the plugin.");
+    deployment_head_fini(&current);
+    return fail;
+}
+
+enum fail api_delete_deployment(struct call *call, struct answer *answer, struct fault *fault)
+{
+    struct plugin p;
+    struct deployment_head h;
+    enum fail fail = find_deployment(call, &p, &h, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    fail = db_begin(call->db, fault);
+    if (fail == FAIL_NONE)
+        fail = catalog_plugin_lock(call->db, p.id, fault);
+    if (fail == FAIL_NONE)
+        fail = check_is_not_live(call, p.id, h.id, fault);
+    if (fail == FAIL_NONE)
+        fail = deployment_delete(call->db, p.id, h.id, fault);
+    if (fail == FAIL_NONE)
+        fail = api_commit(call, p.id, "deployment.delete", h.id, fault);
+    h.is_active = false;
+    if (fail == FAIL_NONE)
+        answer->json = deployment_json(&h);
     deployment_head_fini(&h);
     return fail;
 }

@@ -219,13 +219,6 @@ enum fail api_delete_plugin(struct call *call, struct answer *answer, struct fau
 
 // --- instances: of the project's own plugins, and its own of a platform's ---
 
-enum { FOREIGN_INSTANCES_MAX = 100 }; // of one plugin in one project
-
-static bool is_foreign(const struct call *call, const struct plugin *p)
-{
-    return strcmp(p->project_id, call->principal->project_id) != 0;
-}
-
 // One that the project has instances of, or may have.
 static enum fail find_used_or_offered(struct call *call, struct plugin *ret, struct fault *fault)
 {
@@ -245,35 +238,60 @@ static enum fail find_own_or_offered(struct call *call, struct plugin *ret, stru
                                   : fail;
 }
 
+static struct page_key instance_key(const struct instance *i)
+{
+    struct page_key key = {.at = i->created_at};
+    snprintf(key.id, sizeof key.id, "%s", i->id);
+    return key;
+}
+
+static json_t *instances_json(const struct plugin *p, const struct page *page,
+                              const struct instance *list, size_t fetched)
+{
+    json_t *data = json_array();
+    struct page_key first = {0}, last = {0};
+    size_t shown = page_shown(page, fetched);
+    for (size_t i = 0; i != shown; ++i)
+        json_array_append_new(data, api_instance_json(p, &list[page_row(page, fetched, i)]));
+    if (shown != 0) {
+        first = instance_key(&list[page_row(page, fetched, 0)]);
+        last = instance_key(&list[page_row(page, fetched, shown - 1)]);
+    }
+    return page_json(page, data, fetched, &first, &last);
+}
+
 enum fail api_list_instances(struct call *call, struct answer *answer, struct fault *fault)
 {
     struct plugin p;
-    struct instance *list = NULL;
-    size_t n = 0;
-    enum fail fail = find_used_or_offered(call, &p, fault);
+    struct page page;
+    unsigned limit;
+    struct instance *list AUTOFREE = NULL;
+    size_t fetched = 0;
+    enum fail fail = call_limit(call, &limit, fault);
     if (fail == FAIL_NONE)
-        fail = catalog_instance_list(call->db, call->principal->project_id, p.id, &list, &n, fault);
-    if (fail != FAIL_NONE)
-        return fail;
-    json_t *data = json_array();
-    for (size_t i = 0; i != n; ++i)
-        json_array_append_new(data, api_instance_json(&p, &list[i]));
-    free(list);
-    answer->json = json_pack("{s:o, s:n, s:n}", "data", data, "next", "previous");
-    return FAIL_NONE;
+        fail = page_init(&page, call_query(call, "cursor"), limit, fault);
+    if (fail == FAIL_NONE)
+        fail = find_used_or_offered(call, &p, fault);
+    if (fail == FAIL_NONE)
+        fail = catalog_instance_page(call->db, call->principal->project_id, p.id, &page, &list,
+                                     &fetched, fault);
+    if (fail == FAIL_NONE)
+        answer->json = instances_json(&p, &page, list, fetched);
+    return fail;
 }
 
+// Under the plugin's lock, which all who make instances of it hold.
 static enum fail check_room(struct call *call, const struct plugin *p, struct fault *fault)
 {
-    struct instance *list AUTOFREE = NULL;
-    size_t n = 0;
+    uint64_t count = 0;
     enum fail fail =
-        catalog_instance_list(call->db, call->principal->project_id, p->id, &list, &n, fault);
-    if (fail == FAIL_NONE && is_foreign(call, p) && n >= FOREIGN_INSTANCES_MAX)
-        fail = fault_set(fault, FAIL_CONFLICT, "too_many_instances",
-                         "This project has %d apps of this plugin already; delete one first.",
-                         FOREIGN_INSTANCES_MAX);
-    return fail;
+        catalog_instance_count(call->db, call->principal->project_id, p->id, &count, fault);
+    if (fail != FAIL_NONE || count < api_options.instances_per_plugin)
+        return fail;
+    return fault_set(fault, FAIL_QUOTA, "quota_exceeded",
+                     "This project has %llu instances of this plugin, as many as it may have. "
+                     "Delete one first.",
+                     (unsigned long long)count);
 }
 
 // It has pages when the others have, whatever is live: a roll back may bring them back.

@@ -14,6 +14,9 @@ struct bundle_options {
     bool shared_origin; // security-rules.md 11 softened
     uint64_t cache_bytes;
     uint64_t pie_bytes, archive_files, archive_file_bytes, archive_bytes;
+    uint64_t keep_deployments; // of one plugin; 0: all
+    uint64_t quota_bytes;      // of one project's deployments (deployments.h); 0: no limit
+    uint64_t plugins_per_project, instances_per_plugin;
 };
 
 // Process start, before loops and pool. The options are kept.

@@ -50,6 +50,22 @@ enum fail deployment_insert(struct db *db, const struct plugin *plugin, const ch
                             const char *replaces, const struct declaration *d,
                             char ret_id[static DEPLOYMENT_ID_ROOM], int64_t *ret_created_at,
                             struct fault *fault) MUST_CHECK;
+// Locks what the project's deployments take together until the transaction ends, behind the plugin's
+// lock: deploys of one project that come by several processes count one after the other.
+enum fail deployment_lock_project(struct db *db, const char *project_id,
+                                  struct fault *fault) MUST_CHECK;
+// Whether `d` fits into `quota` bytes beside what the project keeps (schema/005.sql says what counts;
+// 0: it fits); certain under deployment_lock_project only. FAIL_QUOTA "quota_exceeded".
+enum fail deployment_check_room(struct db *db, const char *project_id, const struct declaration *d,
+                                uint64_t quota, struct fault *fault) MUST_CHECK;
+// Before one more comes: of the plugin's the oldest go, so that there will be `keep` (0: all), but
+// never those that an instance points at and `replaces`, which may be NULL; a hundred at a time at the
+// most.
+enum fail deployment_discard_old(struct db *db, const char *plugin_id, uint64_t keep,
+                                 const char *replaces, struct fault *fault) MUST_CHECK;
+// FAIL_NOT_FOUND "deployment_not_found". Nothing may point at it.
+enum fail deployment_delete(struct db *db, const char *plugin_id, const char *id,
+                            struct fault *fault) MUST_CHECK;
 // Every instance of the plugin points at it from now on (one that has none yet too).
 enum fail deployment_activate(struct db *db, const char *plugin_id, const char *deployment_id,
                               struct fault *fault) MUST_CHECK;

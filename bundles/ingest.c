@@ -197,15 +197,94 @@ static enum fail compare_present(struct db *db, const struct present *p, struct 
                : FAIL_NONE;
 }
 
-static enum fail insert_or_keep(struct call *call, const struct declaration *d,
-                                const struct present *p, struct ingest_result *ret,
-                                struct fault *fault)
+// The rows are locked: how many there are holds until the transaction ends.
+static enum fail check_plugins(struct db *db, const char *project_id,
+                               const struct ingest_options *o, bool is_counted, struct fault *fault)
 {
-    ret->is_unchanged = p->has_deployment && digest_eq(&p->head.content, &d->content);
+    uint64_t count = 0;
+    enum fail fail = catalog_plugin_count(db, project_id, &count, fault);
+    if (fail != FAIL_NONE || count + !is_counted <= o->limits->plugins_per_project)
+        return fail;
+    return fault_set(fault, FAIL_QUOTA, "quota_exceeded",
+                     "This project has %llu plugins, as many as it may have. Delete one first.",
+                     (unsigned long long)(count - is_counted));
+}
+
+// Under the plugin's lock.
+static enum fail discard_and_check(struct db *db, const char *project_id, const char *plugin_id,
+                                   const struct declaration *d, const struct ingest_options *o,
+                                   const struct present *p, struct fault *fault)
+{
+    enum fail fail = deployment_lock_project(db, project_id, fault);
+    if (fail == FAIL_NONE)
+        fail = deployment_discard_old(db, plugin_id, o->limits->keep_deployments,
+                                      p->has_deployment ? p->head.id : NULL, fault);
+    if (fail == FAIL_NONE)
+        fail = deployment_check_room(db, project_id, d, o->limits->quota_bytes, fault);
+    return fail;
+}
+
+// What is refused would lie on the disk until it is collected, so it is judged before anything is
+// written; what does not fit may do so when the oldest have gone, which is tried and taken back.
+static enum fail check_room(struct call *call, const struct declaration *d,
+                            const struct ingest_options *o, const struct present *p,
+                            struct fault *fault)
+{
+    struct db *db = call->db;
+    const char *project_id = call->principal->project_id;
+    if (!p->has_plugin) {
+        enum fail fail = check_plugins(db, project_id, o, false, fault);
+        if (fail != FAIL_NONE)
+            return fail;
+    }
+    enum fail fail = deployment_check_room(db, project_id, d, o->limits->quota_bytes, fault);
+    if (fail != FAIL_QUOTA || !p->has_plugin)
+        return fail;
+    fail = db_begin(db, fault);
+    if (fail == FAIL_NONE)
+        fail = catalog_plugin_lock(db, p->plugin.id, fault);
+    if (fail == FAIL_NONE)
+        fail = discard_and_check(db, project_id, p->plugin.id, d, o, p, fault);
+    db_rollback(db);
+    return fail;
+}
+
+static bool is_same(const struct present *p, const struct declaration *d)
+{
+    return p->has_deployment && digest_eq(&p->head.content, &d->content);
+}
+
+static void set_replaces(struct ingest_result *ret, const struct present *p)
+{
+    if (p->has_deployment)
+        memcpy(ret->replaces, ret->is_unchanged ? p->head.replaces : p->head.id,
+               sizeof ret->replaces);
+}
+
+static enum fail insert(struct call *call, const struct declaration *d,
+                        const struct ingest_options *o, const struct present *p,
+                        struct ingest_result *ret, struct fault *fault)
+{
+    struct db *db = call->db;
+    const char *project_id = call->principal->project_id;
+    enum fail fail = discard_and_check(db, project_id, ret->plugin.id, d, o, p, fault);
+    if (fail == FAIL_NONE && ret->is_new_plugin)
+        fail = check_plugins(db, project_id, o, true, fault);
+    if (fail != FAIL_NONE)
+        return fail;
+    return deployment_insert(db, &ret->plugin, call->principal->token_id,
+                             p->has_deployment ? p->head.id : NULL, d, ret->deployment_id,
+                             &ret->created_at, fault);
+}
+
+static enum fail insert_or_keep(struct call *call, const struct declaration *d,
+                                const struct ingest_options *o, const struct present *p,
+                                struct ingest_result *ret, struct fault *fault)
+{
+    ret->is_unchanged = is_same(p, d);
+    set_replaces(ret, p);
     if (!ret->is_unchanged)
-        return deployment_insert(call->db, &ret->plugin, call->principal->token_id,
-                                 p->has_deployment ? p->head.id : NULL, d, ret->deployment_id,
-                                 &ret->created_at, fault);
+        return insert(call, d, o, p, ret, fault);
     memcpy(ret->deployment_id, p->head.id, sizeof ret->deployment_id);
     ret->created_at = p->head.created_at;
     return FAIL_NONE;
@@ -229,7 +308,7 @@ static enum fail switch_over(struct call *call, const struct declaration *d,
         fail = ingest_check_origin(db, project_id, ret->plugin.id, d->config != NULL, o->may_share,
                                    fault);
     if (fail == FAIL_NONE)
-        fail = insert_or_keep(call, d, p, ret, fault);
+        fail = insert_or_keep(call, d, o, p, ret, fault);
     if (fail == FAIL_NONE)
         fail = pick_instance(db, project_id, d, ret, fault);
     if (fail == FAIL_NONE)
@@ -247,7 +326,8 @@ static enum fail dry_run(struct call *call, const struct declaration *d,
 {
     struct db *db = call->db;
     ret->is_new_plugin = !p->has_plugin;
-    ret->is_unchanged = p->has_deployment && digest_eq(&p->head.content, &d->content);
+    ret->is_unchanged = is_same(p, d);
+    set_replaces(ret, p);
     ret->created_at = p->has_deployment && ret->is_unchanged ? p->head.created_at : 0;
     if (ret->is_unchanged)
         memcpy(ret->deployment_id, p->head.id, sizeof ret->deployment_id);
@@ -313,7 +393,7 @@ static enum fail carry_out(struct call *call, struct declaration *d, const struc
                            bool *ret_is_overtaken, struct fault *fault)
 {
     enum fail fail = FAIL_NONE;
-    if (!p->has_deployment || !digest_eq(&p->head.content, &d->content))
+    if (!is_same(p, d))
         fail = write_blobs(d, fault); // compressed for nothing otherwise
     if (fail == FAIL_NONE)
         fail = db_begin(call->db, fault);
@@ -345,6 +425,8 @@ static enum fail ingest_once(struct call *call, struct declaration *d,
         fail = find_changes(call->db, &p, d, &ret->changes, fault);
     if (fail == FAIL_NONE)
         fail = ask_others(call, d, o, &p, fault);
+    if (fail == FAIL_NONE && !is_same(&p, d))
+        fail = check_room(call, d, o, &p, fault);
     if (fail == FAIL_NONE)
         fail = o->is_dry_run ? dry_run(call, d, o, &p, ret, fault)
                              : carry_out(call, d, o, &p, ret, ret_is_overtaken, fault);

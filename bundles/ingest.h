@@ -11,6 +11,7 @@ struct ingest_result {
     struct instance
         instance; // id "" when there is none (no public app, or a dry run of a new plugin)
     char deployment_id[DEPLOYMENT_ID_ROOM];
+    char replaces[DEPLOYMENT_ID_ROOM]; // "": nothing, or unknown
     int64_t created_at;
     bool is_new_plugin, is_unchanged;
     json_t *changes; // [{path, change, bytes}] against the deployment it replaces; owned
@@ -21,13 +22,14 @@ struct ingest_options {
     const char
         *plugin_id; // the plugin that is meant, and none made anew; NULL: whichever has that slug
     bool may_share; // pages of several projects may be served (security-rules.md 11)
-    struct problems *problems; // what other features refuse it for (edge/catalog/hooks.h)
-    struct problems *warnings; // what they have to say otherwise
+    const struct bundle_options *limits; // what may be kept
+    struct problems *problems;           // what other features refuse it for (edge/catalog/hooks.h)
+    struct problems *warnings;           // what they have to say otherwise
 };
 
 // Fills *ret (its `changes` is the caller's to decref) or fails: FAIL_CONFLICT
 // "instance_domain_required", FAIL_CONFLICT "deployment_changed" (others kept deploying the plugin),
-// FAIL_NOT_FOUND "plugin_not_found" (an archive's, and o->plugin_id's), FAIL_REFUSED with the reasons in o->problems, FAIL_QUOTA "disk_full",
+// FAIL_NOT_FOUND "plugin_not_found" (an archive's, and o->plugin_id's), FAIL_REFUSED with the reasons in o->problems, FAIL_QUOTA "disk_full" or "quota_exceeded",
 // FAIL_BUSY … with nothing changed.
 enum fail ingest(struct call *call, struct declaration *d, const struct ingest_options *o,
                  struct ingest_result *ret, struct fault *fault) MUST_CHECK;

@@ -35,7 +35,8 @@ static struct endpoint endpoints[] = {
      .answer = "Deployed",
      .success = 200,
      .codes =
-         "invalid_pie no_file too_many_files instance_domain_required too_many_waiting disk_full",
+         "invalid_pie no_file too_many_files instance_domain_required too_many_waiting disk_full "
+         "quota_exceeded",
      .run = api_import_plugin},
     {.method = "GET",
      .path = "/api/plugins",
@@ -73,7 +74,8 @@ static struct endpoint endpoints[] = {
      .answer = "Deployed",
      .success = 200,
      .codes = "plugin_not_found slug_mismatch invalid_pie no_file too_many_files "
-              "instance_domain_required too_many_waiting disk_full",
+              "instance_domain_required too_many_waiting disk_full "
+              "quota_exceeded",
      .run = api_update_plugin},
     {.method = "DELETE",
      .path = "/api/plugins/:plugin",
@@ -101,7 +103,8 @@ static struct endpoint endpoints[] = {
      .answer = "Deployed",
      .success = 200,
      .codes = "plugin_not_found deployment_changed invalid_bundle instance_domain_required "
-              "too_many_waiting disk_full",
+              "too_many_waiting disk_full "
+              "quota_exceeded",
      .run = api_create_deployment},
     {.method = "GET",
      .path = "/api/plugins/:plugin/deployments",
@@ -137,6 +140,17 @@ static struct endpoint endpoints[] = {
      .success = 200,
      .codes = "plugin_not_found deployment_not_found instance_domain_required",
      .run = api_activate_deployment},
+    {.method = "DELETE",
+     .path = "/api/plugins/:plugin/deployments/:deployment",
+     .id = "deleteDeployment",
+     .summary = "Delete a deployment that is not live, with its preview.",
+     .scope = SCOPE_DEPLOY,
+     .permission = PERMISSION_BUILD,
+     .lane = LANE_API,
+     .answer = "Deployment",
+     .success = 200,
+     .codes = "plugin_not_found deployment_not_found deployment_is_live",
+     .run = api_delete_deployment},
     {.method = "GET",
      .path = "/api/plugins/:plugin/deployments/:deployment/archive.tar",
      .id = "exportDeployment",
@@ -166,9 +180,10 @@ static struct endpoint endpoints[] = {
      .scope = SCOPE_READ,
      .permission = PERMISSION_VIEW,
      .lane = LANE_API,
+     .query = list_query,
      .answer = "InstanceList",
      .success = 200,
-     .codes = "plugin_not_found",
+     .codes = "plugin_not_found invalid_cursor",
      .run = api_list_instances},
     {.method = "POST",
      .path = "/api/plugins/:plugin/instances",
@@ -180,7 +195,7 @@ static struct endpoint endpoints[] = {
      .lane = LANE_API,
      .answer = "Instance",
      .success = 201,
-     .codes = "plugin_not_found deployment_not_found instance_domain_required too_many_instances",
+     .codes = "plugin_not_found deployment_not_found instance_domain_required quota_exceeded",
      .run = api_create_instance},
     {.method = "DELETE",
      .path = "/api/plugins/:plugin/instances/:instance",
@@ -240,7 +255,8 @@ static const char schemas[] =
     "\"format\":\"date-time\"},\"settings\":{\"$ref\":\"#/components/schemas/InstanceSettings\"},"
     "\"uploads\":{\"$ref\":\"#/components/schemas/InstanceUploads\"}}},"
     "\"InstanceList\":{\"type\":\"object\",\"properties\":{\"data\":{\"type\":\"array\",\"items\":{"
-    "\"$ref\":\"#/components/schemas/Instance\"}}}},"
+    "\"$ref\":\"#/components/schemas/Instance\"}},"
+    "\"next\":{\"type\":[\"string\",\"null\"]},\"previous\":{\"type\":[\"string\",\"null\"]}}},"
     "\"Deployed\":{\"type\":\"object\",\"required\":[\"plugin\",\"instance\",\"deployment\","
     "\"publicAppUrl\",\"warnings\"],\"properties\":{"
     "\"plugin\":{\"type\":\"object\"},\"instance\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/"

@@ -85,6 +85,10 @@ static void init_bundles(const struct settings *s)
         .archive_files = s->archive_files,
         .archive_file_bytes = s->archive_file_bytes,
         .archive_bytes = s->archive_bytes,
+        .keep_deployments = s->keep_deployments,
+        .quota_bytes = s->deploy_quota_bytes,
+        .plugins_per_project = s->plugins_per_project,
+        .instances_per_plugin = s->instances_per_plugin,
     });
 }
 

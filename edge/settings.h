@@ -80,6 +80,7 @@ struct settings {
     uint64_t session_seconds;
     char *session_algorithm; // ES256 | RS256
     uint64_t pie_bytes, archive_files, archive_file_bytes, archive_bytes;
+    uint64_t keep_deployments, deploy_quota_bytes, plugins_per_project, instances_per_plugin;
     uint64_t shutdown_timeout;
     // telling
     char *log_level;  // error | warn | info | debug

@@ -5,6 +5,7 @@
 #ifndef STOA_CATALOG_CATALOG_H
 #define STOA_CATALOG_CATALOG_H
 #include <jansson.h>
+#include "edge/catalog/page.h"
 #include "edge/store/db.h"
 #include "edge/store/migrate.h"
 
@@ -53,6 +54,8 @@ enum fail catalog_plugin_upsert(struct db *db, const char *project_id, str slug,
 // after the other. The id is one that catalog_plugin_find gave; FAIL_NOT_FOUND when it was deleted
 // since.
 enum fail catalog_plugin_lock(struct db *db, const char *plugin_id, struct fault *fault) MUST_CHECK;
+enum fail catalog_plugin_count(struct db *db, const char *project_id, uint64_t *ret,
+                               struct fault *fault) MUST_CHECK;
 // Its instances go with it, their slugs stay taken.
 enum fail catalog_plugin_delete(struct db *db, const char *project_id, const char *plugin_id,
                                 struct fault *fault) MUST_CHECK;
@@ -86,10 +89,13 @@ struct visited {
 };
 enum fail catalog_visited_find(struct db *db, str ref, struct visited *ret,
                                struct fault *fault) MUST_CHECK;
-// Oldest first. *ret is free()d by the caller.
-enum fail catalog_instance_list(struct db *db, const char *project_id, const char *plugin_id,
-                                struct instance **ret, size_t *ret_count,
+// The project's of the plugin, oldest first: up to page_fetch in the order of the page's direction. *ret
+// is free()d by the caller.
+enum fail catalog_instance_page(struct db *db, const char *project_id, const char *plugin_id,
+                                const struct page *page, struct instance **ret, size_t *ret_count,
                                 struct fault *fault) MUST_CHECK;
+enum fail catalog_instance_count(struct db *db, const char *project_id, const char *plugin_id,
+                                 uint64_t *ret, struct fault *fault) MUST_CHECK;
 // Whether the plugin's instances have public files; they are taken to until somebody says otherwise.
 enum fail catalog_plugin_serves_pages(struct db *db, const char *plugin_id, bool serves,
                                       struct fault *fault) MUST_CHECK;

@@ -173,6 +173,17 @@ enum fail catalog_plugin_lock(struct db *db, const char *plugin_id, struct fault
     return f != FAIL_NONE ? f : db_count(rows) == 0 ? no_plugin(fault) : FAIL_NONE;
 }
 
+enum fail catalog_plugin_count(struct db *db, const char *project_id, uint64_t *ret,
+                               struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f = db_query(db, fault, &rows, "select count(*) from plugins where project_id = $1",
+                           db_text(project_id));
+    if (f == FAIL_NONE)
+        *ret = (uint64_t)db_get_int(rows, 0, 0);
+    return f;
+}
+
 enum fail catalog_plugin_delete(struct db *db, const char *project_id, const char *plugin_id,
                                 struct fault *fault)
 {
@@ -306,14 +317,22 @@ enum fail catalog_instance_delete(struct db *db, const char *project_id, const c
     return f != FAIL_NONE ? f : db_count(rows) == 0 ? no_instance(fault) : FAIL_NONE;
 }
 
-enum fail catalog_instance_list(struct db *db, const char *project_id, const char *plugin_id,
-                                struct instance **ret, size_t *ret_count, struct fault *fault)
+enum fail catalog_instance_page(struct db *db, const char *project_id, const char *plugin_id,
+                                const struct page *page, struct instance **ret, size_t *ret_count,
+                                struct fault *fault)
 {
+    static const char onwards[] =
+        "select " INSTANCE_COLUMNS " from instances where project_id = $1 and plugin_id = $2"
+        " and ($3::timestamptz is null or (created_at, id) > ($3, $4))"
+        " order by created_at, id limit $5";
+    static const char back[] =
+        "select " INSTANCE_COLUMNS " from instances where project_id = $1 and plugin_id = $2"
+        " and ($3::timestamptz is null or (created_at, id) < ($3, $4))"
+        " order by created_at desc, id desc limit $5";
     DB_ROWS_AUTO rows = NULL;
-    enum fail f = db_query(db, fault, &rows,
-                           "select " INSTANCE_COLUMNS " from instances"
-                           " where project_id = $1 and plugin_id = $2 order by created_at, id",
-                           db_text(project_id), db_text(plugin_id));
+    enum fail f = db_query(db, fault, &rows, page->goes_back ? back : onwards, db_text(project_id),
+                           db_text(plugin_id), page->has_key ? db_time(page->key.at) : DB_NULL,
+                           db_text(page->key.id), db_int(page_fetch(page)));
     if (f != FAIL_NONE)
         return f;
     size_t n = db_count(rows);
@@ -325,6 +344,18 @@ enum fail catalog_instance_list(struct db *db, const char *project_id, const cha
     *ret = list;
     *ret_count = n;
     return FAIL_NONE;
+}
+
+enum fail catalog_instance_count(struct db *db, const char *project_id, const char *plugin_id,
+                                 uint64_t *ret, struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f = db_query(
+        db, fault, &rows, "select count(*) from instances where project_id = $1 and plugin_id = $2",
+        db_text(project_id), db_text(plugin_id));
+    if (f == FAIL_NONE)
+        *ret = (uint64_t)db_get_int(rows, 0, 0);
+    return f;
 }
 
 // Crosses projects: whether there is a second one is the question.

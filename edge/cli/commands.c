@@ -16,9 +16,12 @@ const struct command commands[] = {
      OPTS_SERVER | OPT_BIT(OPT_PLUGIN) | OPT_BIT(OPT_DRY_RUN) | OPT_BIT(OPT_WATCH), 1, 1,
      command_deploy},
     {"apps", "", "list the apps", TARGET_TEXT, OPTS_SERVER, 0, 0, command_apps},
-    {"deployments", "APP", "list what was deployed of an app, newest first",
-     "The deployment marked with a * is the one visitors see.\n", OPTS_SERVER, 1, 1,
-     command_deployments},
+    {"deployments", "APP", "list what was deployed of an app, newest first, or delete one",
+     "The deployment marked with a * is the one visitors see. The server keeps so many of an app\n"
+     "(keep_deployments, 100 by default); the oldest go when a new one comes. --rm deletes one "
+     "that\n"
+     "is not live, after asking, and makes room when a deploy is refused for want of it.\n",
+     OPTS_SERVER | OPT_BIT(OPT_RM) | OPT_BIT(OPT_YES), 1, 1, command_deployments},
     {"rollback", "APP [DEPLOYMENT]", "switch back to an earlier deployment, or to a given one",
      "Without DEPLOYMENT, to what visitors saw before the present one was deployed. Files, code\n"
      "and manifest change together; the app's data stays as it is.\n",

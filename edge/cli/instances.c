@@ -8,8 +8,7 @@ static enum cli_exit list(struct cli *cli, const char *path)
     struct listing t;
     size_t i;
     json_t *instance;
-    struct api_request request = API_REQUEST("GET", path); // all of them: it has no pages
-    enum cli_exit exit = api_call(cli, &request, &answer);
+    enum cli_exit exit = api_list(cli, path, &answer);
     if (exit != EXIT_DONE)
         return exit;
     if (cli->output.json)

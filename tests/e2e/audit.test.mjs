@@ -59,6 +59,8 @@ test('plugins, deployments and instances', async () => {
     await told('updatePlugin', 'deployment.create', { plugin }, pie('trail', { 'index.html': 'two' }, { front: MANIFEST, version: '1.0.1' }));
     await told('createDeployment', 'deployment.create', { plugin }, archive({ 'index.html': 'three' }, 'zip'));
     await told('activateDeployment', 'deployment.activate', { plugin, deployment: first.deployment.id });
+    const [newest] = (await server.api('GET', `/api/plugins/${plugin}/deployments`)).json.data;
+    await told('deleteDeployment', 'deployment.delete', { plugin, deployment: newest.id });
     const made = await told('createInstance', 'instance.create', { plugin });
     await told('deleteInstance', 'instance.delete', { plugin, instance: made.id });
     const gone = await server.api('POST', '/api/plugins/import', pie('trail-gone', { 'index.html': 'x' }));

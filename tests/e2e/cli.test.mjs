@@ -155,6 +155,22 @@ test('rollback goes to the deployment before, and to a named one', async () => {
     await expectExit(3, ['rollback', 'first', 'nonsense']);
 });
 
+test('deployments --rm deletes one that visitors do not see, after asking', async () => {
+    for (const text of ['one', 'two', 'three']) await ok(['deploy', write('tidy.pie', pie('tidy', text)), '-q']);
+    const ids = async () => (await ok(['deployments', 'tidy', '-q'])).out.trim().split('\n');
+    const [three, two, one] = await ids();
+    assert.match((await expectExit(2, ['deployments', 'tidy', '--rm', one])).err, /Nothing was deleted/); // nobody said yes
+    assert.deepEqual(await ids(), [three, two, one]);
+    assert.equal((await ok(['deployments', 'tidy', '--rm', one, '--yes'])).out, `Deleted deployment ${one}\n`);
+    assert.equal(JSON.parse((await ok(['deployments', 'tidy', '--rm', two, '--yes', '--json'])).out).id, two);
+    assert.match((await expectExit(6, ['deployments', 'tidy', '--rm', three, '--yes'])).err, /live deployment/);
+    await expectExit(3, ['deployments', 'tidy', '--rm', two, '-y']);
+    await ok(['deploy', write('tidy.pie', pie('tidy', 'four')), '-q']);
+    assert.equal((await ok(['deployments', 'tidy', '--rm', three, '-y', '-q'])).out, '');
+    assert.equal((await ids()).length, 1);
+    await ok(['delete', 'tidy', '--yes']);
+});
+
 test('an exported .pie is the one that was deployed', async () => {
     await ok(['export', 'first', '--source', '-o', 'out.pie']);
     assert.equal(fs.readFileSync(path.join(home, 'out.pie'), 'utf8'), fs.readFileSync(path.join(home, 'second.pie'), 'utf8'));

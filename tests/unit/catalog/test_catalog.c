@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "edge/base/clock.h"
@@ -130,9 +131,15 @@ static void test_another_projects_instance_is_not_found(void **state)
                      FAIL_NOT_FOUND);
     assert_int_equal(catalog_instance_first(db, mine, p.id, &found, &fault), FAIL_NOT_FOUND);
     assert_int_equal(catalog_instance_delete(db, mine, theirs.id, &fault), FAIL_NOT_FOUND);
-    OK(catalog_instance_list(db, mine, p.id, &list, &n, &fault));
+    const struct page page = {.limit = 10};
+    uint64_t count = 9;
+    OK(catalog_instance_page(db, mine, p.id, &page, &list, &n, &fault));
     assert_int_equal(n, 0);
     free(list);
+    OK(catalog_instance_count(db, mine, p.id, &count, &fault));
+    assert_int_equal(count, 0);
+    OK(catalog_instance_count(db, others, p.id, &count, &fault));
+    assert_int_equal(count, 1);
     OK(catalog_instance_find(db, others, str_from(theirs.slug), &found, &fault));
     assert_string_equal(found.id, theirs.id);
 }
@@ -147,10 +154,55 @@ static void test_instances_have_slugs_of_their_plugin(void **state)
     assert_memory_equal(a.slug, "slugged-", 8);
     assert_string_not_equal(a.slug, b.slug);
     OK(catalog_instance_first(db, mine, p.id, &first, &fault));
-    OK(catalog_instance_list(db, mine, p.id, &list, &n, &fault));
+    const struct page page = {.limit = 10};
+    OK(catalog_instance_page(db, mine, p.id, &page, &list, &n, &fault));
     assert_int_equal(n, 2);
     assert_string_equal(list[0].id, first.id);
     free(list);
+}
+
+// One more than the page shows; behind the key and before it, each once whatever their times.
+static void test_instances_have_pages(void **state)
+{
+    struct fault fault = {0};
+    struct plugin p = plugin(mine, "paged");
+    struct instance *all, *some;
+    size_t n = 0;
+    struct page page = {.limit = 4};
+    for (int i = 0; i != 5; ++i)
+        instance(mine, &p);
+    OK(catalog_instance_page(db, mine, p.id, &page, &all, &n, &fault));
+    assert_int_equal(n, 5);
+    for (size_t i = 0; i != 5; ++i) {
+        page = (struct page){.limit = 4, .has_key = true, .key = {.at = all[i].created_at}};
+        snprintf(page.key.id, sizeof page.key.id, "%s", all[i].id);
+        OK(catalog_instance_page(db, mine, p.id, &page, &some, &n, &fault));
+        assert_int_equal(n, 4 - i);
+        for (size_t j = 0; j != n; ++j)
+            assert_string_equal(some[j].id, all[i + 1 + j].id);
+        free(some);
+        page.goes_back = true;
+        OK(catalog_instance_page(db, mine, p.id, &page, &some, &n, &fault));
+        assert_int_equal(n, i);
+        for (size_t j = 0; j != n; ++j)
+            assert_string_equal(some[j].id, all[i - 1 - j].id);
+        free(some);
+    }
+    free(all);
+}
+
+static void test_plugins_are_counted(void **state)
+{
+    struct fault fault = {0};
+    uint64_t before = 0, after = 0;
+    OK(catalog_plugin_count(db, mine, &before, &fault));
+    struct plugin p = plugin(mine, "counted");
+    plugin(others, "counted-too");
+    OK(catalog_plugin_count(db, mine, &after, &fault));
+    assert_int_equal(after, before + 1);
+    OK(catalog_plugin_delete(db, mine, p.id, &fault));
+    OK(catalog_plugin_count(db, mine, &after, &fault));
+    assert_int_equal(after, before);
 }
 
 static void test_slugs_are_never_issued_twice(void **state)
@@ -395,6 +447,8 @@ int main(void)
         cmocka_unit_test(test_another_projects_plugin_is_not_found),
         cmocka_unit_test(test_another_projects_instance_is_not_found),
         cmocka_unit_test(test_instances_have_slugs_of_their_plugin),
+        cmocka_unit_test(test_instances_have_pages),
+        cmocka_unit_test(test_plugins_are_counted),
         cmocka_unit_test(test_slugs_are_never_issued_twice),
         cmocka_unit_test(test_deleted_plugin_takes_its_instances),
         cmocka_unit_test(test_lists_walk_both_ways_and_show_one_project),
