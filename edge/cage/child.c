@@ -8,13 +8,16 @@
 #include "edge/cage/child.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -28,6 +31,14 @@
 enum { HAS_SANITIZER = 1 };
 #else
 enum { HAS_SANITIZER = 0 };
+#endif
+
+#if defined(__x86_64__)
+#define OWN_ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define OWN_ARCHITECTURE AUDIT_ARCH_AARCH64
+#else
+#error "say how the kernel names this architecture in system call filters"
 #endif
 
 static void must(bool ok)
@@ -211,6 +222,33 @@ static void limit_time(unsigned cpu_seconds, unsigned wall_seconds)
     must(signal(SIGALRM, SIG_DFL) != SIG_ERR && setitimer(ITIMER_REAL, &alarm, NULL) == 0);
 }
 
+// What strict mode allows, as a filter. By hand: libseccomp would build it anew for each file, in
+// memory that a sealed process may not have.
+static void enter_strict_filter(void)
+{
+    static const struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCHITECTURE, 0, 5),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_read, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, (struct sock_filter *)code};
+    must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+// The kernel's own strict mode costs nothing, but is refused to a process that has a filter already:
+// a service manager's or a container's.
+static void enter_strict_mode(void)
+{
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
+        enter_strict_filter();
+}
+
 void cage_seal(int fd, unsigned cpu_seconds, unsigned wall_seconds)
 {
     // should the template have ended by now, no signal will come; then it is the alarm
@@ -220,6 +258,6 @@ void cage_seal(int fd, unsigned cpu_seconds, unsigned wall_seconds)
     limit_time(cpu_seconds, wall_seconds);
     if (!HAS_SANITIZER) {
         limit(RLIMIT_NPROC, 0);
-        must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);
+        enter_strict_mode();
     }
 }

@@ -65,26 +65,59 @@ test('systemd accepts the unit', { skip: systemd ? false : 'no systemd-analyze h
     assert.equal(scored.status, 0, scored.stdout);
 });
 
-const capabilities = { skip: process.getuid() === 0 ? false : 'not root' };
-test('the capabilities the unit leaves are enough, a low port included, at the first start and on what earlier ones left', capabilities, async () => {
+/** The calls that the unit's filter lets through: its lists in turn, "~" takes away. Its groups are systemd's own, said by systemd. */
+function callsOf(unit) {
+    const groups = new Map();
+    let group;
+    for (const line of run('systemd-analyze', ['syscall-filter']).split('\n')) {
+        if (/^@/.test(line)) groups.set(line.trim(), group = []);
+        else if (/^ +[-@a-z_0-9]+$/.test(line)) group?.push(line.trim());
+        else if (/^#/.test(line)) group = undefined;
+    }
+    const expand = (name) => (groups.has(name) ? groups.get(name).flatMap(expand) : [name]);
+    const allowed = new Set();
+    for (const [, not, names] of unit.matchAll(/^SystemCallFilter=(~?)(.*)$/gm)) {
+        for (const call of names.split(' ').flatMap(expand)) if (not) allowed.delete(call); else allowed.add(call);
+    }
+    return [...allowed];
+}
+
+const asRoot = { skip: process.getuid() !== 0 ? 'not root' : systemd ? false : 'no systemd-analyze here' };
+test('the capabilities and the system calls the unit leaves are enough, at the first start and on what earlier ones left', asRoot, async (t) => {
     const unit = fs.readFileSync(path.join(unpacked, 'usr/lib/systemd/system/stoa.service'), 'utf8');
     const left = /^CapabilityBoundingSet=(.*)$/m.exec(unit)[1].split(' ').map((c) => `+${c.replace(/^CAP_/, '').toLowerCase()}`);
+    const calls = path.join(work, 'calls');
+    fs.writeFileSync(calls, callsOf(unit).join('\n'));
     const options = {
-        program: path.join(unpacked, 'usr/bin/stoa'), under: ['setpriv', `--bounding-set=-all,${left}`, '--no-new-privs'], privatePostgres: true,
-        dataDir: path.join(temporaryDirectory('package-data'), 'data'), args: ['--listen-apps', '127.0.0.2:80'],
+        program: path.join(unpacked, 'usr/bin/stoa'), privatePostgres: true, dataDir: path.join(temporaryDirectory('package-data'), 'data'), args: ['--listen-apps', '127.0.0.2:80'],
+        under: [path.join(buildFolder(), 'tests/harness/filtered'), calls, 'setpriv', `--bounding-set=-all,${left}`, '--no-new-privs'],
     };
     let server = await startServer(options);
+    t.after(() => server.stop());
     const page = `===public-file:index.html===\nhi\n===public-file:index.html===\n`;
-    const made = await server.api('POST', '/api/plugins/import', `---\nname: low\ndisplayName: Low\nversion: 1.0.0\ntier: tool\n---\n${page}`);
+    const made = await server.api('POST', '/api/plugins/import',
+        `---\nname: low\ndisplayName: Low\nversion: 1.0.0\ntier: tool\n---\nmodule.exports = { handler: async () => 'done' };\n${page}`);
     assert.equal(made.status, 201, made.text);
-    assert.equal((await request(made.json.publicAppUrl)).text, 'hi');
+    const works = async (when) => {
+        assert.equal((await request(made.json.publicAppUrl)).text, 'hi', `a page, ${when}`);
+        const actions = new URL(`/api/public-actions/${made.json.instance.slug}/`, made.json.publicAppUrl);
+        const acted = await request(new URL('go', actions), { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+        assert.equal(acted.json?.data, 'done', `an action, ${when}: ${acted.text}`);
+        const form = ['--b', 'Content-Disposition: form-data; name="file"; filename="a.txt"', 'Content-Type: text/plain', '', 'words', '--b--', ''].join('\r\n');
+        const sent = await request(new URL('upload', actions), { method: 'POST', headers: { 'content-type': 'multipart/form-data; boundary=b' }, body: form });
+        assert.equal(sent.status, 200, `an upload, ${when}: ${sent.text}`);
+        const archive = await server.api('POST', '/api/plugins/low/deployments', execFileSync('tar', ['-cz', '-C', unpacked, 'etc'], { encoding: 'buffer' }), { 'content-type': 'application/gzip' });
+        assert.match(archive.text, /index\.html|deployment/, `an archive is read, ${when}`);
+        assert.notEqual(archive.status, 503, archive.text);
+    };
+    await works('at first');
     await server.stop();
     server = await startServer(options);
-    assert.equal((await request(made.json.publicAppUrl)).text, 'hi', 'after a stop');
+    await works('after a stop');
     server.child.kill('SIGKILL'); // its PostgreSQL goes on, for the next to find
     await server.ended;
     server = await startServer(options);
-    assert.equal((await request(made.json.publicAppUrl)).text, 'hi', 'after kill -9');
+    await works('after kill -9');
     await server.stop();
 });
 
