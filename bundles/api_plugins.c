@@ -130,6 +130,8 @@ static enum fail remove_plugin(struct call *call, const struct plugin *p, bool k
     if (fail == FAIL_NONE)
         fail = catalog_tell_delete(call->db, p, keep_data, fault);
     if (fail == FAIL_NONE)
+        fail = deployment_delete_all(call->db, p->id, fault);
+    if (fail == FAIL_NONE)
         fail = catalog_plugin_delete(call->db, call->principal->project_id, p->id, fault);
     if (fail == FAIL_NONE)
         fail = api_commit(call, p->id, "plugin.delete", p->id, fault);

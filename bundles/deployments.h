@@ -66,6 +66,9 @@ enum fail deployment_discard_old(struct db *db, const char *plugin_id, uint64_t 
 // FAIL_NOT_FOUND "deployment_not_found". Nothing may point at it.
 enum fail deployment_delete(struct db *db, const char *plugin_id, const char *id,
                             struct fault *fault) MUST_CHECK;
+// All of the plugin's, which is about to go itself with its instances.
+enum fail deployment_delete_all(struct db *db, const char *plugin_id,
+                                struct fault *fault) MUST_CHECK;
 // Every instance of the plugin points at it from now on (one that has none yet too).
 enum fail deployment_activate(struct db *db, const char *plugin_id, const char *deployment_id,
                               struct fault *fault) MUST_CHECK;

@@ -448,14 +448,14 @@ enum fail deployment_discard_old(struct db *db, const char *plugin_id, uint64_t 
 {
     if (keep == 0)
         return FAIL_NONE;
-    return db_query(
-        db, fault, NULL,
-        "delete from bundle_deployments where id in (select d.id from bundle_deployments d"
-        " where d.plugin_id = $1 and d.id is distinct from $3"
-        " and not exists (select from bundle_instances i where i.deployment_id = d.id)"
-        " order by d.created_at, d.id limit least($4, greatest(0, 1 - $2 +"
-        " (select count(*) from bundle_deployments c where c.plugin_id = $1))))",
-        db_text(plugin_id), db_int((int64_t)keep), db_text(replaces), db_int(DISCARDED_MAX));
+    return db_query(db, fault, NULL,
+                    "select bundle_remove(array(select d.id from bundle_deployments d"
+                    " where d.plugin_id = $1 and d.id is distinct from $3"
+                    " and not exists (select from bundle_instances i where i.deployment_id = d.id)"
+                    " order by d.created_at, d.id limit least($4, greatest(0, 1 - $2 +"
+                    " (select count(*) from bundle_deployments c where c.plugin_id = $1)))))",
+                    db_text(plugin_id), db_int((int64_t)keep), db_text(replaces),
+                    db_int(DISCARDED_MAX));
 }
 
 enum fail deployment_delete(struct db *db, const char *plugin_id, const char *id,
@@ -463,10 +463,24 @@ enum fail deployment_delete(struct db *db, const char *plugin_id, const char *id
 {
     DB_ROWS_AUTO rows = NULL;
     enum fail fail = db_query(db, fault, &rows,
-                              "delete from bundle_deployments where plugin_id = $1 and id = $2"
-                              " returning id",
+                              "select bundle_remove(array(select id from bundle_deployments"
+                              " where plugin_id = $1 and id = $2))",
                               db_text(plugin_id), db_text(id));
-    return fail == FAIL_NONE && db_count(rows) == 0 ? no_deployment(fault) : fail;
+    return fail == FAIL_NONE && db_get_int(rows, 0, 0) == 0 ? no_deployment(fault) : fail;
+}
+
+enum fail deployment_delete_all(struct db *db, const char *plugin_id, struct fault *fault)
+{
+    enum fail fail = db_query(db, fault, NULL,
+                              "delete from bundle_instances b using bundle_deployments d"
+                              " where d.id = b.deployment_id and d.plugin_id = $1",
+                              db_text(plugin_id));
+    if (fail == FAIL_NONE)
+        fail = db_query(db, fault, NULL,
+                        "select bundle_remove(array(select id from bundle_deployments"
+                        " where plugin_id = $1))",
+                        db_text(plugin_id));
+    return fail;
 }
 
 // Each switch has a later second than the one before, even if it comes within it or the clock was

@@ -1,4 +1,4 @@
--- What a project's deployments take, kept up so that no deploy adds it up. Each distinct content they name counts once, in whole
+-- What a project's deployments take, kept up by bundle_count and bundle_remove so that no deploy adds it up. Each distinct content they name counts once, in whole
 -- blocks of 4 KiB, and each file they list 1 KiB for its row; compressed forms do not count.
 create table bundle_projects (
     project_id text primary key references projects (id),
@@ -45,20 +45,39 @@ begin
         where project_id = of_project;
 end $$;
 
--- However a deployment goes, its files are still there then.
-create function bundle_uncount() returns trigger language plpgsql as $$
+-- Deletes deployments of one project that no instance points at; all of a plugin's at once, since what they name is mostly the same.
+create function bundle_remove(deployments text[]) returns bigint language plpgsql as $$
+declare
+    removed bigint;
 begin
-    update bundle_projects set bytes = bytes - bundle_rows(old.file_count) where project_id = old.project_id;
-    with named as materialized (select n.sha256 from bundle_named(old.id, 0, 0, 0) n),
+    update bundle_projects p set bytes = p.bytes - r.bytes
+        from (select d.project_id, sum(bundle_rows(d.file_count)) as bytes from bundle_deployments d where d.id = any (deployments) group by 1) r
+        where p.project_id = r.project_id;
+    with named as materialized (
+            select d.project_id, n.sha256, count(*) as uses
+                from bundle_deployments d, lateral bundle_named(d.id, 0, 0, 0) n where d.id = any (deployments) group by 1, 2),
         gone as (delete from bundle_blobs b using named n
-            where b.project_id = old.project_id and b.sha256 = n.sha256 and b.uses = 1 returning b.size),
-        others as (update bundle_blobs b set uses = b.uses - 1 from named n
-            where b.project_id = old.project_id and b.sha256 = n.sha256 and b.uses > 1)
-    update bundle_projects set bytes = bytes - (select coalesce(sum(bundle_blocks(gone.size)), 0) from gone)
-        where project_id = old.project_id;
-    return old;
+            where b.project_id = n.project_id and b.sha256 = n.sha256 and b.uses = n.uses returning b.project_id, b.size),
+        others as (update bundle_blobs b set uses = b.uses - n.uses from named n
+            where b.project_id = n.project_id and b.sha256 = n.sha256 and b.uses > n.uses)
+    update bundle_projects p set bytes = p.bytes - g.bytes
+        from (select gone.project_id, sum(bundle_blocks(gone.size)) as bytes from gone group by 1) g
+        where p.project_id = g.project_id;
+    delete from bundle_deployments d where d.id = any (deployments);
+    get diagnostics removed = row_count;
+    return removed;
 end $$;
-create trigger bundle_deployments_uncount before delete on bundle_deployments for each row execute function bundle_uncount();
 
--- How large source, code and widget of those from before this are is not known here: they count as nothing.
-select bundle_count(id, 0, 0, 0) from bundle_deployments;
+-- Those from before, all at once. How large their source, code and widget are is not known here: they count as nothing.
+insert into bundle_blobs (project_id, sha256, size, uses)
+    select x.project_id, x.sha256, max(x.size), count(*) from (
+        select distinct d.id, d.project_id, f.sha256, f.size from bundle_deployments d join bundle_files f on f.deployment_id = d.id
+        union select d.id, d.project_id, v.sha256, 0 from bundle_deployments d,
+            lateral (values (d.source_sha256), (d.code_sha256), (d.widget_sha256)) v (sha256)
+            where v.sha256 is not null
+                and not exists (select from bundle_files f where f.deployment_id = d.id and f.sha256 = v.sha256)) x
+    group by x.project_id, x.sha256;
+insert into bundle_projects (project_id, bytes)
+    select d.project_id, sum(bundle_rows(d.file_count))
+            + coalesce((select sum(bundle_blocks(b.size)) from bundle_blobs b where b.project_id = d.project_id), 0)
+        from bundle_deployments d group by d.project_id;
