@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { generate } from './generate.mjs';
 import { measure } from './measure.mjs';
+import { buildOpenLoop } from './openloop.mjs';
 import { coldStart, idleConnections, deployToVisible } from './moments.mjs';
 import { printMoments, printSummary } from './report.mjs';
 import { startPeer, startStoa } from './servers.mjs';
@@ -15,6 +16,7 @@ const repository = path.resolve(path.dirname(new URL(import.meta.url).pathname),
 export const cases = [];
 for (const [protocol, whats] of Object.entries({
     h1: ['1k', '10k', '100k', '1m', 'many', '304'], h1s: ['1k', '10k', '100k', '1m', 'many', '304', 'close'], h2: ['1k', '10k', '100k', '1m', 'many', '304'],
+    open: ['1k', '10k', 'many'], // HTTP/1.1 at a fixed rate: what a visitor waits when the server has time to spare
 })) {
     for (const what of whats) {
         const file = { 304: '10k.js', close: '10k.js' }[what] ?? `${what}.js`; // many: asks all there are
@@ -43,7 +45,7 @@ function fail(sentence) {
 }
 const wantsMoments = chosen.length === 0 || chosen.includes('moments');
 const selected = cases.filter((c) => chosen.length === 0 || chosen.some((name) => c.name === name || (name !== 'moments' && c.name.startsWith(`${name}-`))));
-if (selected.length === 0 && !wantsMoments) fail(`No such case. Cases: moments ${cases.map((c) => c.name).join(' ')}; h1, h1s and h2 stand for all of theirs.`);
+if (selected.length === 0 && !wantsMoments) fail(`No such case. Cases: moments ${cases.map((c) => c.name).join(' ')}; h1, h1s, h2 and open stand for all of theirs.`);
 
 const { work } = options;
 const names = options.servers.split(',');
@@ -54,6 +56,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stopAll().t
 
 try {
     execFileSync('taskset', ['-cp', '1', String(process.pid)], { stdio: 'ignore' });
+    buildOpenLoop(work);
     console.log(`==> generating ${options.apps} apps`);
     const data = path.join(work, 'data');
     const set = generate(data, options.apps);

@@ -3,6 +3,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { keepRate, request } from './openloop.mjs';
 import { CLIENT_CORE, ask } from './servers.mjs';
 
 const run = promisify(execFile);
@@ -100,10 +101,27 @@ async function h2load(server, test, seconds, work, etag) {
     };
 }
 
+const RATE = 10000;
+
+async function openLoop(server, test, seconds, work) {
+    const paths = test.what === 'many' ? server.many : [`${server.sizesAt}${test.file}`];
+    const options = { work, port: new URL(server.http).port, rate: RATE, connections: test.connections, requests: paths.map((at) => request({ path: at, headers: { host: server.host } })) };
+    await keepRate({ ...options, seconds: 1 });
+    const before = cpuSeconds(server.cpuPids());
+    const { all, unanswered, p50, p99 } = await keepRate({ ...options, seconds });
+    const cpu = cpuSeconds(server.cpuPids()) - before;
+    const last = all.reduce((most, [begun, took]) => Math.max(most, begun + took), 0);
+    return {
+        requests: all.length, perSecond: all.length / ((last - (all[0]?.[0] ?? 0)) / 1000), cpu, p50: p50 * 1000, p99: p99 * 1000,
+        errors: unanswered + all.filter(([, , status]) => status !== 200).length,
+    };
+}
+
 /** What the case gets right now: a fast error page is no answer. Gives the ETag that the 304 case sends. */
 async function checkAnswer(server, test) {
-    const base = test.protocol === 'h1' ? server.http : server.https;
-    const host = test.protocol === 'h1' ? server.host : server.tlsHost;
+    const isPlain = test.protocol === 'h1' || test.protocol === 'open';
+    const base = isPlain ? server.http : server.https;
+    const host = isPlain ? server.host : server.tlsHost;
     const where = test.what === 'many' ? server.many[0] : `${server.sizesAt}${test.file}`;
     const plain = await ask(`${base}${where}`, { headers: { host } });
     if (plain.status !== 200) throw new Error(`${server.name} answers ${plain.status} to ${base}${where}`);
@@ -116,7 +134,7 @@ async function checkAnswer(server, test) {
 
 export async function measure(server, test, seconds, work) {
     const etag = await checkAnswer(server, test);
-    const result = await (test.protocol === 'h2' ? h2load : wrk)(server, test, seconds, work, etag);
+    const result = await ({ h2: h2load, open: openLoop }[test.protocol] ?? wrk)(server, test, seconds, work, etag);
     result.memory = residentBytes(server.memoryPids());
     for (const log of server.accessLogs) if (fs.existsSync(log)) fs.truncateSync(log);
     return result;
