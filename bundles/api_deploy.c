@@ -73,6 +73,7 @@ static enum fail deploy_declaration(struct call *call, struct declaration *d,
         return d->source.p != NULL
                    ? refuse_problems(answer, problems, "invalid_pie", "The .pie file", fault)
                    : refuse_problems(answer, problems, "invalid_bundle", "The archive", fault);
+    answer->retry_after = r.retry_after;
     if (fail != FAIL_NONE)
         return fail;
     answer->status = r.is_new_plugin && !is_dry_run ? 201 : 200;

@@ -54,10 +54,13 @@ enum fail deployment_insert(struct db *db, const struct plugin *plugin, const ch
 // lock: deploys of one project that come by several processes count one after the other.
 enum fail deployment_lock_project(struct db *db, const char *project_id,
                                   struct fault *fault) MUST_CHECK;
-// Whether `d` fits into `quota` bytes beside what the project keeps (schema/005.sql says what counts;
-// 0: it fits); certain under deployment_lock_project only. FAIL_QUOTA "quota_exceeded".
-enum fail deployment_check_room(struct db *db, const char *project_id, const struct declaration *d,
-                                uint64_t quota, struct fault *fault) MUST_CHECK;
+// Bytes that count (schema/005.sql says what does).
+struct deployment_room {
+    uint64_t used; // by what the project keeps; holds under deployment_lock_project only
+    uint64_t more; // by what `d` would bring that is not there
+};
+enum fail deployment_room(struct db *db, const char *project_id, const struct declaration *d,
+                          struct deployment_room *ret, struct fault *fault) MUST_CHECK;
 // Before one more comes: of the plugin's the oldest go, so that there will be `keep` (0: all), but
 // never those that an instance points at and `replaces`, which may be NULL; a hundred at a time at the
 // most.

@@ -3,6 +3,7 @@
 // there at the beginning: when that lock finds another deployment live, everything begins anew.
 #include "bundles/ingest.h"
 #include <stdio.h>
+#include "bundles/room.h"
 #include "bundles/serve.h"
 #include "bundles/variants.h"
 #include "edge/base/jsonx.h"
@@ -197,56 +198,26 @@ static enum fail compare_present(struct db *db, const struct present *p, struct 
                : FAIL_NONE;
 }
 
-// The rows are locked: how many there are holds until the transaction ends.
-static enum fail check_plugins(struct db *db, const char *project_id,
-                               const struct ingest_options *o, bool is_counted, struct fault *fault)
+static struct room_question room_of(struct call *call, const struct declaration *d,
+                                    const struct ingest_options *o, const struct present *p,
+                                    const char *plugin_id)
 {
-    uint64_t count = 0;
-    enum fail fail = catalog_plugin_count(db, project_id, &count, fault);
-    if (fail != FAIL_NONE || count + !is_counted <= o->limits->plugins_per_project)
-        return fail;
-    return fault_set(fault, FAIL_QUOTA, "quota_exceeded",
-                     "This project has %llu plugins, as many as it may have. Delete one first.",
-                     (unsigned long long)(count - is_counted));
+    return (struct room_question){.project_id = call->principal->project_id,
+                                  .plugin_id = plugin_id,
+                                  .replaces = p->has_deployment ? p->head.id : NULL,
+                                  .declaration = d,
+                                  .limits = o->limits};
 }
 
-// Under the plugin's lock.
-static enum fail discard_and_check(struct db *db, const char *project_id, const char *plugin_id,
-                                   const struct declaration *d, const struct ingest_options *o,
-                                   const struct present *p, struct fault *fault)
+static enum fail ask_room(struct call *call, const struct declaration *d,
+                          const struct ingest_options *o, const struct present *p,
+                          struct ingest_result *ret, struct fault *fault)
 {
-    enum fail fail = deployment_lock_project(db, project_id, fault);
-    if (fail == FAIL_NONE)
-        fail = deployment_discard_old(db, plugin_id, o->limits->keep_deployments,
-                                      p->has_deployment ? p->head.id : NULL, fault);
-    if (fail == FAIL_NONE)
-        fail = deployment_check_room(db, project_id, d, o->limits->quota_bytes, fault);
-    return fail;
-}
-
-// What is refused would lie on the disk until it is collected, so it is judged before anything is
-// written; what does not fit may do so when the oldest have gone, which is tried and taken back.
-static enum fail check_room(struct call *call, const struct declaration *d,
-                            const struct ingest_options *o, const struct present *p,
-                            struct fault *fault)
-{
-    struct db *db = call->db;
-    const char *project_id = call->principal->project_id;
-    if (!p->has_plugin) {
-        enum fail fail = check_plugins(db, project_id, o, false, fault);
-        if (fail != FAIL_NONE)
-            return fail;
-    }
-    enum fail fail = deployment_check_room(db, project_id, d, o->limits->quota_bytes, fault);
-    if (fail != FAIL_QUOTA || !p->has_plugin)
-        return fail;
-    fail = db_begin(db, fault);
-    if (fail == FAIL_NONE)
-        fail = catalog_plugin_lock(db, p->plugin.id, fault);
-    if (fail == FAIL_NONE)
-        fail = discard_and_check(db, project_id, p->plugin.id, d, o, p, fault);
-    db_rollback(db);
-    return fail;
+    struct room_question q = room_of(call, d, o, p, p->has_plugin ? p->plugin.id : NULL);
+    enum fail fail = room_ask(call->db, &q, fault);
+    return fail == FAIL_NONE && !o->is_dry_run
+               ? room_may_write(call->db, &q, &ret->retry_after, fault)
+               : fail;
 }
 
 static bool is_same(const struct present *p, const struct declaration *d)
@@ -265,16 +236,12 @@ static enum fail insert(struct call *call, const struct declaration *d,
                         const struct ingest_options *o, const struct present *p,
                         struct ingest_result *ret, struct fault *fault)
 {
-    struct db *db = call->db;
-    const char *project_id = call->principal->project_id;
-    enum fail fail = discard_and_check(db, project_id, ret->plugin.id, d, o, p, fault);
-    if (fail == FAIL_NONE && ret->is_new_plugin)
-        fail = check_plugins(db, project_id, o, true, fault);
+    struct room_question q = room_of(call, d, o, p, ret->plugin.id);
+    enum fail fail = room_make(call->db, &q, ret->is_new_plugin, fault);
     if (fail != FAIL_NONE)
         return fail;
-    return deployment_insert(db, &ret->plugin, call->principal->token_id,
-                             p->has_deployment ? p->head.id : NULL, d, ret->deployment_id,
-                             &ret->created_at, fault);
+    return deployment_insert(call->db, &ret->plugin, call->principal->token_id, q.replaces, d,
+                             ret->deployment_id, &ret->created_at, fault);
 }
 
 static enum fail insert_or_keep(struct call *call, const struct declaration *d,
@@ -426,7 +393,7 @@ static enum fail ingest_once(struct call *call, struct declaration *d,
     if (fail == FAIL_NONE)
         fail = ask_others(call, d, o, &p, fault);
     if (fail == FAIL_NONE && !is_same(&p, d))
-        fail = check_room(call, d, o, &p, fault);
+        fail = ask_room(call, d, o, &p, ret, fault);
     if (fail == FAIL_NONE)
         fail = o->is_dry_run ? dry_run(call, d, o, &p, ret, fault)
                              : carry_out(call, d, o, &p, ret, ret_is_overtaken, fault);

@@ -13,6 +13,7 @@ struct ingest_result {
     char deployment_id[DEPLOYMENT_ID_ROOM];
     char replaces[DEPLOYMENT_ID_ROOM]; // "": nothing, or unknown
     int64_t created_at;
+    unsigned retry_after; // seconds, with FAIL_TOO_MANY
     bool is_new_plugin, is_unchanged;
     json_t *changes; // [{path, change, bytes}] against the deployment it replaces; owned
 };
@@ -29,7 +30,7 @@ struct ingest_options {
 
 // Fills *ret (its `changes` is the caller's to decref) or fails: FAIL_CONFLICT
 // "instance_domain_required", FAIL_CONFLICT "deployment_changed" (others kept deploying the plugin),
-// FAIL_NOT_FOUND "plugin_not_found" (an archive's, and o->plugin_id's), FAIL_REFUSED with the reasons in o->problems, FAIL_QUOTA "disk_full" or "quota_exceeded",
+// FAIL_NOT_FOUND "plugin_not_found" (an archive's, and o->plugin_id's), FAIL_REFUSED with the reasons in o->problems, FAIL_QUOTA "disk_full" or "quota_exceeded", FAIL_TOO_MANY "rate_limited",
 // FAIL_BUSY … with nothing changed.
 enum fail ingest(struct call *call, struct declaration *d, const struct ingest_options *o,
                  struct ingest_result *ret, struct fault *fault) MUST_CHECK;

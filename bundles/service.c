@@ -36,7 +36,7 @@ static struct endpoint endpoints[] = {
      .success = 200,
      .codes =
          "invalid_pie no_file too_many_files instance_domain_required too_many_waiting disk_full "
-         "quota_exceeded",
+         "quota_exceeded rate_limited",
      .run = api_import_plugin},
     {.method = "GET",
      .path = "/api/plugins",
@@ -75,7 +75,7 @@ static struct endpoint endpoints[] = {
      .success = 200,
      .codes = "plugin_not_found slug_mismatch invalid_pie no_file too_many_files "
               "instance_domain_required too_many_waiting disk_full "
-              "quota_exceeded",
+              "quota_exceeded rate_limited",
      .run = api_update_plugin},
     {.method = "DELETE",
      .path = "/api/plugins/:plugin",
@@ -104,7 +104,7 @@ static struct endpoint endpoints[] = {
      .success = 200,
      .codes = "plugin_not_found deployment_changed invalid_bundle instance_domain_required "
               "too_many_waiting disk_full "
-              "quota_exceeded",
+              "quota_exceeded rate_limited",
      .run = api_create_deployment},
     {.method = "GET",
      .path = "/api/plugins/:plugin/deployments",

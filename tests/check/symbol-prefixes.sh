@@ -45,7 +45,7 @@ declare -A nouns=(
     [stoa_bundle_format]='bundle|pie|manifest|config|path|paths|rules|rule|section'
     [stoa_bundle_archive]='archive|bundle|paths?'
     [stoa_bundle_resolve]='resolve|site|content_type|negotiate|encoding|path|file_table|table|bundle'
-    [stoa_bundles]='api|bundle|bundles|pie|archive|variants?|ingest|deployments?|address|body|cache|declaration|export|hold|living|mount|serve|shelf|table|site|visit'
+    [stoa_bundles]='api|bundle|bundles|pie|archive|variants?|ingest|deployments?|address|body|cache|declaration|export|hold|living|mount|room|serve|shelf|table|site|visit'
 )
 status=0 seen=0
 while read -r library; do

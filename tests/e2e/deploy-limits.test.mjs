@@ -181,6 +181,26 @@ describe('deploy_quota_bytes', () => {
         assert.deepEqual(answers.map((a) => a.status).sort(), [200, 507]);
     });
 
+    test('what is deleted at once was written all the same: so much an hour', async () => {
+        const project = (await server.api('POST', '/api/projects', { displayName: 'Busy' })).json;
+        const token = project.token.token ?? project.token;
+        await deploys(server, 'churn', ['x'], { token });
+        const send = (query = '') => server.api('POST', `/api/plugins/churn/deployments${query}`, tarOf({ 'index.html': noise(16), 'big.txt': noise(1.2 * MIB) }), { ...TAR, token });
+        let answer;
+        for (let i = 0; i < 4; ++i) {
+            answer = await send();
+            if (answer.status !== 200) break;
+            await deploys(server, 'churn', [`small ${i}`], { token });
+            for (const d of (await listed(server, 'churn', { token })).filter((x) => !x.active)) await server.api('DELETE', `/api/plugins/churn/deployments/${d.id}`, undefined, { token });
+        }
+        refused(answer, 429, 'rate_limited');
+        assert.ok(Number(answer.headers['retry-after']) > 60, answer.headers['retry-after']);
+        assert.match(answer.json.message, /hour/);
+        assert.equal((await listed(server, 'churn', { token })).length, 1);
+        await deploys(server, 'churn', ['small'], { token }); // what takes little goes on
+        assert.equal((await send('?dryRun=true')).status, 200, 'a dry run writes nothing');
+    });
+
     test('many small files and listed rows count as what they take', async () => {
         const project = (await server.api('POST', '/api/projects', { displayName: 'Dusty' })).json;
         const token = project.token.token ?? project.token;

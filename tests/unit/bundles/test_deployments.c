@@ -1,7 +1,7 @@
 // What a project's deployments take, and which of them go, in a real PostgreSQL; always with a
 // second project beside the first. What is kept up is compared with what the rows add up to.
 #include "bundles/bundle.h"
-#include "bundles/deployments.h"
+#include "bundles/room.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include "edge/limits/limits.h"
 #include "tests/harness/postgres.h"
 
 enum { BLOCK = 4096, ROW = 1024, FILES = 4, BUNDLES_BEFORE = 4, BUNDLES_NOW = 99 };
@@ -146,11 +147,25 @@ static struct instance activate(const struct plugin *p, const char *id)
     return i;
 }
 
-static enum fail check(const char *project, const struct content *c, uint64_t quota,
-                       struct fault *fault)
+static enum fail ask(const char *project, const struct content *c, uint64_t quota,
+                     struct fault *fault)
 {
     struct declaration d = declare(c);
-    enum fail f = deployment_check_room(db, project, &d, quota, fault);
+    struct bundle_options limits = {.quota_bytes = quota, .plugins_per_project = 10};
+    struct room_question q = {.project_id = project, .declaration = &d, .limits = &limits};
+    enum fail f = room_ask(db, &q, fault);
+    declaration_fini(&d);
+    return f;
+}
+
+static enum fail may_write(const char *project, const struct content *c, uint64_t quota,
+                           unsigned *ret_retry_after)
+{
+    struct fault fault = {0};
+    struct declaration d = declare(c);
+    struct bundle_options limits = {.quota_bytes = quota};
+    struct room_question q = {.project_id = project, .declaration = &d, .limits = &limits};
+    enum fail f = room_may_write(db, &q, ret_retry_after, &fault);
     declaration_fini(&d);
     return f;
 }
@@ -244,19 +259,37 @@ static void room_is_for_what_is_new(void **state)
     deploy(&p, NULL, &(struct content){.files = {"x", "y"}}); // 2 blocks, 3 rows
     const struct content same = {.files = {"x", "y"}}, more = {.files = {"x", "z", "z"}};
     const uint64_t used = 2 * BLOCK + 3 * ROW;
-    OK(check(mine, &same, used + 3 * ROW, &fault));
-    assert_int_equal(check(mine, &same, used + 3 * ROW - 1, &fault), FAIL_QUOTA);
-    OK(check(mine, &more, used + 4 * ROW + BLOCK, &fault));
-    assert_int_equal(check(mine, &more, used + 4 * ROW + BLOCK - 1, &fault), FAIL_QUOTA);
+    OK(ask(mine, &same, used + 3 * ROW, &fault));
+    assert_int_equal(ask(mine, &same, used + 3 * ROW - 1, &fault), FAIL_QUOTA);
+    OK(ask(mine, &more, used + 4 * ROW + BLOCK, &fault));
+    assert_int_equal(ask(mine, &more, used + 4 * ROW + BLOCK - 1, &fault), FAIL_QUOTA);
     assert_string_equal(fault.code, "quota_exceeded");
     assert_non_null(strstr(fault.public_text, "stoa deployments APP --rm ID"));
-    OK(check(mine, &more, 0, &fault));
+    OK(ask(mine, &more, 0, &fault));
     // another project has none of it
-    assert_int_equal(check(others, &same, 3 * ROW + 2 * BLOCK - 1, &fault), FAIL_QUOTA);
-    OK(check(others, &same, 3 * ROW + 2 * BLOCK, &fault));
+    assert_int_equal(ask(others, &same, 3 * ROW + 2 * BLOCK - 1, &fault), FAIL_QUOTA);
+    OK(ask(others, &same, 3 * ROW + 2 * BLOCK, &fault));
     const struct content coded = {.code = "let x;", .files = {"x"}};
-    OK(check(mine, &coded, used + 2 * ROW + BLOCK, &fault));
-    assert_int_equal(check(mine, &coded, used + 2 * ROW + BLOCK - 1, &fault), FAIL_QUOTA);
+    OK(ask(mine, &coded, used + 2 * ROW + BLOCK, &fault));
+    assert_int_equal(ask(mine, &coded, used + 2 * ROW + BLOCK - 1, &fault), FAIL_QUOTA);
+}
+
+// Twice the quota in an hour, of what is not there; another project's are its own.
+static void what_is_written_is_bounded_whatever_goes(void **state)
+{
+    struct plugin p = plugin(others, "written");
+    const struct content one = {.files = {"x"}};
+    const uint64_t quota = BLOCK + 2 * ROW;
+    unsigned retry = 0;
+    assert_int_equal(may_write(mine, &one, quota, &retry), FAIL_NONE);
+    assert_int_equal(may_write(mine, &one, quota, &retry), FAIL_NONE);
+    assert_int_equal(may_write(mine, &one, quota, &retry), FAIL_TOO_MANY);
+    assert_in_range(retry, 1700, 1800);
+    assert_int_equal(may_write(others, &one, quota, &retry), FAIL_NONE);
+    assert_int_equal(may_write(mine, &one, 0, &retry), FAIL_NONE);
+    deploy(&p, NULL, &one);
+    for (int i = 0; i != 3; ++i) // its row alone
+        assert_int_equal(may_write(others, &one, quota, &retry), FAIL_NONE);
 }
 
 // One that another holds is waited for, as by deploys of two processes.
@@ -346,6 +379,7 @@ int main(void)
         TEST(what_goes_with_its_plugin_counts_no_more),
         TEST(what_is_taken_back_counts_nothing),
         TEST(room_is_for_what_is_new),
+        TEST(what_is_written_is_bounded_whatever_goes),
         TEST(a_project_is_counted_by_one_at_a_time),
         TEST(the_oldest_go_but_for_the_live_and_the_replaced),
         TEST(what_is_live_or_anothers_is_not_deleted),
@@ -353,6 +387,7 @@ int main(void)
     };
     struct fault fault = {0};
     const char *url = postgres_start();
+    limits_init();
     if (db_open(url, &db, &fault) || db_open(url, &second, &fault) || !migrate_to(BUNDLES_NOW)) {
         fprintf(stderr, "%s %s\n", fault.public_text, fault.log_text);
         return 1;
