@@ -58,7 +58,8 @@ static void reply(h2o_req_t *req, int status, const char *type, const char *byte
     h2o_send(req, &body, is_head ? 0 : 1, H2O_SEND_STATE_FINAL);
 }
 
-static void reply_format(h2o_req_t *req, const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+reply_format(h2o_req_t *req, const char *format, ...)
 {
     struct buf b;
     va_list args;

@@ -132,7 +132,8 @@ static void client_send(struct client *c, const void *p, size_t n, size_t piece)
     }
 }
 
-static void client_say(struct client *c, const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+client_say(struct client *c, const char *format, ...)
 {
     char text[512];
     va_list args;
