@@ -243,6 +243,29 @@ describe('with keep_deployments and a quota together', () => {
     });
 });
 
+test('two processes on one database keep to one quota', async () => {
+    const settings = { deploy_quota_bytes: '2MiB', plugins_per_project: 8, shared_origin: 'accepted' };
+    const one = await startServer({ settings });
+    let two;
+    try {
+        const token = one.token;
+        two = await startServer({ settings: { ...settings, master_key_file: path.join(one.dataDir, 'keys/master.key') }, database: one.databaseUrl });
+        const names = Array.from({ length: 6 }, (_, i) => `at-once-${i}`);
+        for (const name of names) await deploys(one, name, ['x']);
+        // between a deploy's judgement and its count, so that the two processes meet there
+        one.database.query('alter table bundle_files add constraint dawdle check (pg_sleep(0.2)::text is not null) not valid');
+        const answers = await Promise.all(names.map((name, i) => [one, two][i % 2].api('POST', `/api/plugins/${name}/deployments`,
+            tarOf({ 'index.html': name, 'big.txt': noise(0.5 * MIB) }), { ...TAR, token })));
+        assert.deepEqual(answers.map((a) => a.status).sort(), [200, 200, 200, 507, 507, 507]);
+        assert.ok(used(one) <= 2 * MIB);
+        const made = await Promise.all(Array.from({ length: 4 }, (_, i) => [one, two][i % 2].api('POST', '/api/plugins/import', pie(`row-${i}`, { 'index.html': 'x' }), { token })));
+        assert.deepEqual(made.map((a) => a.status).sort(), [201, 201, 507, 507]);
+    } finally {
+        await two?.stop();
+        await one.stop();
+    }
+});
+
 describe('rows', () => {
     let server;
     before(async () => { server = await startServer({ settings: { plugins_per_project: 3, instances_per_plugin: 5, shared_origin: 'accepted' } }); });
