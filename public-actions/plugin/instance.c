@@ -141,6 +141,7 @@ bool plugin_instance_forget(struct plugin_instance **at)
 {
     struct plugin_instance *in = *at;
     if (in->first != NULL || in->worker_count != 0 || in->is_waiting ||
+        worker_memory_remembers(in) ||
         offences_within(&in->kills, OFFENCE_MS) + offences_within(&in->crashes, OFFENCE_MS) != 0)
         return false;
     *at = in->next;

@@ -132,7 +132,10 @@ struct worker {
     int wait_status;
     bool has_status;
     bool is_tidy;
-    uint64_t used_at, bytes;
+    uint64_t used_at;
+    struct worker_holder *holder; // among whose it is counted; NULL: it is not any more
+    uint64_t bytes, looked_at;    // when last looked at
+    bool was_at_work;             // since then
 };
 
 // --- a deployment of an instance, and its plugin ---
@@ -152,6 +155,7 @@ struct plugin_instance {
     struct plugin_instance *next_waiting; // of the share, for leave to work
     bool is_waiting;
     struct offences kills, crashes;
+    uint64_t lost_bytes, lost_at; // by its worker that had to make room last; 0: none
     struct loop_timer retry;
 };
 // A plugin's part of the desk.
@@ -175,7 +179,9 @@ struct desk {
     uint64_t uses; // of instances
     struct loop_timer serve, tick, memory;
     struct loop_message evict, yield;
-    _Atomic bool is_evicting, is_yielding; // the message is under way
+    _Atomic uint64_t evict_bytes;  // the message is under way, for so many; 0: it is not
+    _Atomic uint64_t evict_spares; // … and leaves projects with no more what they used just now
+    _Atomic bool is_yielding;
     char scratch[SCRATCH];
 };
 extern struct plugin_options plugin_options; // as given to plugin_init
@@ -252,30 +258,47 @@ void worker_timer_start(struct plugin_run *run, uint32_t call, str args);
 void worker_timers_drop(struct plugin_run *run);
 
 // --- worker_memory.c ---
+void worker_memory_join(struct worker *w); // it counts from now on, until it is ended
 void worker_memory_look(struct worker *w); // ends it when it has too much
 void worker_memory_forget(struct worker *w);
 // Whether there is room for another worker of that instance. If not, some is being made: by workers
 // that idle; and, when it is the first one and runs have waited for it long enough, by others.
 bool worker_memory_has_room(const struct plugin_instance *in, bool is_first);
+// Whether it is remembered that a worker of that instance had to make room, and how large it was.
+bool worker_memory_remembers(const struct plugin_instance *in);
 void worker_memory_start(struct desk *desk);
 void worker_memory_at_work(void);
 
-// --- worker_holders.c: what each project's workers hold, of the process. Any thread. ---
-struct worker_holder {
-    char project_id[CATALOG_ID_ROOM];
-    uint64_t bytes;
+// --- worker_holders.c: what each project's workers hold and ask for, of the process. Any thread. ---
+struct worker_holder;
+// One more worker of that project's; it leaves when what was counted for it is taken back.
+struct worker_holder *worker_holder_join(const char *project_id);
+void worker_holder_leave(struct worker_holder *h);
+void worker_holder_count(struct worker_holder *h, int64_t by);
+uint64_t worker_holder_bytes(const struct worker_holder *h);
+
+struct worker_shares {
+    uint64_t share;                  // of each project: what it is not asked to give back
+    bool is_within;                  // who asks stays within its own with what it wants
+    char greediest[CATALOG_ID_ROOM]; // the project that holds the most, if more than that; or ""
 };
-// A worker of that project's holds `now` in place of `before`.
-void worker_holders_count(const char *project_id, uint64_t before, uint64_t now);
-uint64_t worker_holders_of(const char *project_id);
-struct worker_holder worker_holders_most(void);
-// The part of workers_memory that a project is not asked to give back while runs are in it.
-uint64_t worker_holders_part(void);
-// Whether it holds so little that with another worker it has no more than that part.
-bool worker_holders_has_little(const char *project_id);
-// For a moment what comes free is for those that have little.
-void worker_holders_keep(void);
-bool worker_holders_is_kept(void);
+// Counts for a moment (it is asked again each RETRY_MS). has_waited: it would take from others.
+struct worker_shares worker_holders_ask(const char *project_id, uint64_t wants, bool has_waited);
+void worker_holders_answered(const char *project_id);
+// What is free is for those that hold least: whether nobody asks that has a worker less, or none.
+bool worker_holders_goes_first(const char *project_id);
+// For a while now all hold more than there is.
+bool worker_holders_are_over(void);
+
+struct worker_yield {
+    char project_id[CATALOG_ID_ROOM];
+    uint64_t at_most;     // bytes of its worker that goes
+    uint64_t wanted;      // there is enough when so much more would fit
+    uint64_t held, share; // of the project
+};
+// Whose worker has to go, with its runs, for who has waited or because all hold too much; false:
+// nobody's.
+bool worker_holders_next_to_yield(struct worker_yield *ret);
 
 // --- plugin_metrics.c ---
 void plugin_count_outcome(enum plugin_outcome outcome);

@@ -52,8 +52,10 @@ static void heat(struct worker *w, int by)
 {
     bool was = w->heat != 0;
     w->heat = (unsigned)((int)w->heat + by);
-    if (was != (w->heat != 0))
-        plugin_instance_heat(w->instance, !was);
+    if (was == (w->heat != 0))
+        return;
+    w->was_at_work = true;
+    plugin_instance_heat(w->instance, !was);
 }
 
 // --- whether it still reads ---
@@ -244,7 +246,7 @@ struct worker *worker_wish(struct plugin_instance *in)
     ++in->worker_count;
     list_add(w);
     plugin_count_workers(1);
-    worker_memory_look(w);
+    worker_memory_join(w);
     spares_wish(&w->wish);
     return w;
 }
@@ -388,6 +390,7 @@ void worker_end(struct worker *w, enum worker_end why)
     if (w->process.fd >= 0)
         spares_end(&w->process);
     w->process.fd = -1;
+    worker_memory_forget(w);
     if (was_loading)
         heat(w, -1);
     if (w->has_lost_suspect)
@@ -494,7 +497,6 @@ static size_t collect_runs(struct worker *w, struct plugin_run *told[static RUNS
 static void worker_destroy(struct worker *w)
 {
     list_remove(w);
-    worker_memory_forget(w);
     --w->instance->worker_count;
     plugin_count_workers(-1);
     worker_bytes_fini(&w->in);

@@ -3,7 +3,7 @@
 // The flooded one is refused with a word when to come back, and what waits for it is bounded. Memory of workers is shared by projects.
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { openLoop } from '../harness/openloop.mjs';
 import { pie } from '../harness/pie.mjs';
 import { stolenFactor } from '../harness/processes.mjs';
@@ -119,37 +119,80 @@ test('an app whose handlers sleep on large bodies has a quarter of what there is
 });
 
 // Each worker's few megabytes of its own come to what the hoarder allocates.
-test('a project whose handlers hold memory and wait keeps no other project out', { timeout: 120000 * slowness() }, async () => {
-    const POT = 320 << 20, HOARDERS = 8;
-    const small = await startServer({ settings: { workers_memory: `${POT}`, worker_memory: '128MiB', shared_origin: 'accepted' } });
-    try {
-        const deploy = async (name, code, token) => {
-            const made = await small.api('POST', '/api/plugins/import', pie(name, { 'index.html': 'x' }, { code }), token === undefined ? {} : { token });
-            assert.equal(made.status, 201, made.text);
-            return made.json.instance;
-        };
-        const call = (instance) => request(`${small.apps}/api/public-actions/${instance.slug}/say`, { method: 'POST', timeout: 60000 * slowness() });
-        const bytes = async () => Number(/^stoa_handler_worker_bytes (\d+)/m.exec((await request(`${small.admin}/metrics`)).text)[1]);
-        const hoard = `let held; module.exports = { handler: async () => { held = new Uint8Array(${POT / HOARDERS}).fill(7); await new Promise((done) => { setTimeout(done, 20000); }); return held.length; } };`;
-        const other = (await small.api('POST', '/api/projects', { displayName: 'Other' })).json.token;
+describe('memory that handlers hold while they wait', { concurrency: false }, () => {
+    const POT = 320 << 20;
+    let small;
+    beforeEach(async () => { small = await startServer({ settings: { workers_memory: `${POT}`, worker_memory: '128MiB', shared_origin: 'accepted' } }); });
+    afterEach(async () => { await small?.stop(); });
+
+    const deploy = async (name, code, token) => {
+        const made = await small.api('POST', '/api/plugins/import', pie(name, { 'index.html': 'x' }, { code }), { token });
+        assert.equal(made.status, 201, made.text);
+        return made.json.instance;
+    };
+    const project = async (name) => (await small.api('POST', '/api/projects', { displayName: name })).json.token;
+    const call = (instance) => request(`${small.apps}/api/public-actions/${instance.slug}/say`, { method: 'POST', timeout: 60000 * slowness() });
+    const bytes = async () => Number(/^stoa_handler_worker_bytes (\d+)/m.exec((await request(`${small.admin}/metrics`)).text)[1]);
+    const hoard = (size, more = '') => `let held; module.exports = { handler: async () => { held = new Uint8Array(${size}).fill(7); ${more} await new Promise((done) => { setTimeout(done, 20000); }); return held.length; } };`;
+    /** Calls all; `ended` counts those that were answered. */
+    const start = (instances) => {
+        const run = { ended: 0, answers: undefined };
+        run.answers = Promise.all(instances.map((one) => call(one).finally(() => { ++run.ended; })));
+        return run;
+    };
+    const stoppedOf = async (run) => {
+        const answers = await run.answers;
+        const stopped = answers.filter((a) => a.status === 502 && a.json.code === 'handler_out_of_memory').length;
+        assert.equal(stopped + answers.filter((a) => a.status === 200).length, answers.length, answers.map((a) => a.text).join('\n'));
+        return stopped;
+    };
+
+    test('a project that has all of it keeps no other out', { timeout: 120000 * slowness() }, async () => {
+        const HOARDERS = 8;
+        const other = await project('Other');
         const [seen, unseen] = [await deploy('seen', QUIET, other), await deploy('unseen', QUIET, other)];
         const hoarders = [];
-        for (let i = 0; i !== HOARDERS; ++i) hoarders.push(await deploy(`hoarder-${i}`, hoard));
+        for (let i = 0; i !== HOARDERS; ++i) hoarders.push(await deploy(`hoarder-${i}`, hoard(26 << 20)));
         assert.equal((await call(seen)).status, 200);
 
-        let ended = 0;
-        const hoarding = hoarders.map((one) => call(one).finally(() => { ++ended; }));
-        await until(async () => (await bytes()) > POT, 'the hoarders hold all there is', 15000);
-        assert.equal(ended, 0);
+        const run = start(hoarders);
+        await until(async () => (await bytes()) > POT - (16 << 20), 'the hoarders hold all there is', 15000);
+        assert.equal(run.ended, 0);
         assert.deepEqual((await Promise.all([call(unseen), call(seen)])).map((a) => a.json.data ?? a.text), ['fine', 'fine']);
-        assert.ok(ended >= 1 && ended < HOARDERS, `${ended} of the hoarder's runs had ended by then`);
-
-        const answers = await Promise.all(hoarding);
-        const stopped = answers.filter((a) => a.status === 502 && a.json.code === 'handler_out_of_memory').length;
-        assert.equal(stopped + answers.filter((a) => a.status === 200).length, HOARDERS, answers.map((a) => a.text).join('\n'));
+        assert.ok(run.ended >= 1 && run.ended < HOARDERS, `${run.ended} of the hoarder's runs had ended by then`);
+        const stopped = await stoppedOf(run);
         assert.ok(stopped >= 1 && stopped < HOARDERS, `${stopped} were stopped`);
         assert.match(small.log(), /a worker goes, with its runs/);
-    } finally {
-        await small.stop();
-    }
+    });
+
+    test('four projects that have a quarter each keep no fifth out', { timeout: 120000 * slowness() }, async () => {
+        const hoarders = [];
+        for (let i = 0; i !== 4; ++i) {
+            const one = await project(`Quarter ${i}`);
+            for (const half of ['a', 'b']) hoarders.push(await deploy(`quarter-${i}-${half}`, hoard(26 << 20), one));
+        }
+        const late = await deploy('late', QUIET, await project('Late'));
+        const run = start(hoarders);
+        await until(async () => (await bytes()) > POT - (16 << 20), 'they hold all there is', 15000);
+        assert.equal(run.ended, 0);
+        const began = Date.now();
+        assert.equal((await call(late)).json.data, 'fine');
+        assert.ok(Date.now() - began < 5000 * slowness(), `answered after ${Date.now() - began} ms`);
+        const stopped = await stoppedOf(run);
+        assert.ok(stopped >= 1 && stopped <= 2, `${stopped} were stopped`); // one of them may have grown beyond it
+    });
+
+    test('what workers grow to stays within it: of the project that has the most, one goes', { timeout: 120000 * slowness() }, async () => {
+        const [large, modest] = [await project('Large'), await project('Modest')];
+        const growing = [];
+        const grow = 'await new Promise((done) => { setTimeout(done, 3000); }); held = [held, new Uint8Array(40 << 20).fill(7)];';
+        for (let i = 0; i !== 4; ++i) growing.push(await deploy(`growing-${i}`, hoard(20 << 20, grow), large));
+        const modestRun = start([await deploy('modest', hoard(60 << 20), modest)]);
+        const run = start(growing);
+        await until(async () => run.ended !== 0, 'one of them has gone', 15000);
+        await until(async () => (await bytes()) <= POT, 'all fit again', 5000);
+        const stopped = await stoppedOf(run);
+        assert.ok(stopped >= 1 && stopped <= 2, `${stopped} were stopped`);
+        assert.equal(await stoppedOf(modestRun), 0);
+    });
 });

@@ -1,5 +1,5 @@
 // Whose workers go when memory is short. Each played worker counts as MEMORY_GUESS; there is room for
-// ROOM of them, so that a project's part is PART.
+// ROOM of them.
 #include "tests/unit/plugin/played.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include "public-actions/plugin/internal.h"
 #include <cmocka.h>
 
-enum { ROOM = 8, PART = ROOM / 4 };
+enum { ROOM = 8, FEW = 2 };
 static unsigned serial;
 
 // An app of a project whose loop is the one with that index.
@@ -66,8 +66,8 @@ struct crowd {
     struct played_run runs[ROOM];
 };
 
-// All wait for an answer.
-static struct crowd *crowd_create(const char *project, unsigned loop, unsigned n)
+// All wait for an answer, once they have found room.
+static struct crowd *crowd_begin(const char *project, unsigned loop, unsigned n)
 {
     struct crowd *c = calloc(1, sizeof *c);
     c->n = n;
@@ -75,8 +75,23 @@ static struct crowd *crowd_create(const char *project, unsigned loop, unsigned n
         c->runs[i].run.timeout_ms = 60000;
         c->runs[i].run.is_retryable = true;
         run_start(&c->runs[i], app_of(project, loop), "[\"keep\"]");
-        desk_wait(&c->runs[i].bridges, 1);
     }
+    return c;
+}
+
+static unsigned crowd_count(const struct crowd *c)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i != c->n; ++i)
+        n += c->runs[i].bridges != 0 && c->runs[i].done == 0;
+    return n;
+}
+
+static struct crowd *crowd_create(const char *project, unsigned loop, unsigned n)
+{
+    struct crowd *c = crowd_begin(project, loop, n);
+    for (unsigned i = 0; i != n; ++i)
+        desk_wait(&c->runs[i].bridges, 1);
     return c;
 }
 
@@ -166,43 +181,111 @@ static void what_comes_free_is_not_the_hoarders(void **state)
     drop(victim);
 }
 
-static void one_has_no_more_than_its_part_of_another(void **state)
+// Waits until so many of each hold a worker, for a moment longer, and looks whether they still do.
+static void expect_held(struct crowd *const all[], const unsigned expected[], unsigned n)
 {
-    struct crowd *hoard = crowd_create("hoard", 0, ROOM), *some = crowd_create("some", 0, PART);
-    struct handler *third = app_of("some", 0);
-    struct played_run waits = {0};
-    run_start(&waits, third, "[3]");
-    sleep_ms(2000);
-    assert_int_equal(waits.done, 0);
-    assert_int_equal(crowd_release(hoard), PART);
-    run_wait(&waits);
-    assert_int_equal(waits.answer.outcome, PLUGIN_RETURNED);
-    assert_int_equal(crowd_release(some), 0);
-    crowd_destroy(hoard);
-    crowd_destroy(some);
-    drop(third);
+    bool is_so = false;
+    for (unsigned i = 0; i != 250 && !is_so; ++i, sleep_ms(100)) {
+        is_so = true;
+        for (unsigned k = 0; k != n; ++k)
+            is_so = is_so && crowd_count(all[k]) == expected[k];
+    }
+    sleep_ms(2500);
+    for (unsigned k = 0; k != n; ++k)
+        assert_int_equal(crowd_count(all[k]), expected[k]);
 }
 
-static void nobody_who_holds_a_part_loses_it(void **state)
+// Those that wait find room now. Returns how many had ended before.
+static unsigned crowds_end(struct crowd *const all[], unsigned n)
 {
-    struct crowd *all[ROOM / PART];
-    for (unsigned i = 0; i != ROOM / PART; ++i) {
+    unsigned ended = 0, left = 1;
+    for (unsigned k = 0; k != n; ++k)
+        for (unsigned i = 0; i != all[k]->n; ++i)
+            ended += all[k]->runs[i].done;
+    limit(UINT64_C(4) << 30);
+    for (unsigned t = 0; t != 1000 && left != 0; ++t, sleep_ms(10)) {
+        left = 0;
+        for (unsigned k = 0; k != n; ++k)
+            for (unsigned i = 0; i != all[k]->n; ++i) {
+                run_release(&all[k]->runs[i]);
+                left += all[k]->runs[i].done == 0;
+            }
+    }
+    assert_int_equal(left, 0);
+    for (unsigned k = 0; k != n; ++k)
+        crowd_destroy(all[k]);
+    return ended;
+}
+
+static void two_come_to_share_it(void **state)
+{
+    struct crowd *all[] = {crowd_create("hoard", 0, ROOM), crowd_begin("some", 1, ROOM)};
+    expect_held(all, (const unsigned[]){ROOM / 2, ROOM / 2}, 2);
+    assert_int_equal(crowds_end(all, 2), ROOM / 2);
+}
+
+static void four_that_hold_a_quarter_keep_no_fifth_out(void **state)
+{
+    struct crowd *all[5];
+    for (unsigned i = 0; i != 4; ++i) {
         char name[8];
         snprintf(name, sizeof name, "p%u", i);
-        all[i] = crowd_create(name, i % 2, PART);
+        all[i] = crowd_create(name, i % 2, ROOM / 4);
     }
     struct handler *late = app_of("late", 0);
-    struct played_run waits = {0};
-    run_start(&waits, late, "[1]");
-    sleep_ms(2000);
-    assert_int_equal(waits.done, 0);
-    for (unsigned i = 0; i != ROOM / PART; ++i)
-        assert_int_equal(crowd_release(all[i]), 0);
-    run_wait(&waits);
-    assert_int_equal(waits.answer.outcome, PLUGIN_RETURNED);
-    for (unsigned i = 0; i != ROOM / PART; ++i)
-        crowd_destroy(all[i]);
+    uint64_t began = clock_monotonic_ms();
+    expect_answer(late);
+    assert_in_range(clock_monotonic_ms() - began, 500, 5000);
+    all[4] =
+        crowd_begin("late", 0, ROOM); // and no more than one: the others hold no more than it would
+    sleep_ms(3000);
+    unsigned held = 0;
+    for (unsigned i = 0; i != 4; ++i) {
+        assert_in_range(crowd_count(all[i]), 1, 2);
+        held += crowd_count(all[i]);
+    }
+    assert_int_equal(held, ROOM - 1);
+    assert_int_equal(crowd_count(all[4]), 1);
+    crowds_end(all, 5);
     drop(late);
+}
+
+// Those that have one do not lose it to others who would have no more.
+static void twenty_have_a_worker_each_as_far_as_there_is_room(void **state)
+{
+    enum { N = 20 };
+    struct crowd *all[N] = {crowd_create("p0", 0, ROOM)};
+    unsigned held = 0, ended = 0;
+    for (unsigned i = 1; i != N; ++i) {
+        char name[8];
+        snprintf(name, sizeof name, "p%u", i);
+        all[i] = crowd_begin(name, i % 2, 2);
+    }
+    for (unsigned i = 0; i != 150 && crowd_count(all[0]) != 1; ++i)
+        sleep_ms(100);
+    sleep_ms(2500);
+    for (unsigned i = 0; i != N; ++i) {
+        assert_in_range(crowd_count(all[i]), 0, 1);
+        held += crowd_count(all[i]);
+        for (unsigned k = 0; k != all[i]->n; ++k)
+            ended += all[i]->runs[k].done;
+    }
+    assert_int_equal(held, ROOM);
+    assert_int_equal(ended, ROOM - 1); // all of the first one's
+    crowds_end(all, N);
+}
+
+static void what_grows_beyond_it_is_of_who_holds_the_most(void **state)
+{
+    struct crowd *all[] = {crowd_create("many", 0, 5), crowd_create("few", 1, 2)};
+    struct handler *idle = app_of("idle", 1);
+    expect_answer(idle);
+    limit((ROOM - 1) * (uint64_t)MEMORY_GUESS);
+    expect_held(all, (const unsigned[]){5, 2}, 2); // the one that idled has gone
+    limit(4 * (uint64_t)MEMORY_GUESS);
+    expect_held(all, (const unsigned[]){2, 2}, 2);
+    assert_int_equal(crowds_end(all, 2), 3);
+    drop(idle);
 }
 
 // The others' workers have idled longer.
@@ -210,9 +293,9 @@ static void of_those_that_idle_the_largest_holders_go(void **state)
 {
     for (unsigned loop = 0; loop != 2; ++loop) {
         begin_anew();
-        struct crowd *few = crowd_create("few", 0, PART + 1);
+        struct crowd *few = crowd_create("few", 0, FEW + 1);
         assert_int_equal(crowd_release(few), 0);
-        struct crowd *many = crowd_create("many", loop, ROOM - PART - 1);
+        struct crowd *many = crowd_create("many", loop, ROOM - FEW - 1);
         assert_int_equal(crowd_release(many), 0);
         struct handler *late = app_of("late", 0);
         expect_answer(late);
@@ -248,8 +331,10 @@ int main(void)
         cmocka_unit_test_setup(a_project_alone_has_all, begin),
         cmocka_unit_test_setup(waiting_runs_lock_nobody_out, begin),
         cmocka_unit_test_setup(what_comes_free_is_not_the_hoarders, begin),
-        cmocka_unit_test_setup(one_has_no_more_than_its_part_of_another, begin),
-        cmocka_unit_test_setup(nobody_who_holds_a_part_loses_it, begin),
+        cmocka_unit_test_setup(two_come_to_share_it, begin),
+        cmocka_unit_test_setup(four_that_hold_a_quarter_keep_no_fifth_out, begin),
+        cmocka_unit_test_setup(twenty_have_a_worker_each_as_far_as_there_is_room, begin),
+        cmocka_unit_test_setup(what_grows_beyond_it_is_of_who_holds_the_most, begin),
         cmocka_unit_test_setup(of_those_that_idle_the_largest_holders_go, begin),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
