@@ -57,17 +57,10 @@ struct handler *desk_handler(const char *instance, const char *plugin, const cha
 }
 
 // --- on the loop ---
-struct later {
-    struct loop_timer timer;
-    struct plugin_run *run;
-    uint32_t call;
-};
-
 static void on_later(struct loop_timer *t)
 {
-    struct later *l = (struct later *)t;
-    plugin_reply(l->run, l->call, STR("\"later\""));
-    free(l);
+    struct played_run *r = (struct played_run *)((char *)t - offsetof(struct played_run, later));
+    plugin_reply(&r->run, r->later_call, STR("\"later\""));
 }
 
 static void on_bridge(struct plugin_run *run, uint32_t call, str op, str args)
@@ -86,9 +79,9 @@ static void on_bridge(struct plugin_run *run, uint32_t call, str op, str args)
                r->open_count != BRIDGES_KEPT) {
         r->open_calls[r->open_count++] = call;
     } else if (str_eq(op, STR("later"))) {
-        struct later *l = calloc(1, sizeof *l);
-        *l = (struct later){.timer.run = on_later, .run = run, .call = call};
-        loop_timer_start(&l->timer, 20);
+        r->later.run = on_later;
+        r->later_call = call;
+        loop_timer_start(&r->later, 20);
     } else if (str_eq(op, STR("huge"))) {
         char *text = malloc(WORKER_TO_MAX);
         memset(text, '1', WORKER_TO_MAX);
@@ -109,6 +102,7 @@ static void on_log(struct plugin_run *run, str level, str text)
 static void on_done(struct plugin_run *run, const struct plugin_answer *answer)
 {
     struct played_run *r = (struct played_run *)run;
+    loop_timer_stop(&r->later);
     r->answer = *answer;
     snprintf(r->meta, sizeof r->meta, "%.*s", STR_FMT(answer->meta));
     snprintf(r->data, sizeof r->data, "%.*s", STR_FMT(answer->data));

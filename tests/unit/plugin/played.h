@@ -23,6 +23,8 @@ struct played_run {
     _Atomic unsigned bridges, lines, one_ways;
     uint32_t open_calls[BRIDGES_KEPT]; // of the op "keep"
     unsigned open_count;
+    struct loop_timer later; // of the op "later"
+    uint32_t later_call;
     const char *body;
 };
 
