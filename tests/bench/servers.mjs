@@ -123,7 +123,7 @@ export async function startStoa(work, stoa, { dataDir = path.join(work, 'stoa-da
     fs.rmSync(readyFile, { force: true });
     const all = {
         threads: 1, connections: 20000, connections_per_address: 20000, handshakes_per_second: 100000, handshakes_per_address: 100000,
-        listen_tls: `127.0.0.1:${tlsPort}`, tls_certificate: certificate, tls_key: key, ...settings,
+        plugins_per_project: 1000000, listen_tls: `127.0.0.1:${tlsPort}`, tls_certificate: certificate, tls_key: key, ...settings,
     };
     const begun = performance.now();
     const server = start('stoa', work, stoa, ['serve', '--data', dataDir, '--ready-file', readyFile, '--listen-apps', `127.0.0.1:${port}`,
