@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <cmocka.h>
 #include "edge/limits/limits.h"
 #include "tests/harness/postgres.h"
@@ -311,8 +312,10 @@ static void the_oldest_go_but_for_the_live_and_the_replaced(void **state)
     struct fault fault = {0};
     struct plugin p = plugin(mine, "old"), beside = plugin(mine, "beside");
     const char *id[6], *other = deploy(&beside, NULL, &(struct content){.files = {"x"}});
-    for (size_t i = 0; i != 6; ++i)
+    for (size_t i = 0; i != 6; ++i) {
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL); // their age is in milliseconds
         id[i] = deploy(&p, NULL, &(struct content){.files = {"x"}});
+    }
     activate(&p, id[0]);
     OK(deployment_discard_old(db, p.id, 0, NULL, &fault));
     OK(deployment_discard_old(db, p.id, 7, NULL, &fault));
