@@ -90,7 +90,8 @@ static void on_finished(struct action_run *run)
 {
     struct owner_run *o = run->arg;
     const json_t *trigger = json_object_get(run->meta, "trigger");
-    if (run->source == RUN_WIDGET && run->outcome == PLUGIN_RETURNED && json_is_object(trigger))
+    if (run->source == RUN_WIDGET && run->outcome == PLUGIN_RETURNED && !run->reported_error &&
+        json_is_object(trigger))
         start_background(run, trigger);
     o->back.run = on_back;
     loop_post(o->loop, &o->back);

@@ -30,6 +30,7 @@ async function handler(input, context) {
     await context.widget.show({ screen: input.actionId });
     context.widget.update({ step: 2 });
     if (input.actionId === 'trigger') return { _triggerToolCall: { action: 'background', n: 3 } };
+    if (input.actionId === 'trigger_badly') return { error: true, message: 'No.', _triggerToolCall: { action: 'never' } };
     if (input.actionId === 'boom') throw new Error('the widget broke');
     return { seen: input, app: context.publicApp, actor: context.actor };
   }
@@ -248,13 +249,14 @@ describe('the owner\'s runs', () => {
     test('a tool run, and one that a widget triggers', async () => {
         const answer = await server.api('POST', `/api/plugins/acts/instances/${app.instance.slug}/tool`, { action: 'show', n: 1 });
         assert.deepEqual([answer.status, answer.json.result], [200, { tool: { action: 'show', n: 1 }, kind: 'tool' }], answer.text);
+        const first = async (action) => (await server.api('GET', `/api/public-apps/instances/${app.instance.id}/runs?action=${action}`)).json?.data?.[0];
+        await widget('trigger_badly'); // its result is an error: nothing follows
         assert.equal((await widget('trigger')).json.ok, true);
-        const run = await until(async () => {
-            const list = await server.api('GET', `/api/public-apps/instances/${app.instance.id}/runs?action=background`);
-            return list.json?.data?.[0];
-        }, 'the triggered run');
+        const run = await until(() => first('background'), 'the triggered run');
         assert.equal(run.outcome, 'ok');
         assert.equal(run.source, 'tool');
+        assert.equal((await first('trigger_badly')).outcome, 'reported_error');
+        assert.equal(await first('never'), undefined);
     });
     test('another project\'s instance is nobody\'s', async () => {
         const other = await server.api('POST', '/api/projects', { displayName: 'other' });
