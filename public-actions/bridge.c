@@ -13,8 +13,8 @@ enum {
     FETCH_BODY_MAX = 10 * 1024 * 1024,
     HEADERS_MAX = 64,
     FETCH_REDIRECTS_MAX = 10,
-    REPLY_MAX = 16 * 1024 * 1024,
-    NOTICE_MAX = 16 * 1024, // its arguments, as JSON: what context.js tells the handler
+    ANSWER_ROOM = 1024 * 1024, // of an answer's headers as JSON: FETCH_HEADER_BYTES_MAX
+    NOTICE_MAX = 16 * 1024,    // its arguments, as JSON: what context.js tells the handler
     NOTICE_DEPTH_MAX = 200,
     FACT_METHOD_MAX = 16,
 };
@@ -118,14 +118,14 @@ static void add_header(struct buf *to, bool is_first, const struct fetch_header 
     jsonx_add_string(to, h->value);
 }
 
+// All but the body.
 static void add_answer(struct buf *to, const struct fetch_answer *a)
 {
     buf_addf(to, "{\"ok\":%s,\"status\":%u,\"headers\":{",
              a->status >= 200 && a->status < 300 ? "true" : "false", a->status);
     for (size_t i = 0; i != a->header_count; ++i)
         add_header(to, i == 0, &a->headers[i]);
-    buf_add(to, STR("},\"body\":"));
-    jsonx_add_string(to, a->body);
+    buf_add(to, STR("},\"body\":\"\""));
     if (a->is_truncated)
         buf_add(to, STR(",\"truncated\":true"));
     buf_addc(to, '}');
@@ -147,13 +147,9 @@ static void on_fetched(void *arg, const struct fetch_answer *a)
         return;
     }
     struct buf json;
-    buf_init(&json, REPLY_MAX);
+    buf_init(&json, ANSWER_ROOM);
     add_answer(&json, a);
-    if (json.full)
-        plugin_reply_error(&run->plugin, call, "too_large",
-                           STR("The answer's body has too many bytes that are no text."));
-    else
-        plugin_reply(&run->plugin, call, buf_str(&json));
+    plugin_reply_with_text(&run->plugin, call, buf_str(&json), a->body);
     buf_fini(&json);
 }
 

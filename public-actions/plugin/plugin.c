@@ -196,10 +196,26 @@ void plugin_reply_failure(struct plugin_run *run, uint32_t call, str json)
     reply(run, call, WORKER_FAILED, json);
 }
 
-void plugin_reply(struct plugin_run *run, uint32_t call, str json)
+static void reply_unless_too_large(struct plugin_run *run, uint32_t call, uint8_t flags, str body)
 {
-    if (json.n > WORKER_TO_MAX) // the worker would take it for nonsense
+    if (body.n > WORKER_TO_MAX) // the worker would take it for nonsense
         plugin_reply_error(run, call, "too_large", STR("The answer is too large."));
     else
-        reply(run, call, 0, json);
+        reply(run, call, flags, body);
+}
+
+void plugin_reply(struct plugin_run *run, uint32_t call, str json)
+{
+    reply_unless_too_large(run, call, 0, json);
+}
+
+void plugin_reply_with_text(struct plugin_run *run, uint32_t call, str json, str text)
+{
+    struct buf b;
+    buf_init(&b, json.n + 1 + text.n);
+    buf_add(&b, json);
+    buf_addc(&b, '\0');
+    buf_add(&b, text);
+    reply_unless_too_large(run, call, WORKER_WITH_TEXT, buf_str(&b));
+    buf_fini(&b);
 }

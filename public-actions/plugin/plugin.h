@@ -111,6 +111,9 @@ void plugin_start(struct plugin_run *run);
 uint64_t plugin_run_ends_at(const struct plugin_run *run);
 // `json`: one JSON value made by us, or "" for undefined; borrowed.
 void plugin_reply(struct plugin_run *run, uint32_t call, str json);
+// The same for an object of ours with a member "body", which is `text`: any bytes, of which those
+// that are no UTF-8 become U+FFFD.
+void plugin_reply_with_text(struct plugin_run *run, uint32_t call, str json, str text);
 // Becomes an Error with that message and, when not NULL, `code`, in the handler.
 void plugin_reply_error(struct plugin_run *run, uint32_t call, const char *code, str message);
 // The same with more members: `json` is an object {"message","code"?,…} made by us; borrowed.

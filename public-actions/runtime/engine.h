@@ -31,7 +31,8 @@ void engine_load(str code, unsigned first_line, bool is_fresh);
 // A run begins; its body as WORKER_CALL has it. What follows at once, up to the first wait, happens
 // in here. `body` of these three: one byte behind it is writable and is overwritten for a moment.
 void engine_call(uint32_t run, str body);
-void engine_reply(uint32_t call, uint32_t run, bool has_failed, str body);
+// `text`: any bytes, the member "body" of what `body` says; p == NULL: there is none.
+void engine_reply(uint32_t call, uint32_t run, bool has_failed, str body, str text);
 // Forgets the run: nothing of it is ever entered again, late replies are ignored.
 void engine_drop(uint32_t run);
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { LARGE = 1024 * 1024 }; // of a text: with a few more like it memory may be short
+
 // One JavaScript global object with the prelude in it.
 struct realm {
     struct realm *next;
@@ -174,6 +176,15 @@ static JSValueRef text_value(JSContextRef ctx, str body)
     return value;
 }
 
+// Most bytes are ASCII: one for each character, then, in the engine too.
+static JSValueRef bytes_value(JSContextRef ctx, str bytes)
+{
+    size_t n = 0;
+    while (n != bytes.n && bytes.p[n] > 0)
+        ++n;
+    return n == bytes.n ? text_value(ctx, bytes) : engine_jsc_text(ctx, bytes);
+}
+
 // --- loading ---
 static void send_loaded(JSContextRef ctx, uint8_t flags, JSValueRef json)
 {
@@ -326,19 +337,22 @@ void engine_call(uint32_t run, str body)
     engine_jsc_trim_slots();
 }
 
-void engine_reply(uint32_t call, uint32_t run, bool has_failed, str body)
+void engine_reply(uint32_t call, uint32_t run, bool has_failed, str body, str text)
 {
     struct realm *r = realm_of(run);
     if (r == NULL)
         return;
+    if (text.n > LARGE)
+        engine_collect(); // by itself the engine begins with that too late for our little memory
     JSValueRef arguments[] = {
         JSValueMakeNumber(r->ctx, call),
         JSValueMakeNumber(r->ctx, run),
         JSValueMakeBoolean(r->ctx, has_failed),
         text_value(r->ctx, body),
+        text.p != NULL ? bytes_value(r->ctx, text) : JSValueMakeUndefined(r->ctx),
     };
     JSValueRef exception;
-    enter(r, r->reply, 4, arguments, &exception);
+    enter(r, r->reply, 5, arguments, &exception);
     sweep_realms();
     engine_jsc_trim_slots();
 }

@@ -34,6 +34,8 @@ static inline JSStringRef engine_jsc_literal(const char *z)
 // absent view when it has more than `max` bytes.
 enum engine_slot { ENGINE_SLOT_A, ENGINE_SLOT_B, ENGINE_SLOTS };
 str engine_jsc_utf8(enum engine_slot slot, JSStringRef s, size_t max);
+// The text that any bytes are, as TextDecoder has it.
+JSValueRef engine_jsc_text(JSContextRef ctx, str bytes);
 // Gives the memory of unusually large strings back.
 void engine_jsc_trim_slots(void);
 JSValueRef engine_jsc_property(JSContextRef ctx, JSObjectRef o, const char *name);

@@ -223,6 +223,13 @@ static JSValueRef host_encode(JSContextRef ctx, JSObjectRef function, JSObjectRe
     return copy_bytes(ctx, str_of(utf8, size), exception);
 }
 
+JSValueRef engine_jsc_text(JSContextRef ctx, str bytes)
+{
+    AUTOFREE uint16_t *units = get_memory(2 * bytes.n);
+    size_t size = web_utf16_from_utf8(bytes, false, units);
+    return string_value(ctx, JSStringCreateWithCharacters(units, size));
+}
+
 // decode(bytes, isFatal): text; undefined when it is fatal.
 static JSValueRef host_decode(JSContextRef ctx, JSObjectRef function, JSObjectRef self, size_t n,
                               const JSValueRef arguments[], JSValueRef *exception)

@@ -17,7 +17,7 @@ struct worker_frame_head {
 };
 
 enum {
-    WORKER_TO_MAX = 16 * 1024 * 1024, // body of one frame to the worker (a fetch of 10 MB, escaped)
+    WORKER_TO_MAX = 16 * 1024 * 1024,   // body of one frame to the worker (a fetch of 10 MB)
     WORKER_FROM_MAX = 16 * 1024 * 1024, // … and from it (a file of 10 MB in base64)
     WORKER_RESULT_MAX = 1024 * 1024,    // the data of a result, as JSON
     WORKER_META_MAX = 256 * 1024,       // what stands beside it
@@ -36,7 +36,8 @@ enum worker_frame {
     WORKER_CALL,
     // The answer to a bridge call. id: the call's; ref: the run's. flags: WORKER_FAILED: the body is
     // {"message","code"?,…} and becomes an Error with those members; else any JSON value ("" is
-    // undefined).
+    // undefined). WORKER_WITH_TEXT: an object with a member "body", then a 0 byte and that member's
+    // text, any bytes: what is none of UTF-8 becomes U+FFFD. So its limit is of bytes as they came.
     WORKER_REPLY,
     WORKER_DROP, // id: a run that is over (deadline): everything it still holds is forgotten
     WORKER_PING, // id comes back in WORKER_PONG: is it busy, or does it merely wait?
@@ -82,7 +83,8 @@ enum {
     WORKER_FAILED = 1,
     WORKER_FRESH = 2,
     WORKER_ONE_WAY = 4,
-    WORKER_TOO_LARGE = 8, // WORKER_RESULT, failed: the data was over WORKER_RESULT_MAX
+    WORKER_TOO_LARGE = 8,  // WORKER_RESULT, failed: the data was over WORKER_RESULT_MAX
+    WORKER_WITH_TEXT = 16, // WORKER_REPLY
 };
 
 // The worker's exit status, when it ends by itself (0: the socket was closed). Any signal is a

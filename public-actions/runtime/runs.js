@@ -84,7 +84,7 @@
 
   // --- asking outside ---
   // Sends a call, `json` being its arguments as JSON, each behind a comma, and returns its number.
-  // `answer` has settle(hasFailed, json); null: no reply is wanted. 0: it is too large, or nested too deeply.
+  // `answer` has settle(hasFailed, json, text); null: no reply is wanted. 0: it is too large, or nested too deeply.
   own.sendCall = function sendCall(run, op, json, answer) {
     const id = ++calls;
     if (send(BRIDGE, answer === null ? ONE_WAY : 0, id, run.id, `["${op}"${json}]`) !== 0)
@@ -154,11 +154,15 @@
       }
       sendInTurn(run, {
         __proto__: null, op, json, next: null,
-        settle(hasFailed, json) {
-          if (hasFailed)
+        settle(hasFailed, json, text) {
+          if (hasFailed) {
             reject(complete(error, json));
-          else
-            resolve(json === '' ? undefined : parse(json));
+            return;
+          }
+          const value = json === '' ? undefined : parse(json);
+          if (text !== undefined)
+            value.body = text; // a member of its own already
+          resolve(value);
         },
         refuse() {
           reject(withMessage(error, `context.${op}: the arguments are too large, or nested too deeply`));
@@ -324,7 +328,7 @@
     }
   };
 
-  own.reply = function reply(id, runId, hasFailed, json) {
+  own.reply = function reply(id, runId, hasFailed, json, text) {
     const run = runs.get(runId);
     const calls = run !== undefined ? run.calls : null;
     const answer = calls !== null ? calls.get(id) : undefined;
@@ -334,7 +338,7 @@
     current = run;
     if (answer.op !== undefined)
       isAnswered(run);
-    answer.settle(hasFailed, json);
+    answer.settle(hasFailed, json, text);
   };
 
   own.drop = function drop(id) {

@@ -79,6 +79,19 @@ static void tidy(void)
     send_stats();
 }
 
+static void reply(const struct worker_frame_head *head, str body)
+{
+    str text = {0};
+    if ((head->flags & WORKER_WITH_TEXT) != 0) {
+        size_t end = str_find(body, '\0');
+        if (end != SIZE_MAX) {
+            text = str_skip(body, end + 1);
+            body.n = end;
+        }
+    }
+    engine_reply(head->id, head->ref, (head->flags & WORKER_FAILED) != 0, body, text);
+}
+
 // False: not a frame that goes this way.
 static bool dispatch(const struct worker_frame_head *head, str body)
 {
@@ -92,7 +105,7 @@ static bool dispatch(const struct worker_frame_head *head, str body)
         engine_call(head->id, body);
         return true;
     case WORKER_REPLY:
-        engine_reply(head->id, head->ref, (head->flags & WORKER_FAILED) != 0, body);
+        reply(head, body);
         return true;
     case WORKER_DROP:
         engine_drop(head->id);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, before, test } from 'node:test';
 import { pie } from '../harness/pie.mjs';
-import { request, startServer } from '../harness/server.mjs';
+import { request, slowness, startServer } from '../harness/server.mjs';
 
 const CODE = `
 async function handler(input, context) {
@@ -12,6 +12,7 @@ async function handler(input, context) {
     let answer;
     for (let i = 0; i < (times || 1); ++i) answer = await context.fetch(url, options);
     if (measure) return { bytes: answer.body.length, truncated: answer.truncated };
+    if (input.payload.look) return { n: answer.body.length, same: answer.body === answer.body[0].repeat(answer.body.length), first: answer.body[0], truncated: answer.truncated, members: Object.keys(answer) };
     return { answer, visitor: context.publicApp.visitorIp };
   } catch (error) {
     return { thrown: String(error.message), code: error.code };
@@ -32,6 +33,8 @@ before(async () => {
         seen.push(req);
         if (req.url.startsWith('/to?')) res.writeHead(302, { location: decodeURIComponent(req.url.slice(4)) }).end();
         else if (req.url === '/large') res.end(Buffer.alloc(11 << 20, 'x'));
+        else if (req.url.startsWith('/full?')) res.end(Buffer.alloc(10 << 20, Number(req.url.slice(6))));
+        else if (req.url === '/bytes') res.end(Buffer.from([0xef, 0xbb, 0xbf, 0, 0x22, 0x5c, 0x0a, 0x7f, 0xc3, 0xa4, 0xff, 0xe2, 0x82, 0xf0, 0x9f, 0x98, 0x80, 0xed, 0xa0, 0x80]));
         else res.writeHead(201, { 'x-answer': 'yes' }).end(`${req.method} ${req.url}`);
     });
     closed = await listen((req, res) => { seen.push(req); res.end('never'); });
@@ -87,6 +90,18 @@ test('other schemes are refused', async () => {
 test('a body over 10 MB is cut', async () => {
     const { data, text } = await act({ url: `${origin(open)}/large`, measure: true });
     assert.deepEqual(data, { bytes: 10 * 1024 * 1024, truncated: true }, text);
+});
+
+test('the limit is of bytes, whatever they are: quotes, control characters, none that are text', { timeout: 120000 * slowness() }, async () => {
+    for (const [byte, first] of [[0x22, '"'], [0x5c, '\\'], [1, '\x01'], [0, '\0'], [0xff, '\ufffd']]) {
+        const { data, text } = await act({ url: `${origin(open)}/full?${byte}`, look: true }, { timeout: 60000 * slowness() });
+        assert.deepEqual(data, { n: 10 << 20, same: true, first, members: ['ok', 'status', 'headers', 'body'] }, text);
+    }
+});
+
+test('a body is UTF-8, each sequence that is none U+FFFD', async () => {
+    const { data, text } = await act({ url: `${origin(open)}/bytes` });
+    assert.equal(data?.answer?.body, '\ufeff\0"\\\n\x7fä\ufffd\ufffd😀\ufffd\ufffd\ufffd', text);
 });
 
 test('the eleventh call is refused', async () => {

@@ -326,6 +326,33 @@ static void bodies_of_any_size(void **state)
     player_stop(&p, true);
 }
 
+static void text_of_any_bytes(void **state)
+{
+    static const char bytes[] =
+        "{\"ok\":true,\"body\":\"\"}\0\"\\\n\0\x7f\xc3\xa4\xff\xe2\x82\xf0\x9f\x98\x80";
+    static const struct {
+        str given;
+        const char *expected;
+    } cases[] = {
+        {{bytes, sizeof bytes - 1}, "[true,[34,92,10,0,127,228,65533,65533,128512]]"},
+        {STR("{\"body\":\"\",\"ok\":1}\0plain"), "[1,[112,108,97,105,110]]"},
+        {STR("{\"body\":\"\",\"ok\":2}\0"), "[2,[]]"},
+    };
+    struct player p;
+    player_start(&p);
+    player_load(&p,
+                "module.exports={handler:(i,c)=>c.fetch('a').then(r=>"
+                "[r.ok,[...r.body].map(c=>c.codePointAt(0))])}",
+                false);
+    for (uint32_t i = 0; i != sizeof cases / sizeof cases[0]; ++i) {
+        player_call(&p, i + 1, "{}");
+        player_skip_to(&p, WORKER_BRIDGE);
+        player_send(&p, WORKER_REPLY, WORKER_WITH_TEXT, p.head.id, i + 1, cases[i].given);
+        expect_data(&p, i + 1, cases[i].expected);
+    }
+    player_stop(&p, true);
+}
+
 static void too_much_for_one_call_rejects(void **state)
 {
     struct player p;
@@ -543,6 +570,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(state_is_kept_unless_fresh),
         cmocka_unit_test(fresh_runs_interleave_and_are_dropped),
         cmocka_unit_test(bodies_of_any_size),
+        cmocka_unit_test(text_of_any_bytes),
         cmocka_unit_test(too_much_for_one_call_rejects),
         cmocka_unit_test(a_flood_of_calls_waits_in_line),
         cmocka_unit_test(a_flood_of_lines_is_cut),
