@@ -12,6 +12,16 @@
 static h2o_globalconf_t config;
 static pthread_barrier_t rest_begins, rest_ends; // of desk_set
 
+struct plugin_options desk_options(const struct plugin_source *source, uint64_t busy_ms)
+{
+    return (struct plugin_options){.worker_memory = 256 << 20,
+                                   .workers_memory = UINT64_C(4) << 30,
+                                   .busy_ms = busy_ms,
+                                   .queue_runs = 400,
+                                   .spares = 2,
+                                   .source = source};
+}
+
 void desk_start(unsigned loops, const struct plugin_options *o)
 {
     h2o_config_init(&config);
@@ -54,6 +64,25 @@ struct handler *desk_handler(const char *instance, const char *plugin, const cha
     snprintf(h->deployment_id, sizeof h->deployment_id, "%s", deployment);
     h->code = str_of(str_dup(str_from(code)), strlen(code));
     return h;
+}
+
+struct handler *desk_new_handler(const char *plugin, const char *code)
+{
+    static unsigned serial;
+    char id[24];
+    snprintf(id, sizeof id, "ins_%u", ++serial);
+    return desk_handler(id, plugin != NULL ? plugin : id, "dep_1", code);
+}
+
+void desk_drop(struct handler *h)
+{
+    shared_unref(&h->shared);
+}
+
+void desk_sleep(unsigned ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000},
+              NULL);
 }
 
 // --- on the loop ---

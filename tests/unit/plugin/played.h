@@ -28,11 +28,18 @@ struct played_run {
     const char *body;
 };
 
+// What these tests have in common of the pool's options.
+struct plugin_options desk_options(const struct plugin_source *source, uint64_t busy_ms);
 // Loops (of the number given), the pool's options; once a program.
 void desk_start(unsigned loops, const struct plugin_options *o);
 void desk_stop(void); // waits for all played workers to be gone
 struct handler *desk_handler(const char *instance, const char *plugin, const char *deployment,
                              const char *code);
+// An instance of its own for each test, so that none inherits another's offences; plugin NULL: of a
+// plugin of its own, too.
+struct handler *desk_new_handler(const char *plugin, const char *code);
+void desk_drop(struct handler *h);
+void desk_sleep(unsigned ms);
 // Starts it on its owner's loop.
 void run_start(struct played_run *r, struct handler *h, const char *body);
 void run_wait(struct played_run *r);

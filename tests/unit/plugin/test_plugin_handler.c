@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include "edge/base/clock.h"
 #include "public-actions/plugin/internal.h"
 #include <cmocka.h>
@@ -16,12 +15,9 @@
     "{\"export\":\"handler\",\"input\":" json ",\"context\":{\"kind\":\"public\",\"publicApp\":{}" \
     "}}"
 
-static unsigned serial;
 static struct handler *new_handler(const char *code)
 {
-    char id[24];
-    snprintf(id, sizeof id, "ins_%u", ++serial);
-    return desk_handler(id, id, "dep_1", code);
+    return desk_new_handler(NULL, code);
 }
 #if defined(STOA_ASAN) || defined(STOA_TSAN) // which take memory of their own
 #define ROOM (UINT64_C(2) << 30)
@@ -39,11 +35,6 @@ static void patience(uint64_t ms)
 {
     desk_set(&plugin_options.busy_ms, ms);
 }
-static void drop(struct handler *h)
-{
-    shared_unref(&h->shared);
-}
-
 static struct played_run *ran(struct handler *h, const char *body, enum plugin_outcome outcome)
 {
     struct played_run *r = run_one(h, body);
@@ -58,13 +49,13 @@ static void answers(void **state)
     struct played_run *r = ran(h, INPUT("{\"a\":1,\"b\":2}"), PLUGIN_RETURNED);
     assert_string_equal(r->data, "{\"sum\":3}");
     free(r);
-    drop(h);
+    desk_drop(h);
     h = new_handler(CODE("console.log('hi', 1); throw new Error('no');"));
     r = ran(h, INPUT("{}"), PLUGIN_THREW);
     assert_non_null(strstr(r->meta, "\"message\":\"no\""));
     assert_string_equal(r->log, "log:hi 1\n");
     free(r);
-    drop(h);
+    desk_drop(h);
 }
 
 static void waits(void **state)
@@ -77,7 +68,7 @@ static void waits(void **state)
     assert_string_equal(r->data, "[0,1,2]");
     assert_true(clock_monotonic_ms() - began >= 28);
     free(r);
-    drop(h);
+    desk_drop(h);
 }
 
 static void loops_of_every_kind_are_ended(void **state)
@@ -98,7 +89,7 @@ static void loops_of_every_kind_are_ended(void **state)
         struct played_run *r = ran(h, INPUT("{}"), PLUGIN_TIMED_OUT);
         assert_in_range(clock_monotonic_ms() - began, BUSY_MS / 2, 6 * BUSY_MS);
         free(r);
-        drop(h);
+        desk_drop(h);
     }
     patience(PATIENCE_MS);
 }
@@ -118,7 +109,7 @@ static void one_that_never_settles_ends_alone(void **state)
     r = ran(h, INPUT("{}"), PLUGIN_RETURNED);
     assert_string_equal(r->data, "4");
     free(r);
-    drop(h);
+    desk_drop(h);
 }
 
 static void memory_bombs_hurt_nobody_else(void **state)
@@ -140,10 +131,10 @@ static void memory_bombs_hurt_nobody_else(void **state)
         run_start(&r, h, INPUT("{}"));
         run_wait(&r);
         assert_int_equal(r.answer.outcome, PLUGIN_OUT_OF_MEMORY);
-        drop(h);
+        desk_drop(h);
         free(ran(other, INPUT("{}"), PLUGIN_RETURNED));
     }
-    drop(other);
+    desk_drop(other);
 }
 
 static void many_calls_at_once_are_no_harm(void **state)
@@ -153,22 +144,36 @@ static void many_calls_at_once_are_no_harm(void **state)
              "return 1;"));
     free(ran(h, INPUT("{}"), PLUGIN_RETURNED)); // all are refused
     free(ran(h, INPUT("{}"), PLUGIN_RETURNED));
-    drop(h);
+    desk_drop(h);
+}
+
+// A run that takes longer than a worker may be busy, and is none of that.
+static void begin_long(struct played_run *r, const char *code)
+{
+    patience(BUSY_MS);
+    r->run.timeout_ms = 30000;
+    run_start(r, new_handler(code), INPUT("{}"));
+}
+
+static void end_long(struct played_run *r, const char *data)
+{
+    run_wait(r);
+    assert_string_equal(r->data, data);
+    patience(PATIENCE_MS);
+    desk_drop(r->run.handler);
 }
 
 // More than are on their way at once wait in the worker, however long it takes.
 static void surplus_calls_wait_in_line(void **state)
 {
-    struct handler *h = new_handler(
-        CODE("const wait = async (i) => { try { return await context.managedDb.query('' + i); }"
-             "catch (e) { return e.message; } };"
-             "const all = await Promise.all(Array.from({ length: 150 }, (_, i) => wait(i)));"
-             "return all.every((a) => a === 'kept') ? all.length : all;"));
-    struct played_run r = {.run.timeout_ms = 30000};
-    patience(BUSY_MS);
-    run_start(&r, h, INPUT("{}"));
+    struct played_run r = {0};
+    begin_long(
+        &r, CODE("const wait = async (i) => { try { return await context.managedDb.query('' + i); }"
+                 "catch (e) { return e.message; } };"
+                 "const all = await Promise.all(Array.from({ length: 150 }, (_, i) => wait(i)));"
+                 "return all.every((a) => a === 'kept') ? all.length : all;"));
     desk_wait(&r.bridges, 64);
-    nanosleep(&(struct timespec){.tv_sec = 2 * BUSY_MS / 1000}, NULL); // it has been pinged by now
+    desk_sleep(2 * BUSY_MS); // it has been pinged by now
     assert_int_equal(r.bridges, 64);
     for (unsigned seen = 64; r.done == 0 && seen != 150;) {
         run_release(&r);
@@ -177,35 +182,26 @@ static void surplus_calls_wait_in_line(void **state)
         assert_int_equal(r.bridges, seen);
     }
     run_release(&r);
-    run_wait(&r);
-    assert_string_equal(r.data, "150");
+    end_long(&r, "150");
     assert_string_equal(r.last_args, "[\"149\",[],{}]"); // in order
-    patience(PATIENCE_MS);
-    drop(h);
 }
 
 // So do those whose arguments are too much for the server to hold at once.
 static void large_calls_wait_in_line(void **state)
 {
-    struct handler *h = new_handler(
-        CODE("const large = 'x'.repeat(6 << 20);"
-             "const wait = (i) => context.managedDb.query(large + i).catch((e) => e.message);"
-             "const all = await Promise.all([0, 1, 2, 3].map(wait));"
-             "return all.every((a) => a === 'kept') ? all.length : all;"));
-    struct played_run r = {.run.timeout_ms = 30000};
-    patience(BUSY_MS);
-    run_start(&r, h, INPUT("{}"));
+    struct played_run r = {0};
+    begin_long(
+        &r, CODE("const large = 'x'.repeat(6 << 20);"
+                 "const wait = (i) => context.managedDb.query(large + i).catch((e) => e.message);"
+                 "const all = await Promise.all([0, 1, 2, 3].map(wait));"
+                 "return all.every((a) => a === 'kept') ? all.length : all;"));
     for (unsigned i = 1; i <= 4; ++i) {
         desk_wait(&r.bridges, i);
-        nanosleep(&(struct timespec){.tv_sec = i == 1 ? 2 * BUSY_MS / 1000 : 0, .tv_nsec = 1},
-                  NULL);
+        desk_sleep(i == 1 ? 2 * BUSY_MS : 0);
         assert_int_equal(r.bridges, i);
         run_release(&r);
     }
-    run_wait(&r);
-    assert_string_equal(r.data, "4");
-    patience(PATIENCE_MS);
-    drop(h);
+    end_long(&r, "4");
 }
 
 static void code_that_cannot_be_loaded(void **state)
@@ -228,7 +224,7 @@ static void code_that_cannot_be_loaded(void **state)
     struct played_run *r = ran(h, INPUT("{}"), PLUGIN_NOT_LOADED);
     assert_non_null(strstr(r->meta, "SyntaxError"));
     free(r);
-    drop(h);
+    desk_drop(h);
 }
 
 static void an_idle_worker_tidies_up(void **state)
@@ -236,30 +232,11 @@ static void an_idle_worker_tidies_up(void **state)
     struct handler *h =
         new_handler(CODE("globalThis.kept = (globalThis.kept ?? 0) + 1; return kept;"));
     free(ran(h, INPUT("{}"), PLUGIN_RETURNED));
-    nanosleep(&(struct timespec){.tv_sec = 2, .tv_nsec = 300000000}, NULL);
+    desk_sleep(2300);
     struct played_run *r = ran(h, INPUT("{}"), PLUGIN_RETURNED);
     assert_string_equal(r->data, "2"); // the same worker
     free(r);
-    drop(h);
-}
-
-static int setup(void **state)
-{
-    static const struct plugin_options options = {.worker_memory = ROOM,
-                                                  .workers_memory = UINT64_C(4) << 30,
-                                                  .busy_ms = PATIENCE_MS,
-                                                  .queue_runs = 400,
-                                                  .spares = 2,
-                                                  .source = &forked_source};
-    forked_init();
-    desk_start(2, &options);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    desk_stop();
-    return 0;
+    desk_drop(h);
 }
 
 int main(void)
@@ -276,5 +253,11 @@ int main(void)
         cmocka_unit_test(code_that_cannot_be_loaded),
         cmocka_unit_test(an_idle_worker_tidies_up),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    struct plugin_options options = desk_options(&forked_source, PATIENCE_MS);
+    options.worker_memory = ROOM;
+    forked_init();
+    desk_start(2, &options);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    desk_stop();
+    return failed;
 }

@@ -5,24 +5,14 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include "edge/base/clock.h"
 #include "public-actions/plugin/internal.h"
 #include <cmocka.h>
 
 enum { BUSY_MS = 1000 };
-static unsigned serial;
-
-// An instance of its own for each test, so that none inherits another's offences.
 static struct handler *new_handler(const char *code)
 {
-    char id[24];
-    snprintf(id, sizeof id, "ins_%u", ++serial);
-    return desk_handler(id, "plg_1", "dep_1", code);
-}
-static void drop(struct handler *h)
-{
-    shared_unref(&h->shared);
+    return desk_new_handler("plg_1", code);
 }
 
 static void expect(struct handler *h, const char *body, enum plugin_outcome outcome,
@@ -52,7 +42,7 @@ static void answers(void **state)
     expect(h, "[\"throw\"]", PLUGIN_THREW, "");
     expect(h, "[\"too large\"]", PLUGIN_TOO_LARGE, "");
     expect(h, "[\"slow\"]", PLUGIN_RETURNED, "\"slow\"");
-    drop(h);
+    desk_drop(h);
 }
 
 static void many_at_once(void **state)
@@ -68,7 +58,7 @@ static void many_at_once(void **state)
         assert_string_equal(runs[i].data, i % 3 == 0 ? "\"later\"" : "[1]");
     }
     free(runs);
-    drop(h);
+    desk_drop(h);
 }
 
 static void bridges(void **state)
@@ -86,7 +76,7 @@ static void bridges(void **state)
     assert_int_equal(r->one_ways, 1);
     assert_string_equal(r->last_args, "[{}]");
     free(r);
-    drop(h);
+    desk_drop(h);
 }
 
 static void timers(void **state)
@@ -100,7 +90,7 @@ static void timers(void **state)
     assert_int_equal(r->bridges, 0);
     assert_non_null(strstr(r->data, "1000 timers"));
     free(r);
-    drop(h);
+    desk_drop(h);
 }
 
 static void output(void **state)
@@ -113,7 +103,7 @@ static void output(void **state)
     assert_int_equal(r->answer.outcome, PLUGIN_RETURNED);
     assert_int_equal(r->lines, 1001);
     free(r);
-    drop(h);
+    desk_drop(h);
 }
 
 static void a_spinner_is_killed_and_its_neighbours_go_on(void **state)
@@ -140,7 +130,7 @@ static void a_spinner_is_killed_and_its_neighbours_go_on(void **state)
     assert_int_equal(idle.done, 0); // begun again, and waits again
     run_wait(&idle);
     assert_int_equal(idle.answer.outcome, PLUGIN_TIMED_OUT);
-    drop(h);
+    desk_drop(h);
 }
 
 static void a_deadline_ends_only_the_one_that_merely_waits(void **state)
@@ -151,13 +141,13 @@ static void a_deadline_ends_only_the_one_that_merely_waits(void **state)
     run_start(&slow, h, "[\"keep\"]");
     run_wait(&slow);
     assert_int_equal(slow.answer.outcome, PLUGIN_TIMED_OUT);
-    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    desk_sleep(200);
     assert_int_equal(other.done, 0);
     expect(h, "[1]", PLUGIN_RETURNED, "[1]");
     run_release(&other);
     run_wait(&other);
     assert_int_equal(other.answer.outcome, PLUGIN_RETURNED);
-    drop(h);
+    desk_drop(h);
 }
 
 static void a_deadline_of_a_spinner_ends_its_worker(void **state)
@@ -175,7 +165,7 @@ static void a_deadline_of_a_spinner_ends_its_worker(void **state)
     assert_in_range(clock_monotonic_ms() - began, 50 + PONG_MS,
                     BUSY_MS + PONG_MS); // not the longer wait
     assert_true(played_killed > killed);
-    drop(h);
+    desk_drop(h);
 }
 
 // A neighbour that has asked for something, and so cannot be begun again.
@@ -204,7 +194,7 @@ static void a_deadline_leaves_neighbours_that_compute_their_time(void **state)
     run_release(&kept);
     run_wait(&kept);
     assert_int_equal(kept.answer.outcome, PLUGIN_RETURNED);
-    drop(h);
+    desk_drop(h);
 }
 
 static void a_late_spinner_is_killed_in_time_and_given_nothing(void **state)
@@ -223,7 +213,7 @@ static void a_late_spinner_is_killed_in_time_and_given_nothing(void **state)
     run_wait(&kept);
     assert_in_range(clock_monotonic_ms() - began, BUSY_MS, 2 * BUSY_MS + PONG_MS);
     assert_int_equal(kept.answer.outcome, PLUGIN_CRASHED); // the one to blame is gone
-    drop(h);
+    desk_drop(h);
 }
 
 static void one_that_merely_waited_is_not_to_blame(void **state)
@@ -239,7 +229,7 @@ static void one_that_merely_waited_is_not_to_blame(void **state)
     assert_int_equal(spinner.answer.outcome, PLUGIN_TIMED_OUT);
     run_wait(&kept);
     assert_int_equal(kept.answer.outcome, PLUGIN_CRASHED);
-    drop(h);
+    desk_drop(h);
 }
 
 static void late_spinners_count_as_at_work(void **state)
@@ -260,9 +250,9 @@ static void late_spinners_count_as_at_work(void **state)
     assert_in_range(clock_monotonic_ms() - began, BUSY_MS, 3 * (BUSY_MS + PONG_MS));
     for (int i = 0; i != BUSY_PER_PLUGIN; ++i) {
         run_wait(&kept[i]);
-        drop(h[i]);
+        desk_drop(h[i]);
     }
-    drop(other);
+    desk_drop(other);
 }
 
 static void a_spin_behind_a_result_hurts_nobody(void **state)
@@ -270,7 +260,7 @@ static void a_spin_behind_a_result_hurts_nobody(void **state)
     struct handler *h = new_handler("");
     expect(h, "[\"result then spin\"]", PLUGIN_RETURNED, "1");
     expect(h, "[1]", PLUGIN_RETURNED, "[1]"); // begun again
-    drop(h);
+    desk_drop(h);
 }
 
 static void calls_in_flight_do_not_hide_a_spinner(void **state)
@@ -278,7 +268,7 @@ static void calls_in_flight_do_not_hide_a_spinner(void **state)
     struct handler *h = new_handler("");
     expect(h, "[\"keep and spin\"]", PLUGIN_TIMED_OUT, NULL);
     expect(h, "[\"keep 70 and spin\"]", PLUGIN_TIMED_OUT, NULL);
-    drop(h);
+    desk_drop(h);
 }
 
 static void many_calls_are_taken_in_turn(void **state)
@@ -287,14 +277,14 @@ static void many_calls_are_taken_in_turn(void **state)
     struct played_run r = {.run.timeout_ms = 800};
     run_start(&r, h, "[\"keep 70\"]");
     desk_wait(&r.bridges, 65);
-    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    desk_sleep(50);
     assert_int_equal(r.bridges, 65);
     run_release(&r);
     desk_wait(&r.bridges, 70);
     run_wait(&r);
     assert_int_equal(r.answer.outcome, PLUGIN_TIMED_OUT);
     expect(h, "[1]", PLUGIN_RETURNED, "[1]");
-    drop(h);
+    desk_drop(h);
 }
 
 static void as_many_calls_as_are_allowed_keep_nobody_waiting(void **state)
@@ -308,7 +298,7 @@ static void as_many_calls_as_are_allowed_keep_nobody_waiting(void **state)
     expect(h, "[1]", PLUGIN_RETURNED, "[1]");
     assert_in_range(clock_monotonic_ms() - began, 0, BUSY_MS / 2);
     run_wait(&r);
-    drop(h);
+    desk_drop(h);
 }
 
 static void what_is_not_read_does_not_pile_up(void **state)
@@ -316,7 +306,7 @@ static void what_is_not_read_does_not_pile_up(void **state)
     struct handler *h = new_handler("");
     expect(h, "[\"never read\"]", PLUGIN_CRASHED, NULL);
     expect(h, "[1]", PLUGIN_RETURNED, "[1]");
-    drop(h);
+    desk_drop(h);
 }
 
 static void a_death_is_the_runs_own(void **state)
@@ -334,7 +324,7 @@ static void a_death_is_the_runs_own(void **state)
     run_wait(&other); // whichever way it was
     expect(h, "[\"exit 66\"]", PLUGIN_OUT_OF_MEMORY, NULL);
     expect(h, "[1]", PLUGIN_RETURNED, "[1]");
-    drop(h);
+    desk_drop(h);
 }
 
 static void what_was_not_begun_is_given_to_another_worker(void **state)
@@ -349,11 +339,11 @@ static void what_was_not_begun_is_given_to_another_worker(void **state)
     expect(h, "[1]", PLUGIN_BUSY, NULL);
     struct handler *other = new_handler("");
     expect(other, "[1]", PLUGIN_RETURNED, "[1]");
-    drop(other);
+    desk_drop(other);
     struct handler *newer = desk_handler(h->instance_id, "plg_1", "dep_2", "");
     expect(newer, "[1]", PLUGIN_RETURNED, "[1]"); // another deployment is another chance
-    drop(newer);
-    drop(h);
+    desk_drop(newer);
+    desk_drop(h);
 }
 
 static void three_kills_bar_an_instance(void **state)
@@ -367,9 +357,9 @@ static void three_kills_bar_an_instance(void **state)
         assert_int_equal(r.answer.outcome, PLUGIN_TIMED_OUT);
         desk_wait(&played_killed, killed + 1);
     }
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    desk_sleep(20);
     expect(h, "[1]", PLUGIN_BUSY, NULL);
-    drop(h);
+    desk_drop(h);
 }
 
 static void lies_end_the_worker_and_nobody_else(void **state)
@@ -400,13 +390,13 @@ static void lies_end_the_worker_and_nobody_else(void **state)
         assert_int_equal(r->answer.data.n, 0);
         free(r);
         expect(h, "[1]", PLUGIN_RETURNED, "[1]");
-        drop(h);
+        desk_drop(h);
     }
     assert_int_equal(kept.done, 0);
     run_release(&kept);
     run_wait(&kept);
     assert_int_equal(kept.answer.outcome, PLUGIN_RETURNED);
-    drop(bystander);
+    desk_drop(bystander);
 }
 
 static void a_second_result_is_nobodys(void **state)
@@ -418,7 +408,7 @@ static void a_second_result_is_nobodys(void **state)
     run_start(&r, h, "[\"unstarted result\"]"); // no worker says that: it is begun elsewhere
     run_wait(&r);
     assert_int_equal(r.answer.outcome, PLUGIN_BUSY);
-    drop(h);
+    desk_drop(h);
 }
 
 static void code_that_cannot_be_loaded(void **state)
@@ -428,13 +418,13 @@ static void code_that_cannot_be_loaded(void **state)
     assert_int_equal(r->answer.outcome, PLUGIN_NOT_LOADED);
     assert_non_null(strstr(r->meta, "{\"error\":{\"name\":\"SyntaxError\""));
     free(r);
-    drop(h);
+    desk_drop(h);
     h = new_handler("load death");
     expect(h, "[1]", PLUGIN_NOT_LOADED, NULL);
-    drop(h);
+    desk_drop(h);
     h = new_handler("load loop");
     expect(h, "[1]", PLUGIN_NOT_LOADED, NULL);
-    drop(h);
+    desk_drop(h);
 }
 
 static void the_queue_is_bounded(void **state)
@@ -456,7 +446,7 @@ static void the_queue_is_bounded(void **state)
         busy += runs[i].answer.outcome == PLUGIN_BUSY;
     assert_in_range(busy, N - 400 - 2 * 64, N - 400);
     free(runs);
-    drop(h);
+    desk_drop(h);
 }
 
 static void another_deployment_gets_another_worker(void **state)
@@ -480,8 +470,8 @@ static void another_deployment_gets_another_worker(void **state)
     run_release(&r);
     run_wait(&r);
     assert_int_equal(r.answer.outcome, PLUGIN_RETURNED);
-    drop(old);
-    drop(new);
+    desk_drop(old);
+    desk_drop(new);
 }
 
 static void kills_bar_the_code_they_are_of(void **state)
@@ -494,8 +484,8 @@ static void kills_bar_the_code_they_are_of(void **state)
     expect(bad, "[1]", PLUGIN_BUSY, NULL);
     expect(good, "[1]", PLUGIN_RETURNED, "[1]");
     expect(bad, "[1]", PLUGIN_BUSY, NULL); // also when it has been asked in between
-    drop(bad);
-    drop(good);
+    desk_drop(bad);
+    desk_drop(good);
 }
 
 static void no_worker_is_no_crash(void **state)
@@ -505,15 +495,15 @@ static void no_worker_is_no_crash(void **state)
     played_none = true;
     for (int i = 0; i != 4; ++i) // the spares are used up by three of them
         run_start(&runs[i], i == 3 ? h : new_handler(""), "[1]");
-    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    desk_sleep(300);
     played_none = false;
     run_wait(&runs[3]);
     assert_int_equal(runs[3].answer.outcome, PLUGIN_RETURNED);
     for (int i = 0; i != 3; ++i) {
         run_wait(&runs[i]);
-        drop(runs[i].run.handler);
+        desk_drop(runs[i].run.handler);
     }
-    drop(h);
+    desk_drop(h);
 }
 
 static void limit_memory(uint64_t bytes)
@@ -536,7 +526,7 @@ static void workers_that_idle_make_room(void **state)
     }
     assert_int_equal(plugin_worker_bytes(), ROOM * (uint64_t)MEMORY_GUESS); // all others have gone
     run_start(&kept[ROOM], h[ROOM], "[\"keep\"]");
-    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    desk_sleep(300);
     assert_int_equal(kept[ROOM].bridges, 0); // those at work stay
     run_release(&kept[1]);
     desk_wait(&kept[ROOM].bridges, 1);
@@ -544,7 +534,7 @@ static void workers_that_idle_make_room(void **state)
         run_release(&kept[i]);
         run_wait(&kept[i]);
         assert_int_equal(kept[i].answer.outcome, PLUGIN_RETURNED);
-        drop(h[i]);
+        desk_drop(h[i]);
     }
     limit_memory(UINT64_C(4) << 30);
 }
@@ -561,8 +551,8 @@ static void another_loops_idle_workers_make_room_too(void **state)
         expect(here, "[2]", PLUGIN_RETURNED, "[2]");
     }
     limit_memory(UINT64_C(4) << 30);
-    drop(here);
-    drop(there);
+    desk_drop(here);
+    desk_drop(there);
 }
 
 static void a_plugin_leaves_room_for_others(void **state)
@@ -577,7 +567,7 @@ static void a_plugin_leaves_room_for_others(void **state)
     uint64_t began = clock_monotonic_ms();
     expect(other, "[1]", PLUGIN_RETURNED, "[1]");
     assert_in_range(clock_monotonic_ms() - began, 0, BUSY_MS);
-    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    desk_sleep(50);
     for (int i = 0; i != SPINNERS; ++i)
         begun += spinners[i].lines;
     assert_int_equal(begun, BUSY_PER_PLUGIN);
@@ -585,9 +575,9 @@ static void a_plugin_leaves_room_for_others(void **state)
         run_wait(&spinners[i]);
         assert_int_equal(spinners[i].answer.outcome, PLUGIN_TIMED_OUT);
         assert_int_equal(spinners[i].lines, 1);
-        drop(h[i]);
+        desk_drop(h[i]);
     }
-    drop(other);
+    desk_drop(other);
 }
 
 static void a_worn_out_worker_is_relieved(void **state)
@@ -602,7 +592,7 @@ static void a_worn_out_worker_is_relieved(void **state)
     }
     assert_true(played_killed > killed);
     free(r);
-    drop(h);
+    desk_drop(h);
 }
 
 static void checks_code(void **state)
@@ -634,24 +624,6 @@ static void counts(void **state)
     assert_non_null(strstr(b.p, "stoa_handler_workers_ended_total{reason=\"stuck\"}"));
     assert_null(strstr(b.p, "reason=\"protocol\"} 0\n"));
     buf_fini(&b);
-}
-
-static int setup(void **state)
-{
-    static const struct plugin_options options = {.worker_memory = 256 << 20,
-                                                  .workers_memory = UINT64_C(4) << 30,
-                                                  .busy_ms = BUSY_MS,
-                                                  .queue_runs = 400,
-                                                  .spares = 2,
-                                                  .source = &played_source};
-    desk_start(2, &options);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    desk_stop();
-    return 0;
 }
 
 int main(void)
@@ -691,5 +663,9 @@ int main(void)
         cmocka_unit_test(checks_code),
         cmocka_unit_test(counts),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    struct plugin_options options = desk_options(&played_source, BUSY_MS);
+    desk_start(2, &options);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    desk_stop();
+    return failed;
 }

@@ -7,36 +7,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "edge/base/clock.h"
 #include "public-actions/plugin/internal.h"
 #include <cmocka.h>
 
 enum { ROOM = 8, FEW = 2 };
-static unsigned serial;
 
 // An app of a project whose loop is the one with that index.
 static struct handler *app_of(const char *project, unsigned loop)
 {
-    char id[24];
-    snprintf(id, sizeof id, "ins_%u", ++serial);
-    struct handler *h = desk_handler(id, id, "dep_1", "");
+    struct handler *h = desk_new_handler(NULL, "");
     unsigned i = 0;
     do
         snprintf(h->project_id, sizeof h->project_id, "prj_%s_%u", project, i++);
     while (plugin_owner_loop(h->project_id) != loop_at(loop));
     return h;
-}
-
-static void drop(struct handler *h)
-{
-    shared_unref(&h->shared);
-}
-
-static void sleep_ms(unsigned ms)
-{
-    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000},
-              NULL);
 }
 
 // --- around each: nobody is left of the one before ---
@@ -49,7 +34,7 @@ static void begin_anew(void)
 {
     limit(1);
     for (unsigned i = 0; plugin_worker_bytes() != 0 && i != 1000; ++i)
-        sleep_ms(10);
+        desk_sleep(10);
     assert_int_equal(plugin_worker_bytes(), 0);
     limit(ROOM * (uint64_t)MEMORY_GUESS);
 }
@@ -112,7 +97,7 @@ static unsigned crowd_release(struct crowd *c)
 static void crowd_destroy(struct crowd *c)
 {
     for (unsigned i = 0; i != c->n; ++i)
-        drop(c->runs[i].run.handler);
+        desk_drop(c->runs[i].run.handler);
     free(c);
 }
 
@@ -151,7 +136,7 @@ static void waiting_runs_lock_nobody_out(void **state)
         assert_in_range(clock_monotonic_ms() - began, 500, 5000); // they had a second to end
         assert_int_equal(crowd_release(hoard), 1);
         crowd_destroy(hoard);
-        drop(victim);
+        desk_drop(victim);
     }
 }
 
@@ -164,10 +149,10 @@ static void what_comes_free_is_not_the_hoarders(void **state)
     for (unsigned i = 0; i != MORE; ++i)
         run_start(&queued[i], more[i] = app_of("hoard", 0), "[2]");
     expect_answer(victim);
-    sleep_ms(2 * RETRY_MS);
+    desk_sleep(2 * RETRY_MS);
     for (int i = 0; i != 5; ++i) { // nor is it theirs afterwards, while there are visitors
         expect_answer_of_old(victim);
-        sleep_ms(RETRY_MS);
+        desk_sleep(RETRY_MS);
     }
     for (unsigned i = 0; i != MORE; ++i)
         assert_int_equal(queued[i].done, 0);
@@ -175,22 +160,22 @@ static void what_comes_free_is_not_the_hoarders(void **state)
     for (unsigned i = 0; i != MORE; ++i) {
         run_wait(&queued[i]);
         assert_int_equal(queued[i].answer.outcome, PLUGIN_RETURNED);
-        drop(more[i]);
+        desk_drop(more[i]);
     }
     crowd_destroy(hoard);
-    drop(victim);
+    desk_drop(victim);
 }
 
 // Waits until so many of each hold a worker, for a moment longer, and looks whether they still do.
 static void expect_held(struct crowd *const all[], const unsigned expected[], unsigned n)
 {
     bool is_so = false;
-    for (unsigned i = 0; i != 250 && !is_so; ++i, sleep_ms(100)) {
+    for (unsigned i = 0; i != 250 && !is_so; ++i, desk_sleep(100)) {
         is_so = true;
         for (unsigned k = 0; k != n; ++k)
             is_so = is_so && crowd_count(all[k]) == expected[k];
     }
-    sleep_ms(2500);
+    desk_sleep(2500);
     for (unsigned k = 0; k != n; ++k)
         assert_int_equal(crowd_count(all[k]), expected[k]);
 }
@@ -203,7 +188,7 @@ static unsigned crowds_end(struct crowd *const all[], unsigned n)
         for (unsigned i = 0; i != all[k]->n; ++i)
             ended += all[k]->runs[i].done;
     limit(UINT64_C(4) << 30);
-    for (unsigned t = 0; t != 1000 && left != 0; ++t, sleep_ms(10)) {
+    for (unsigned t = 0; t != 1000 && left != 0; ++t, desk_sleep(10)) {
         left = 0;
         for (unsigned k = 0; k != n; ++k)
             for (unsigned i = 0; i != all[k]->n; ++i) {
@@ -238,7 +223,7 @@ static void four_that_hold_a_quarter_keep_no_fifth_out(void **state)
     assert_in_range(clock_monotonic_ms() - began, 500, 5000);
     all[4] =
         crowd_begin("late", 0, ROOM); // and no more than one: the others hold no more than it would
-    sleep_ms(3000);
+    desk_sleep(3000);
     unsigned held = 0;
     for (unsigned i = 0; i != 4; ++i) {
         assert_in_range(crowd_count(all[i]), 1, 2);
@@ -247,7 +232,7 @@ static void four_that_hold_a_quarter_keep_no_fifth_out(void **state)
     assert_int_equal(held, ROOM - 1);
     assert_int_equal(crowd_count(all[4]), 1);
     crowds_end(all, 5);
-    drop(late);
+    desk_drop(late);
 }
 
 // Those that have one do not lose it to others who would have no more.
@@ -262,8 +247,8 @@ static void twenty_have_a_worker_each_as_far_as_there_is_room(void **state)
         all[i] = crowd_begin(name, i % 2, 2);
     }
     for (unsigned i = 0; i != 150 && crowd_count(all[0]) != 1; ++i)
-        sleep_ms(100);
-    sleep_ms(2500);
+        desk_sleep(100);
+    desk_sleep(2500);
     for (unsigned i = 0; i != N; ++i) {
         assert_in_range(crowd_count(all[i]), 0, 1);
         held += crowd_count(all[i]);
@@ -285,7 +270,7 @@ static void what_grows_beyond_it_is_of_who_holds_the_most(void **state)
     limit(4 * (uint64_t)MEMORY_GUESS);
     expect_held(all, (const unsigned[]){2, 2}, 2);
     assert_int_equal(crowds_end(all, 2), 3);
-    drop(idle);
+    desk_drop(idle);
 }
 
 // The others' workers have idled longer.
@@ -299,30 +284,13 @@ static void of_those_that_idle_the_largest_holders_go(void **state)
         assert_int_equal(crowd_release(many), 0);
         struct handler *late = app_of("late", 0);
         expect_answer(late);
-        sleep_ms(RETRY_MS);
+        desk_sleep(RETRY_MS);
         for (unsigned i = 0; i != few->n; ++i)
             expect_answer_of_old(few->runs[i].run.handler);
         crowd_destroy(few);
         crowd_destroy(many);
-        drop(late);
+        desk_drop(late);
     }
-}
-
-static int setup(void **state)
-{
-    static const struct plugin_options options = {.worker_memory = 256 << 20,
-                                                  .workers_memory = UINT64_C(4) << 30,
-                                                  .busy_ms = 1000,
-                                                  .queue_runs = 400,
-                                                  .source = &played_source};
-    desk_start(2, &options);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    desk_stop();
-    return 0;
 }
 
 int main(void)
@@ -337,5 +305,10 @@ int main(void)
         cmocka_unit_test_setup(what_grows_beyond_it_is_of_who_holds_the_most, begin),
         cmocka_unit_test_setup(of_those_that_idle_the_largest_holders_go, begin),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    struct plugin_options options = desk_options(&played_source, 1000);
+    options.spares = 0;
+    desk_start(2, &options);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    desk_stop();
+    return failed;
 }
