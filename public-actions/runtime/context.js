@@ -316,22 +316,20 @@
 
   // --- what is not here ---
   const emptyList = always(() => []), no = always(() => false);
-  const refused = {
-    oauth: freeze({ isConnected: no, fetch: refuse('oauth.fetch'), getConnectionInfo: refuse('oauth.getConnectionInfo') }),
-    ai: freeze({ chat: refuse('ai.chat'), analyze: refuse('ai.analyze'), summarize: refuse('ai.summarize'), listModels: emptyList }),
-    db: freeze({ query: refuse('db.query') }),
-    tasks: freeze({ create: refuse('tasks.create'), list: emptyList, update: refuse('tasks.update'), delete: refuse('tasks.delete') }),
-    billing: freeze({ chargeUsage: refuse('billing.chargeUsage') }),
-    machine: freeze({ isOnline: no, list: emptyList, execute: refuse('machine.execute') }),
-    pdf: freeze({ extractText: refuse('pdf.extractText') }),
-    getSessionMetadata: always(() => ({})),
-    updateSessionMetadata: refuse('updateSessionMetadata'),
-  };
+  const oauth = freeze({ isConnected: no, fetch: refuse('oauth.fetch'), getConnectionInfo: refuse('oauth.getConnectionInfo') });
+  const ai = freeze({ chat: refuse('ai.chat'), analyze: refuse('ai.analyze'), summarize: refuse('ai.summarize'), listModels: emptyList });
+  const db = freeze({ query: refuse('db.query') });
+  const tasks = freeze({ create: refuse('tasks.create'), list: emptyList, update: refuse('tasks.update'), delete: refuse('tasks.delete') });
+  const billing = freeze({ chargeUsage: refuse('billing.chargeUsage') });
+  const machine = freeze({ isOnline: no, list: emptyList, execute: refuse('machine.execute') });
+  const pdf = freeze({ extractText: refuse('pdf.extractText') });
+  const getSessionMetadata = always(() => ({}));
+  const updateSessionMetadata = refuse('updateSessionMetadata');
 
+  // All are members of its own: handlers copy it ({ ...context, more }).
   own.makeContext = function makeContext(run, given) {
     let files = null, widget = null; // made when asked for: most runs never do
     return {
-      __proto__: refused,
       user: given.user,
       actor: given.actor ?? given.user,
       secrets: freeze(given.secrets ?? {}),
@@ -341,6 +339,7 @@
       fetch: (url, options) => promise(() => fetch(run, url, options)),
       notify: (message, options) => promise(() => notify(run, message, options)),
       streamEvent: (type, data) => promise(() => streamEvent(run, type, data)),
+      oauth, ai, db, tasks, billing, machine, pdf, getSessionMetadata, updateSessionMetadata,
       get files() { return files ??= filesOf(run); },
       get widget() { return widget ??= widgetOf(run); },
     };
