@@ -1,5 +1,6 @@
 // How many runs of a trivial handler go through plugin_start on one loop, and how long each takes:
-// bench_plugin [in flight] [seconds]; or what N warm handlers hold: bench_plugin warm N. For people.
+// bench_plugin [in flight] [seconds]; or what N warm handlers hold, and how runs of any of them go:
+// bench_plugin warm N. For people.
 #include "edge/loop/h2o.h"
 #include "tests/unit/plugin/forked.h"
 #include "tests/unit/plugin/played.h"
@@ -86,21 +87,42 @@ static void say_memory(const char *when, unsigned n)
            (double)kib / 1024, (double)plugin_worker_bytes() / 1048576);
 }
 
+static void run_once(struct handler *h)
+{
+    free(run_one(h, "{\"export\":\"handler\",\"input\":{},\"context\":{\"kind\":\"public\","
+                    "\"publicApp\":{}}}"));
+}
+
+// One after the other, of any.
+static void run_at_random(struct handler *const all[], unsigned n)
+{
+    enum { RUNS = 20000 };
+    unsigned started = forked_started;
+    uint64_t start = clock_monotonic_us();
+    for (unsigned i = 0; i != RUNS; ++i)
+        run_once(all[(unsigned)rand() % n]);
+    double seconds = (double)(clock_monotonic_us() - start) / 1e6;
+    printf("%u runs at random: %.0f runs/s, %u workers more\n", RUNS, RUNS / seconds,
+           forked_started - started);
+}
+
 static void warm(unsigned n)
 {
+    struct handler **all = calloc(n, sizeof(struct handler *));
     for (unsigned i = 0; i != n; ++i) {
         char id[24];
         snprintf(id, sizeof id, "ins_%u", i);
-        struct handler *h = desk_handler(id, id, "dep",
-                                         "module.exports = { handler: async (i) => ({ ok: "
-                                         "[...'abcdef'].map((c) => c + i) }) };");
+        all[i] = desk_handler(id, id, "dep",
+                              "module.exports = { handler: async (i) => ({ ok: "
+                              "[...'abcdef'].map((c) => c + i) }) };");
         for (int k = 0; k != 50; ++k)
-            free(run_one(h, "{\"export\":\"handler\",\"input\":{},\"context\":{\"kind\":"
-                            "\"public\",\"publicApp\":{}}}"));
+            run_once(all[i]);
     }
     say_memory("just warmed", n);
     nanosleep(&(struct timespec){.tv_sec = 5}, NULL);
     say_memory("idle", n);
+    run_at_random(all, n);
+    free(all);
 }
 
 int main(int argc, char **argv)
@@ -108,7 +130,7 @@ int main(int argc, char **argv)
     unsigned flight = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1;
     unsigned seconds = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 2;
     const struct plugin_options options = {.worker_memory = UINT64_C(256) << 20,
-                                           .workers_memory = UINT64_C(4) << 30,
+                                           .workers_memory = UINT64_C(1536) << 20,
                                            .busy_ms = 10000,
                                            .queue_runs = 4096,
                                            .spares = 2,
