@@ -48,6 +48,15 @@
   own.newestNumber = () => begun;
   // The run that has lived longest; null: there is none.
   own.oldestRun = () => runs.size === 0 ? null : runs.get(nextOf(mapKeys(runs)).value);
+  // Whether it waits for an answer or a time of its own.
+  const waits = (run) => run.calls !== null && run.calls.size > run.clocks;
+  own.waits = waits;
+  // Whether a run is there that waits for none: for another's, or for ever.
+  own.isAnyLost = function isAnyLost() {
+    let isLost = false;
+    mapForEach(runs, (run) => { isLost ||= !waits(run); });
+    return isLost;
+  };
   // A global of the handler's.
   own.expose = (name, value) => defineProperty(globalThis, name,
     { __proto__: null, value, writable: true, configurable: true, enumerable: false });

@@ -3,7 +3,7 @@
 // wait for them; one call of a run that lives stands for them all.
 (function (own) {
   'use strict';
-  const { uncurry, sendCall, currentRun, enterAs, isOver, oldestRun, newestNumber, ownMap, fail, expose, errorText } = own;
+  const { uncurry, sendCall, currentRun, enterAs, isOver, oldestRun, newestNumber, waits, isAnyLost, ownMap, fail, expose, errorText } = own;
   const { apply } = Reflect;
   const { parse } = JSON;
   const Error_ = Error, TypeError_ = TypeError, toNumber = Number, { floor, max, min } = Math, { now } = Date;
@@ -15,6 +15,12 @@
   const CLOCKS_MOST = 64; // of one run at once: the server has room for them beside the run's own
   let numbers = 0; // by which the handler knows its timers
 
+  // What a run sets behind a promise of several counts as another's. So an exception fails the run only
+  // if it waits for nothing else, or if no other can be the one that the timer was for.
+  function mayBeAnothers(run) {
+    return waits(run) && isAnyLost();
+  }
+
   function runCallback(run, f, values) {
     try {
       apply(f, undefined, values);
@@ -23,6 +29,8 @@
         throw error; // while loading: told as a rejection that nobody handled
       if (isOver(run))
         own.log('error', `In a run that is over: ${errorText(error)}`);
+      else if (mayBeAnothers(run))
+        own.log('error', `In a timer of this run, or of one that waited with it: ${errorText(error)}`);
       else
         fail(run, error);
     }

@@ -187,6 +187,53 @@ static void a_timer_set_when_its_run_is_over_is_set(void **state)
     player_stop(&p, true);
 }
 
+// Run 1 begins what both wait for, so what run 2 does behind it counts as run 1's.
+static const char throws_behind_a_promise_of_both[] =
+    "let both;module.exports={handler:async(i,c)=>{both=both||c.fetch('a');await both;"
+    "if(i.asks)return(await c.fetch('b'));"
+    "if(i.waits)return new Promise(()=>{});"
+    "return new Promise(()=>setTimeout(()=>{throw new Error('mine')},5))}}";
+
+static void begin_two(struct player *p, const char *first, const char *second)
+{
+    player_start(p);
+    player_load(p, throws_behind_a_promise_of_both, false);
+    player_call(p, 1, first);
+    player_skip_to(p, WORKER_BRIDGE);
+    uint32_t shared = p->head.id;
+    player_call(p, 2, second);
+    player_skip_to(p, WORKER_STARTED);
+    player_send(p, WORKER_REPLY, 0, shared, 1, STR("1"));
+}
+
+static void an_exception_in_anothers_timer_fails_no_run_that_waits_for_more(void **state)
+{
+    struct player p;
+    begin_two(&p, "{\"asks\":true}", "{}");
+    player_expect(&p, WORKER_BRIDGE);
+    uint32_t asked = p.head.id;
+    player_expect(&p, WORKER_BRIDGE);
+    assert_non_null(strstr(p.body, "timer"));
+    player_send(&p, WORKER_REPLY, 0, p.head.id, p.head.ref, STR(""));
+    player_expect(&p, WORKER_LOG);
+    assert_non_null(strstr(p.body, "mine"));
+    player_send(&p, WORKER_REPLY, 0, asked, 1, STR("\"b\""));
+    expect_data(&p, 1, "\"b\"");
+    player_stop(&p, true);
+}
+
+static void an_exception_in_a_timer_fails_a_run_that_waits_for_nothing_else(void **state)
+{
+    struct player p;
+    begin_two(&p, "{}", "{\"waits\":true}");
+    player_expect(&p, WORKER_BRIDGE);
+    player_send(&p, WORKER_REPLY, 0, p.head.id, 1, STR(""));
+    player_expect(&p, WORKER_RESULT);
+    assert_int_equal(p.head.id, 1);
+    assert_true(player_has_failed(&p));
+    player_stop(&p, true);
+}
+
 static void a_call_of_a_run_that_is_over_rejects_for_others(void **state)
 {
     struct player p;
@@ -564,6 +611,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_result_ends_its_timers),
         cmocka_unit_test(a_timer_outlives_the_run_it_was_set_in),
         cmocka_unit_test(a_timer_set_when_its_run_is_over_is_set),
+        cmocka_unit_test(an_exception_in_anothers_timer_fails_no_run_that_waits_for_more),
+        cmocka_unit_test(an_exception_in_a_timer_fails_a_run_that_waits_for_nothing_else),
         cmocka_unit_test(a_call_of_a_run_that_is_over_rejects_for_others),
         cmocka_unit_test(timers_left_fire_in_order_and_end),
         cmocka_unit_test(pollution_does_not_reach_the_next_run),
