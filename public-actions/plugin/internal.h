@@ -282,8 +282,9 @@ struct worker_shares {
     bool is_within;                  // who asks stays within its own with what it wants
     char greediest[CATALOG_ID_ROOM]; // the project that holds the most, if more than that; or ""
 };
+struct worker_shares worker_holders_shares(const char *project_id, uint64_t wants);
 // Counts for a moment (it is asked again each RETRY_MS). has_waited: it would take from others.
-struct worker_shares worker_holders_ask(const char *project_id, uint64_t wants, bool has_waited);
+void worker_holders_ask(const char *project_id, uint64_t wants, bool has_waited);
 void worker_holders_answered(const char *project_id);
 // What is free is for those that hold least: whether nobody asks that has a worker less, or none.
 bool worker_holders_goes_first(const char *project_id);

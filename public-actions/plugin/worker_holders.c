@@ -126,24 +126,29 @@ static struct worker_holder *most_now(void)
 }
 
 // --- asking ---
-struct worker_shares worker_holders_ask(const char *project_id, uint64_t wants, bool has_waited)
+struct worker_shares worker_holders_shares(const char *project_id, uint64_t wants)
 {
-    uint64_t now = clock_monotonic_ms();
+    pthread_mutex_lock(&lock);
+    const struct worker_holder *own = *find(project_id), *most = most_now();
+    struct worker_shares ret = {.share = share_now(clock_monotonic_ms())};
+    ret.is_within = (own != NULL ? worker_holder_bytes(own) : 0) + wants <= ret.share;
+    if (most != NULL && worker_holder_bytes(most) > ret.share)
+        memcpy(ret.greediest, most->project_id, sizeof ret.greediest);
+    pthread_mutex_unlock(&lock);
+    return ret;
+}
+
+void worker_holders_ask(const char *project_id, uint64_t wants, bool has_waited)
+{
+    uint64_t until = clock_monotonic_ms() + ASKED_MS;
     pthread_mutex_lock(&lock);
     struct worker_holder *h = find_or_create(project_id);
     h->wants = wants;
-    h->asks_until = now + ASKED_MS;
+    h->asks_until = until;
     if (has_waited)
-        h->takes_until = h->asks_until;
-    uint64_t share = share_now(now);
-    struct worker_shares ret = {.share = share,
-                                .is_within = worker_holder_bytes(h) + wants <= share};
-    const struct worker_holder *most = most_now();
-    if (most != NULL && worker_holder_bytes(most) > share)
-        memcpy(ret.greediest, most->project_id, sizeof ret.greediest);
+        h->takes_until = until;
     pthread_mutex_unlock(&lock);
-    atomic_store_explicit(&asked_until, now + ASKED_MS, memory_order_relaxed);
-    return ret;
+    atomic_store_explicit(&asked_until, until, memory_order_relaxed);
 }
 
 void worker_holders_answered(const char *project_id)
@@ -196,7 +201,7 @@ bool worker_holders_are_over(void)
         atomic_store(&over_since, 0);
         return false;
     }
-    return !atomic_compare_exchange_strong(&over_since, &none, now) && now - none >= OVER_MS;
+    return !atomic_compare_exchange_strong(&over_since, &none, now) && now >= none + OVER_MS;
 }
 
 // How large a worker of the first one may be that goes for the second; 0: none does.

@@ -261,7 +261,9 @@ static bool find_room(const struct plugin_instance *in, bool is_first)
     if (fits(wanted_by(in)))
         return true;
     bool has_waited = is_first && waited_ms(in) >= ROOM_WAIT_MS;
-    struct worker_shares shares = worker_holders_ask(project_id, wanted_by(in), has_waited);
+    if (is_first) // of a second one there is no need
+        worker_holders_ask(project_id, wanted_by(in), has_waited);
+    struct worker_shares shares = worker_holders_shares(project_id, wanted_by(in));
     if (make_room(in, &shares))
         return true;
     if (has_waited)

@@ -220,7 +220,7 @@ static void large_ones_do_not_push_each_other_out_in_turn(void **state)
 static void it_comes_to_an_end_whatever_the_sizes(void **state)
 {
     srand(1);
-    for (unsigned k = 0; k != 6; ++k) {
+    for (unsigned k = 0; k != 3; ++k) {
         begin((100 + (uint64_t)rand() % 1500) * MIB);
         unsigned n = 2 + (unsigned)rand() % (PROJECTS - 2);
         while (count != n)
