@@ -227,3 +227,11 @@ struct played_run *run_one(struct handler *h, const char *body)
     run_wait(r);
     return r;
 }
+
+void run_expect(struct handler *h, const char *body, enum plugin_outcome outcome, const char *data)
+{
+    struct played_run *r = run_one(h, body);
+    if (r->answer.outcome != outcome || (data != NULL && strcmp(r->data, data) != 0))
+        fail_msg("%s: outcome %d, data %s, meta %s", body, r->answer.outcome, r->data, r->meta);
+    free(r);
+}

@@ -46,6 +46,8 @@ void run_wait(struct played_run *r);
 // Answers what it keeps open, if it is not over.
 void run_release(struct played_run *r);
 struct played_run *run_one(struct handler *h, const char *body); // and waits; to be freed
+// … and fails the test unless it ends so; data NULL: whatever is answered.
+void run_expect(struct handler *h, const char *body, enum plugin_outcome outcome, const char *data);
 void desk_wait(_Atomic unsigned *value, unsigned at_least);
 // Changes an option while no loop looks.
 void desk_set(uint64_t *option, uint64_t value);

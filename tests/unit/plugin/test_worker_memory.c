@@ -103,9 +103,7 @@ static void crowd_destroy(struct crowd *c)
 
 static void expect_answer(struct handler *h)
 {
-    struct played_run *r = run_one(h, "[1]");
-    assert_int_equal(r->answer.outcome, PLUGIN_RETURNED);
-    free(r);
+    run_expect(h, "[1]", PLUGIN_RETURNED, "[1]");
 }
 
 // By the worker that was there: no other is begun.
