@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, before, test } from 'node:test';
 import { pie } from '../harness/pie.mjs';
-import { request, slowness, startServer } from '../harness/server.mjs';
+import { buildFolder, request, slowness, startServer } from '../harness/server.mjs';
 
 const CODE = `
 async function handler(input, context) {
@@ -38,7 +38,8 @@ before(async () => {
         else res.writeHead(201, { 'x-answer': 'yes' }).end(`${req.method} ${req.url}`);
     });
     closed = await listen((req, res) => { seen.push(req); res.end('never'); });
-    server = await startServer({ settings: { fetch_allow: `127.0.0.1:${open.address().port}`, trusted_proxies: '127.0.0.9', proxy_header: 'X-Forwarded-For' } });
+    const more = /asan|tsan/.test(buildFolder()) ? { worker_memory: '1GiB' } : {}; // a sanitizer's build keeps what was freed for a while
+    server = await startServer({ settings: { ...more, fetch_allow: `127.0.0.1:${open.address().port}`, trusted_proxies: '127.0.0.9', proxy_header: 'X-Forwarded-For' } });
     const made = await server.api('POST', '/api/plugins/import', pie('outbound', { 'index.html': 'page' }, { code: CODE }));
     assert.equal(made.status, 201, made.text);
     slug = made.json.instance.slug;
