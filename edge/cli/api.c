@@ -365,6 +365,20 @@ enum cli_exit api_call(struct cli *cli, const struct api_request *request, json_
     return reply.exit;
 }
 
+enum cli_exit api_delete(struct cli *cli, const char *path, const char *done)
+{
+    json_auto_t *answer = NULL;
+    struct api_request request = API_REQUEST("DELETE", path);
+    enum cli_exit exit = api_call(cli, &request, &answer);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (cli->output.json)
+        return cli_json(cli, json_incref(answer));
+    if (!cli->output.quiet)
+        puts(done);
+    return EXIT_DONE;
+}
+
 // `app` is no app's name: an instance's, or nobody's.
 static enum cli_exit find_instance(struct cli *cli, const char *app, char **ret)
 {

@@ -42,6 +42,8 @@ enum cli_exit api_report(struct cli *cli, const struct api_reply *reply, const c
                          bool is_folder);
 // Sends a request; on failure reports it. On success `*ret` is a new reference.
 MUST_CHECK enum cli_exit api_call(struct cli *cli, const struct api_request *request, json_t **ret);
+// Deletes what is at `path`, and says `done` unless the output is quiet; as JSON: the answer.
+enum cli_exit api_delete(struct cli *cli, const char *path, const char *done);
 // All pages of a list, as one {"data":[…],"next":null,"previous":null}. `path` has no query.
 MUST_CHECK enum cli_exit api_list(struct cli *cli, const char *path, json_t **ret);
 // The id of the caller's instance of an app, or of the instance that `app` names. free() it.

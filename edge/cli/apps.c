@@ -98,23 +98,15 @@ static void print_deployments(struct cli *cli, const json_t *deployments)
 
 static enum cli_exit discard_deployment(struct cli *cli, const char *app, const char *id)
 {
-    char question[200];
-    json_auto_t *answer = NULL;
+    char question[200], done[100];
     snprintf(question, sizeof question,
              "Delete the deployment \"%.40s\" of \"%.60s\"? There is no way back to it.", id, app);
     if (!options_has(&cli->options, OPT_YES) && !cli_confirm(cli, question))
         return cli_fail(cli, EXIT_USAGE, "not_confirmed",
                         "Nothing was deleted. Say yes on the terminal, or give --yes.");
     AUTOFREE char *path = api_path("/api/plugins/%s/deployments/%s", app, id);
-    struct api_request request = API_REQUEST("DELETE", path);
-    enum cli_exit exit = api_call(cli, &request, &answer);
-    if (exit != EXIT_DONE)
-        return exit;
-    if (cli->output.json)
-        return cli_json(cli, json_incref(answer));
-    if (!cli->output.quiet)
-        printf("Deleted deployment %s\n", id);
-    return EXIT_DONE;
+    snprintf(done, sizeof done, "Deleted deployment %.60s", id);
+    return api_delete(cli, path, done);
 }
 
 enum cli_exit command_deployments(struct cli *cli)

@@ -52,8 +52,7 @@ static enum cli_exit make(struct cli *cli, const char *path)
 
 static enum cli_exit discard(struct cli *cli, const char *app, const char *id)
 {
-    char question[200];
-    json_auto_t *answer = NULL;
+    char question[200], done[140];
     snprintf(question, sizeof question,
              "Delete the instance \"%.80s\"? Its link is never used "
              "again.",
@@ -62,15 +61,8 @@ static enum cli_exit discard(struct cli *cli, const char *app, const char *id)
         return cli_fail(cli, EXIT_USAGE, "not_confirmed",
                         "Nothing was deleted. Say yes on the terminal, or give --yes.");
     AUTOFREE char *path = api_path("/api/plugins/%s/instances/%s", app, id);
-    struct api_request request = API_REQUEST("DELETE", path);
-    enum cli_exit exit = api_call(cli, &request, &answer);
-    if (exit != EXIT_DONE)
-        return exit;
-    if (cli->output.json)
-        return cli_json(cli, json_incref(answer));
-    if (!cli->output.quiet)
-        printf("Deleted instance \"%s\"\n", id);
-    return EXIT_DONE;
+    snprintf(done, sizeof done, "Deleted instance \"%.100s\"", id);
+    return api_delete(cli, path, done);
 }
 
 enum cli_exit command_instances(struct cli *cli)

@@ -162,15 +162,6 @@ enum cli_exit command_subscriptions_add(struct cli *cli)
 
 enum cli_exit command_subscriptions_rm(struct cli *cli)
 {
-    json_auto_t *answer = NULL;
     AUTOFREE char *path = api_path("/api/event-subscriptions/%s", cli->options.args[0]);
-    struct api_request request = API_REQUEST("DELETE", path);
-    enum cli_exit exit = api_call(cli, &request, &answer);
-    if (exit != EXIT_DONE)
-        return exit;
-    if (cli->output.json)
-        return cli_json(cli, json_incref(answer));
-    if (!cli->output.quiet)
-        printf("Deleted. What was still to be told goes with it.\n");
-    return EXIT_DONE;
+    return api_delete(cli, path, "Deleted. What was still to be told goes with it.");
 }

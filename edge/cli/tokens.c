@@ -79,17 +79,8 @@ enum cli_exit command_token_list(struct cli *cli)
 
 enum cli_exit command_token_revoke(struct cli *cli)
 {
-    json_auto_t *answer = NULL;
     AUTOFREE char *path = api_path("/api/tokens/%s", cli->options.args[0]);
-    struct api_request request = API_REQUEST("DELETE", path);
-    enum cli_exit exit = api_call(cli, &request, &answer);
-    if (exit != EXIT_DONE)
-        return exit;
-    if (cli->output.json)
-        return cli_json(cli, json_incref(answer));
-    if (!cli->output.quiet)
-        printf("Revoked.\n");
-    return EXIT_DONE;
+    return api_delete(cli, path, "Revoked.");
 }
 
 enum cli_exit command_project_create(struct cli *cli)

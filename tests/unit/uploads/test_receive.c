@@ -437,7 +437,7 @@ static void *send_image(void *arg)
     return NULL;
 }
 
-// More images than the lane has threads, none of which is cleaned for now. Others' files, and their
+// More images than the lane has threads, none of which has been cleaned yet. Others' files, and their
 // images, go through; so do the first of the flood, once it can be cleaned.
 static void a_flood_of_images_holds_up_nobody_else(void **state)
 {
