@@ -117,6 +117,14 @@ async function openLoop(server, test, seconds, work) {
     };
 }
 
+/** Every address of the case with many once, as it is and compressed. */
+export async function askAll(server, work) {
+    for (const headers of [{ host: server.host }, { host: server.host, 'accept-encoding': 'gzip' }]) {
+        const requests = server.many.map((at) => request({ path: at, headers }));
+        await keepRate({ work, port: new URL(server.http).port, rate: 5000, seconds: requests.length / 5000, connections: 32, requests });
+    }
+}
+
 /** What the case gets right now: a fast error page is no answer. Gives the ETag that the 304 case sends. */
 async function checkAnswer(server, test) {
     const isPlain = test.protocol === 'h1' || test.protocol === 'open';
