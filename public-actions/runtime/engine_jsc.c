@@ -180,7 +180,7 @@ static JSValueRef text_value(JSContextRef ctx, str body)
 static JSValueRef bytes_value(JSContextRef ctx, str bytes)
 {
     size_t n = 0;
-    while (n != bytes.n && bytes.p[n] > 0)
+    while (n != bytes.n && bytes.p[n] != 0 && (unsigned char)bytes.p[n] < 0x80)
         ++n;
     return n == bytes.n ? text_value(ctx, bytes) : engine_jsc_text(ctx, bytes);
 }
