@@ -66,6 +66,8 @@ enum fail deployment_room(struct db *db, const char *project_id, const struct de
 // most.
 enum fail deployment_discard_old(struct db *db, const char *plugin_id, uint64_t keep,
                                  const char *replaces, struct fault *fault) MUST_CHECK;
+// Sets FAIL_NOT_FOUND "deployment_not_found", and returns it.
+enum fail deployment_is_missing(struct fault *fault);
 // FAIL_NOT_FOUND "deployment_not_found". Nothing may point at it.
 enum fail deployment_delete(struct db *db, const char *plugin_id, const char *id,
                             struct fault *fault) MUST_CHECK;

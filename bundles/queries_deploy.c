@@ -67,7 +67,7 @@ static struct deployment_head head_of(const struct db_rows *rows, size_t row)
     return h;
 }
 
-static enum fail no_deployment(struct fault *fault)
+enum fail deployment_is_missing(struct fault *fault)
 {
     return fault_set(fault, FAIL_NOT_FOUND, "deployment_not_found",
                      "There is no such deployment of this plugin.");
@@ -77,7 +77,7 @@ static enum fail head_with_front(struct db_rows *rows, struct deployment_head *r
                                  struct fault *fault)
 {
     if (db_count(rows) == 0)
-        return no_deployment(fault);
+        return deployment_is_missing(fault);
     *ret = head_of(rows, 0);
     ret->front = jsonx_parse(db_get(rows, 0, HEAD_COUNT), fault);
     ret->config = db_is_null(rows, 0, HEAD_COUNT + 1)

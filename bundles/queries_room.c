@@ -82,10 +82,7 @@ enum fail deployment_delete(struct db *db, const char *plugin_id, const char *id
                               "select bundle_remove(array(select id from bundle_deployments"
                               " where plugin_id = $1 and id = $2))",
                               db_text(plugin_id), db_text(id));
-    return fail == FAIL_NONE && db_get_int(rows, 0, 0) == 0
-               ? fault_set(fault, FAIL_NOT_FOUND, "deployment_not_found",
-                           "There is no such deployment of this plugin.")
-               : fail;
+    return fail == FAIL_NONE && db_get_int(rows, 0, 0) == 0 ? deployment_is_missing(fault) : fail;
 }
 
 enum fail deployment_delete_all(struct db *db, const char *plugin_id, struct fault *fault)
