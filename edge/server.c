@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 #include "edge/auth/auth.h"
+#include "edge/auth/known.h"
 #include "edge/base/log.h"
 #include "edge/cage/cage.h"
 #include "edge/catalog/catalog.h"
@@ -39,7 +40,6 @@ enum {
     POOL_QUEUE_MAX = 2000,
     DOMAINS_THREADS = 6,
     EXCHANGE_THREADS = 4,
-    BODY_DISK_SHARE = 2, // one address, which a hall of people may share, has one of so many parts
 };
 
 static struct settings settings;
@@ -140,10 +140,14 @@ static size_t body_limit(void *ctx, h2o_req_t *req, str method, str authority, s
     return bound_of(req, method, authority, path).max;
 }
 
-static uint64_t body_sender(void *ctx, h2o_req_t *req)
+// Whoever shows a credential that was good lately, for that project; else an address.
+static struct share_holder body_sender(void *ctx, h2o_req_t *req)
 {
+    uint64_t project = auth_known_project(http_authorization_of(req));
+    if (project != 0)
+        return share_holder_of_project(project);
     struct ip visitor = http_visitor_of(req);
-    return limits_key(LIMIT_BODY_FILES, limits_visitor(&visitor));
+    return share_holder_of_address(&visitor);
 }
 
 static void add_header(h2o_req_t *req, const char *name, const char *value)
@@ -212,9 +216,6 @@ static struct guard_policy policy_of(const struct settings *s)
     p.body_memory_total = s->body_memory_total;
     p.body_directory = bodies;
     p.body_disk_total = s->body_disk_total;
-    p.body_disk_each = s->body_disk_total / BODY_DISK_SHARE;
-    if (p.body_disk_each < s->body_memory_per_connection)
-        p.body_disk_each = s->body_memory_per_connection; // the largest body has room in any case
     return p;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "edge/auth/internal.h"
+#include "edge/auth/known.h"
 #include "edge/auth/sessions.h"
 #include "edge/base/token.h"
 #include "edge/catalog/catalog.h"
@@ -92,6 +93,8 @@ enum fail auth_authenticate(const struct call *call, str authorization, struct p
     struct principal p;
     const struct auth_asker asker = {call->request_id, call->peer};
     enum fail f = auth_principal(call->db, authorization, &asker, &p, fault);
+    if (f == FAIL_NONE || f == FAIL_UNAUTHORISED) // else nobody could say
+        auth_known_note(authorization, f == FAIL_NONE ? p.project_id : NULL);
     if (f == FAIL_NONE && p.role == ROLE_NONE)
         f = auth_require(&p, call->endpoint->scope, fault);
     else if (f == FAIL_NONE)

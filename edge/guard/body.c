@@ -4,13 +4,63 @@
 // connection's.
 #include "edge/guard/internal.h"
 
-// A buffer below this is what any connection has, and not worth two atomic operations a request.
-enum { H1_FREE = 64 * 1024 };
+// A buffer below the first is what any connection has, and not worth two atomic operations a
+// request; senders' shares are under a lock, and go by the second.
+enum { H1_FREE = 64 * 1024, SHARE_STEP = 16 * 1024 };
+
+// ---- whose they are
+
+static struct shares in_memory = SHARES_INITIALIZER;
+
+struct share_holder guard_sender_of(h2o_req_t *req)
+{
+    if (guard_policy.body_sender == NULL || req == NULL)
+        return (struct share_holder){0};
+    return guard_policy.body_sender(guard_policy.ctx, req);
+}
+
+const struct guard_refusal *guard_refusal_of(enum share_answer answer)
+{
+    return answer == SHARE_FITS      ? NULL
+           : answer == SHARE_NO_ROOM ? &guard_busy
+                                     : &guard_busy_for_you;
+}
+
+// The first step is free, so that small bodies, which nearly all are, cost nothing here.
+static size_t steps_of(size_t bytes)
+{
+    return bytes <= SHARE_STEP ? 0 : (bytes + SHARE_STEP - 1) / SHARE_STEP * SHARE_STEP;
+}
+
+// A step is given back two steps below, so that it is not taken and given back all the time.
+static void share(struct guard_conn *c)
+{
+    size_t wanted = steps_of(c->buffered);
+    if (wanted == c->shared ||
+        (wanted < c->shared && wanted != 0 && c->shared - wanted < (size_t)2 * SHARE_STEP))
+        return;
+    shares_set(&in_memory, &c->sender, c->shared, wanted);
+    c->shared = wanted;
+}
+
+static enum share_answer look_at_share(struct guard_conn *c, h2o_req_t *req, size_t n)
+{
+    size_t wanted = steps_of(c->buffered + n);
+    if (wanted <= c->shared)
+        return SHARE_FITS;
+    if (c->shared == 0)
+        c->sender = guard_sender_of(req);
+    return shares_look(&in_memory, &c->sender, c->shared, wanted, guard_policy.body_memory_total,
+                       guard_policy.body_memory_per_connection);
+}
+
+// ---- how many they are
 
 void guard_hold(struct guard_conn *c, size_t n)
 {
     c->buffered += n;
     atomic_fetch_add_explicit(&guard_totals.buffered, n, memory_order_relaxed);
+    share(c);
 }
 
 void guard_release(struct guard_conn *c, size_t n)
@@ -21,6 +71,7 @@ void guard_release(struct guard_conn *c, size_t n)
         return;
     c->buffered -= n;
     atomic_fetch_sub_explicit(&guard_totals.buffered, n, memory_order_relaxed);
+    share(c);
 }
 
 void guard_hold_body(struct guard_conn *c, const h2o_buffer_t *body, size_t more)
@@ -45,18 +96,23 @@ bool guard_has_share(const struct guard_conn *c, size_t n)
     return held <= most && n <= most - held;
 }
 
-bool guard_has_room(const struct guard_conn *c, size_t n)
+static bool has_room(const struct guard_conn *c, size_t n)
 {
     uint64_t total = atomic_load_explicit(&guard_totals.buffered, memory_order_relaxed);
     return guard_has_share(c, n) && total + n <= guard_policy.body_memory_total;
 }
 
+const struct guard_refusal *guard_judge_room(struct guard_conn *c, h2o_req_t *req, size_t n)
+{
+    return has_room(c, n) ? guard_refusal_of(look_at_share(c, req, n)) : &guard_busy;
+}
+
 const struct guard_refusal *guard_judge_length(const struct guard_conn *c, uint64_t n)
 {
     if (n == UINT64_MAX)
-        return guard_has_room(c, 1) ? NULL : &guard_busy;
+        return has_room(c, 1) ? NULL : &guard_busy;
     if (!guard_wants_file(n))
-        return guard_has_room(c, n) ? NULL : &guard_busy;
+        return has_room(c, n) ? NULL : &guard_busy;
     return guard_has_share(c, n) ? guard_judge_file(n) : &guard_busy;
 }
 
@@ -84,11 +140,13 @@ static const struct guard_refusal *account(struct guard_conn *c)
         return NULL;
     guard_release(c, c->buffered);
     c->stored = 0;
-    if (held != 0)
-        guard_hold_body(c, input, 0);
-    if (held <= before)
+    if (held == 0)
         return NULL;
-    return (in_file ? guard_has_share(c, 0) : guard_has_room(c, 0)) ? NULL : &guard_busy;
+    const struct guard_refusal *why = !in_file                   ? guard_judge_room(c, c->req, held)
+                                      : guard_has_share(c, held) ? NULL
+                                                                 : &guard_busy;
+    guard_hold_body(c, input, 0);
+    return held > before ? why : NULL;
 }
 
 void guard_h1_account(struct guard_conn *c)

@@ -19,7 +19,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -29,7 +28,6 @@
 #include "edge/base/clock.h"
 #include "edge/base/log.h"
 #include "edge/guard/internal.h"
-#include "edge/limits/holdings.h"
 
 enum {
     FILES_SHARE = 4, // of the descriptors a process may have: one of this many
@@ -40,12 +38,12 @@ enum {
 };
 
 struct guard_file {
-    _Atomic unsigned refs; // libh2o's buffer, and each body that is kept
-    size_t room;           // of file and mapping, whole pages
-    size_t most;           // bytes the buffer will ever hold, as far as is known
-    uint64_t done_at;      // of a spare
-    uint64_t sender;       // whose share the room counts against; not of a spare
-    h2o_buffer_t buffer;   // what libh2o sees
+    _Atomic unsigned refs;      // libh2o's buffer, and each body that is kept
+    size_t room;                // of file and mapping, whole pages
+    size_t most;                // bytes the buffer will ever hold, as far as is known
+    uint64_t done_at;           // of a spare
+    struct share_holder sender; // whose share the room counts against; not of a spare
+    h2o_buffer_t buffer;        // what libh2o sees
 };
 
 #define FILE_PREFIX "body-"
@@ -180,57 +178,22 @@ const struct guard_refusal *guard_judge_file(size_t bytes)
     return has_disk(bytes) ? NULL : &guard_disk_full;
 }
 
-// What each sender has of it.
-static pthread_mutex_t senders_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct holdings senders;
+static struct shares on_disk = SHARES_INITIALIZER;
 
-static uint64_t sender_of(h2o_req_t *req)
+static void give_back(const struct share_holder *sender, size_t from, size_t to)
 {
-    return guard_policy.body_sender != NULL ? guard_policy.body_sender(guard_policy.ctx, req) : 0;
-}
-
-static void sender_name(uint64_t sender, char to[static HOLDER_ROOM])
-{
-    snprintf(to, HOLDER_ROOM, "%016" PRIx64, sender);
-}
-
-// One file of the sender's has `to` bytes instead of `from`, of which either may be none. False: that
-// would be more than its share.
-static bool sender_change(uint64_t sender, size_t from, size_t to)
-{
-    char name[HOLDER_ROOM];
-    if (sender == 0)
-        return true;
-    sender_name(sender, name);
-    pthread_mutex_lock(&senders_lock);
-    struct holding has = holdings_of(&senders, name);
-    bool fits = to <= from || has.bytes - from + to <= guard_policy.body_disk_each;
-    if (fits && from != 0)
-        holdings_remove(&senders, name, from);
-    if (fits && to != 0)
-        holdings_add(&senders, name, to);
-    has = holdings_of(&senders, name);
-    assert((has.count == 0) == (has.bytes == 0)); // who holds nothing is not known any more
-    pthread_mutex_unlock(&senders_lock);
-    return fits;
-}
-
-static void give_back(uint64_t sender, size_t from, size_t to)
-{
+    shares_set(&on_disk, sender, from, to);
     atomic_fetch_sub_explicit(&guard_totals.stored, from - to, memory_order_relaxed);
-    sender_change(sender, from, to);
 }
 
-static const struct guard_refusal *claim(uint64_t sender, size_t from, size_t to)
+static const struct guard_refusal *claim(const struct share_holder *sender, size_t from, size_t to)
 {
-    if (!sender_change(sender, from, to))
-        return &guard_busy_for_you;
-    uint64_t before =
+    enum share_answer answer =
+        shares_change(&on_disk, sender, from, to, guard_policy.body_disk_total,
+                      guard_policy.body_memory_per_connection);
+    if (answer == SHARE_FITS)
         atomic_fetch_add_explicit(&guard_totals.stored, to - from, memory_order_relaxed);
-    if (before + to - from <= guard_policy.body_disk_total)
-        return NULL;
-    give_back(sender, to, from);
-    return &guard_busy;
+    return guard_refusal_of(answer);
 }
 
 // ---- making
@@ -310,7 +273,8 @@ static void file_set_room(struct guard_file *f, size_t room)
     f->buffer.capacity = room - offsetof(struct guard_file, buffer._buf);
 }
 
-static const struct guard_refusal *file_make(uint64_t sender, size_t room, struct guard_file **ret)
+static const struct guard_refusal *file_make(const struct share_holder *sender, size_t room,
+                                             struct guard_file **ret)
 {
     if (atomic_load_explicit(&guard_totals.files, memory_order_relaxed) >= most_files())
         return &guard_busy;
@@ -330,8 +294,8 @@ static const struct guard_refusal *file_make(uint64_t sender, size_t room, struc
 }
 
 // Bytes of an earlier body may lie in its room, never within what it says it holds.
-static const struct guard_refusal *file_create(uint64_t sender, size_t bytes, size_t most,
-                                               struct guard_file **ret)
+static const struct guard_refusal *file_create(const struct share_holder *sender, size_t bytes,
+                                               size_t most, struct guard_file **ret)
 {
     size_t room = room_for(bytes);
     struct guard_file *f = spare_take(room, most != SIZE_MAX ? room_for(most) : room);
@@ -344,7 +308,7 @@ static const struct guard_refusal *file_create(uint64_t sender, size_t bytes, si
         return why;
     f->refs = 1;
     f->most = most;
-    f->sender = sender;
+    f->sender = *sender;
     f->buffer.size = 0;
     f->buffer.bytes = f->buffer._buf;
     *ret = f;
@@ -355,7 +319,7 @@ static void file_unref(struct guard_file *f)
 {
     if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
         return;
-    give_back(f->sender, f->room, 0);
+    give_back(&f->sender, f->room, 0);
     if (!spare_put(f))
         file_destroy(f);
 }
@@ -387,8 +351,8 @@ static void replace(h2o_buffer_t **buf, h2o_buffer_t *by)
         h2o_buffer__do_free(old);
 }
 
-static const struct guard_refusal *move_to_file(uint64_t sender, h2o_buffer_t **buf, size_t more,
-                                                size_t most)
+static const struct guard_refusal *move_to_file(const struct share_holder *sender,
+                                                h2o_buffer_t **buf, size_t more, size_t most)
 {
     h2o_buffer_t *old = *buf;
     struct guard_file *f;
@@ -418,13 +382,13 @@ static const struct guard_refusal *grow(h2o_buffer_t **buf, size_t more)
         return NULL;
     if (!has_disk(room - before))
         return &guard_disk_full;
-    const struct guard_refusal *why = claim(f->sender, before, room);
+    const struct guard_refusal *why = claim(&f->sender, before, room);
     if (why != NULL)
         return why;
     int error = allocate((*buf)->_fd, before, room);
     void *moved = error == 0 ? mremap(f, before, room, MREMAP_MAYMOVE) : MAP_FAILED;
     if (moved == MAP_FAILED) {
-        give_back(f->sender, room, before);
+        give_back(&f->sender, room, before);
         return failed("grow", error != 0 ? error : errno);
     }
     f = moved;
@@ -446,7 +410,7 @@ static const struct guard_refusal *file_reserve(h2o_buffer_t **buf, size_t more)
         return NULL;
     if (is_kept(b)) {
         if (b->size + more >= guard_policy.body_file_from)
-            return move_to_file(file_of(b)->sender, buf, more, SIZE_MAX);
+            return move_to_file(&file_of(b)->sender, buf, more, SIZE_MAX);
         move_to_memory(buf, more);
         return NULL;
     }
@@ -467,7 +431,8 @@ const struct guard_refusal *guard_reserve(h2o_req_t *req, h2o_buffer_t **buf, si
         return file_reserve(buf, more);
     if (!guard_wants_file((*buf)->size + more))
         return NULL;
-    return move_to_file(sender_of(req), buf, more, most);
+    const struct share_holder sender = guard_sender_of(req);
+    return move_to_file(&sender, buf, more, most);
 }
 
 // ---- what libh2o calls
@@ -527,8 +492,10 @@ void *guard_keep_body(h2o_req_t *req, const char **ret_bytes)
         return f;
     }
     // it came within one turn of the loop
-    if (!guard_wants_file(req->entity.len) ||
-        file_create(sender_of(req), req->entity.len, req->entity.len, &f) != NULL)
+    if (!guard_wants_file(req->entity.len))
+        return NULL;
+    const struct share_holder sender = guard_sender_of(req);
+    if (file_create(&sender, req->entity.len, req->entity.len, &f) != NULL)
         return NULL;
     memcpy(f->buffer._buf, req->entity.base, req->entity.len);
     *ret_bytes = f->buffer._buf;

@@ -113,8 +113,9 @@ static const struct guard_refusal *judge_data(struct guard_conn *c, h2o_http2_st
     size_t size = stream->_req_body->size + n;
     if (size > limit)
         return &guard_body_too_large;
-    bool fits = guard_wants_file(size) ? guard_has_share(c, n) : guard_has_room(c, n);
-    return fits ? NULL : &guard_busy;
+    if (!guard_wants_file(size))
+        return guard_judge_room(c, req, n);
+    return guard_has_share(c, n) ? NULL : &guard_busy;
 }
 
 static const struct guard_refusal *admit_data(struct guard_conn *c, h2o_http2_stream_t *stream,
@@ -152,8 +153,10 @@ static int on_data(struct seen *s)
     h2o_http2_stream_t *stream = h2o_http2_conn_get_stream(s->conn, s->frame->stream_id);
     if (slot == -1 && stream != NULL && stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY) {
         const struct guard_refusal *why = admit_data(s->c, stream, payload.length);
-        if (why == NULL)
+        if (why == NULL) {
+            s->c->body_bytes += payload.length;
             return 0;
+        }
         refuse_body(s, stream, why);
         slot = refused_slot(s->c, s->frame->stream_id);
     }

@@ -25,6 +25,7 @@
 #include <h2o.h>
 #include "edge/base/fail.h"
 #include "edge/base/str.h"
+#include "edge/limits/shares.h"
 
 // Why the guard (or libh2o) answers a request itself.
 struct guard_refusal {
@@ -43,9 +44,9 @@ struct guard_policy {
     // a body of unknown length comes in, so: a pure function, quick, on a loop thread. `path` is as
     // sent, without the query; of `req` only the connection is known yet.
     size_t (*body_limit)(void *ctx, h2o_req_t *req, str method, str authority, str path);
-    // Who sends this request, whose head has been read, as a number that nobody can choose; 0:
-    // nobody in particular. body_disk_each is per sender. On a loop thread. May be NULL.
-    uint64_t (*body_sender)(void *ctx, h2o_req_t *req);
+    // Who sends this request, whose head has been read: what is held of bodies is shared among
+    // senders (shares.h). On a loop thread. NULL: it is not.
+    struct share_holder (*body_sender)(void *ctx, h2o_req_t *req);
     // Writes the body of an error and returns its content type (a literal). `req` is NULL when the
     // head could not be parsed, else the callback may add response headers to it. NULL: the
     // contract's JSON form without a requestId.
@@ -68,16 +69,17 @@ struct guard_policy {
     uint64_t minimum_rate;   // bytes per second
 
     // Request bytes held: for one connection, wherever they are (not less than the largest answer of
-    // body_limit), and for all in memory (libh2o's buffers double, so real memory is up to twice
-    // that).
+    // body_limit; a sender who is alone may have as much in any case), and for all in memory
+    // (libh2o's buffers double, so real memory is up to twice that). Of what a connection holds in
+    // memory, its sender's share counts all but some kilobytes.
     size_t body_memory_per_connection, body_memory_total;
     // Bodies from body_file_from bytes on stand in unlinked files of body_directory, which is kept,
     // not copied, and the same at every reload; NULL: all in memory. These files together have at
-    // most body_disk_total bytes, those of one sender at most body_disk_each, and leave
-    // body_disk_spare bytes of the disk to others.
+    // most body_disk_total bytes, those of a sender a share of that, and leave body_disk_spare bytes
+    // of the disk to others.
     const char *body_directory;
     size_t body_file_from;
-    uint64_t body_disk_total, body_disk_each, body_disk_spare;
+    uint64_t body_disk_total, body_disk_spare;
 
     // One token bucket a connection for HTTP/2 frames that cost the peer nothing: resets, pings,
     // settings, empty frames …

@@ -83,7 +83,10 @@ struct guard_conn {
     int linger_fd;
     uint64_t linger_until;
     size_t lingered;
-    size_t buffered, stored; // request bytes accounted to this connection: in memory, in files
+    size_t buffered, stored;    // request bytes accounted to this connection: in memory, in files
+    size_t shared;              // of `buffered`, in steps: what counts against `sender`
+    struct share_holder sender; // while `shared` is not 0
+    uint64_t body_bytes;        // that have come over HTTP/2
     // refusals
     const struct guard_refusal *raw; // libh2o's next write is its constant 400: send this instead
     char *answer;                    // the bytes of that
@@ -108,7 +111,7 @@ struct guard_conn {
     } refused[GUARD_REFUSED_STREAMS];
     unsigned next_refused;
     // sweep
-    struct guard_meter in, out;
+    struct guard_meter in, out, body;
     unsigned phase;
     uint64_t phase_since, phase_request;
 };
@@ -143,14 +146,18 @@ void guard_answer(h2o_req_t *req, const struct guard_refusal *why);
 
 // ---- body.c: request bytes held
 
+struct share_holder guard_sender_of(h2o_req_t *req);
+const struct guard_refusal *guard_refusal_of(enum share_answer answer); // NULL: it fits
 void guard_hold(struct guard_conn *c, size_t n);
 void guard_release(struct guard_conn *c, size_t n);
 // The same for a body, wherever it stands; `more` bytes are about to be added.
 void guard_hold_body(struct guard_conn *c, const h2o_buffer_t *body, size_t more);
 void guard_release_body_of(struct guard_conn *c, const h2o_buffer_t *body);
-// Within what one connection may hold; and within what all may hold in memory.
+// Within what one connection may hold; NULL when it is within what all may hold in memory, too, and
+// within its sender's share. The sender is that of `req`, for as long as the connection holds
+// anything.
 bool guard_has_share(const struct guard_conn *c, size_t n);
-bool guard_has_room(const struct guard_conn *c, size_t n);
+const struct guard_refusal *guard_judge_room(struct guard_conn *c, h2o_req_t *req, size_t n);
 // Of a body whose length has been announced, before any of it is there; UINT64_MAX: not announced.
 const struct guard_refusal *guard_judge_length(const struct guard_conn *c, uint64_t n);
 // After each turn of an HTTP/1 connection: moves a large body to a file, accounts what the input

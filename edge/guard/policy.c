@@ -33,7 +33,6 @@ void guard_policy_defaults(struct guard_policy *p)
         .body_memory_total = 512 * 1024 * 1024,
         .body_file_from = 256 * 1024,
         .body_disk_total = UINT64_C(4) << 30,
-        .body_disk_each = UINT64_MAX,
         .body_disk_spare = 64 * 1024 * 1024,
         .bucket_size = 400,
         .bucket_per_second = 50,

@@ -20,6 +20,8 @@ void http_log_refused(h2o_req_t *req, const char *id, int status, uint64_t bytes
 // request of a connection; the visitor's address, normalised, of one whose head has been read.
 enum site_kind http_listener_of(const h2o_req_t *req);
 struct ip http_visitor_of(h2o_req_t *req);
+// Its Authorization, which is empty when there is none, or more than one.
+str http_authorization_of(const h2o_req_t *req);
 // Splits an authority into host and port (0: none), without a last dot; a name that is no host at all
 // stays as it is and matches no site. The case is as sent.
 str http_host_of(str authority, uint16_t *ret_port);

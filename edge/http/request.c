@@ -83,6 +83,15 @@ struct ip http_visitor_of(h2o_req_t *req)
     return ip_normalise(&peer);
 }
 
+str http_authorization_of(const h2o_req_t *req)
+{
+    ssize_t at = h2o_find_header(&req->headers, H2O_TOKEN_AUTHORIZATION, -1);
+    if (at == -1 || h2o_find_header(&req->headers, H2O_TOKEN_AUTHORIZATION, at) != -1)
+        return STR("");
+    const h2o_iovec_t *v = &req->headers.entries[at].value;
+    return str_of(v->base, v->len);
+}
+
 static void set_peer(struct request *r, h2o_req_t *req)
 {
     struct ip peer = peer_of(req);

@@ -20,7 +20,8 @@ enum limit_kind {
     LIMIT_INSTANCE,
     LIMIT_UPLOAD_FILES,
     LIMIT_UPLOAD_BYTES,
-    LIMIT_BODY_FILES, // of requests that still come in
+    LIMIT_SHARE_ADDRESS, // of what is shared: shares.h
+    LIMIT_SHARE_NETWORK,
     LIMIT_OTHER
 };
 

@@ -51,9 +51,9 @@ static size_t body_limit(void *c, h2o_req_t *req, str method, str authority, str
 
 static uint64_t sender; // of all requests
 
-static uint64_t body_sender(void *c, h2o_req_t *req)
+static struct share_holder body_sender(void *c, h2o_req_t *req)
 {
-    return sender;
+    return (struct share_holder){.holder = sender, .network = sender};
 }
 
 static int start(void **state)
@@ -198,6 +198,8 @@ static int fresh(void **state)
     taken_count = 0;
     policy.body_file_from = 256 * KIB;
     policy.body_disk_total = 64 * MIB;
+    policy.body_memory_per_connection = 32 * MIB;
+    policy.body_memory_total = 512 * MIB;
     policy.body_disk_spare = UINT64_C(1) << 60;
     policy.body_directory = directory;
     guard_loop_reload(&guard, &policy);
@@ -529,7 +531,8 @@ static void post_in_chunks(struct client *c, size_t bytes)
 static void a_sender_has_a_share(void **state)
 {
     struct client c, other;
-    policy.body_disk_each = 6 * MIB;
+    policy.body_disk_total = 18 * MIB; // 13.5 for strangers
+    policy.body_memory_per_connection = 6 * MIB;
     guard_loop_reload(&guard, &policy);
     sender = 7;
     client_open(&c);
@@ -553,6 +556,41 @@ static void a_sender_has_a_share(void **state)
     post_in_chunks(&c, 2 * MIB);
     expect(&c, "HTTP/1.1 200");
     client_close(&c);
+    sender = 0;
+    give_back(1);
+}
+
+// A hundred bodies that are small each are not.
+static void a_sender_has_a_share_of_memory(void **state)
+{
+    struct client c[4];
+    policy.body_memory_total = 1536 * KIB; // three quarters for strangers
+    policy.body_memory_per_connection = 400 * KIB;
+    policy.body_file_from = 300 * KIB;
+    guard_loop_reload(&guard, &policy);
+    for (size_t i = 0; i != 4; ++i) {
+        sender = i < 3 ? 7 : 8;
+        client_open(&c[i]);
+        client_say(&c[i], "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 250 * KIB);
+        client_send(&c[i], pattern, 200 * KIB, PIECE);
+        if (i == 2) {
+            expect(&c[i], "HTTP/1.1 503");
+            expect(&c[i], "from your address");
+        } else {
+            assert_int_equal(c[i].reply_n, 0);
+        }
+    }
+    sender = 7;
+    for (size_t i = 0; i != 4; ++i)
+        close(c[i].fd);
+    for (int i = 0; i != TURNS && guard_loop_connections(&guard) != 0; ++i)
+        turn();
+    assert_int_equal(guard_counters().buffered, 0);
+    client_open(&c[0]);
+    client_say(&c[0], "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 250 * KIB);
+    client_send(&c[0], pattern, 250 * KIB, PIECE);
+    expect(&c[0], "HTTP/1.1 200");
+    client_close(&c[0]);
     sender = 0;
     give_back(1);
 }
@@ -590,6 +628,7 @@ int main(void)
         TEST(a_directory_that_is_gone_is_answered),
         TEST(a_taken_body_counts_until_it_is_given_back),
         TEST(a_sender_has_a_share),
+        TEST(a_sender_has_a_share_of_memory),
         TEST(what_lay_in_the_directory_is_taken_away),
     };
     return cmocka_run_group_tests(tests, start, end);
