@@ -50,7 +50,7 @@ void guard_on_accept(struct guard_loop *loop, h2o_socket_t *sock, void *user,
         .phase_since = clock_monotonic_ms(),
         .window_credit = sock->bytes_written,
     };
-    c->in.since = c->out.since = c->phase_since;
+    c->in.since = c->out.since = c->body.since = c->phase_since;
     budget_init(&c->budget, guard_policy.bucket_size, c->phase_since);
     sock->on_close.cb = guard_socket_gone;
     sock->on_close.data = c;

@@ -3,8 +3,9 @@
 // second: what is it doing, since when, and do bytes move?
 //
 // Progress is what the kernel says the peer has acknowledged and sent (TCP_INFO), so a reader that
-// takes nothing is seen even though its answer has long been handed over. A connection on which a
-// handler is working is left alone. All times are monotonic: the loop's own clock is the wall's.
+// takes nothing is seen even though its answer has long been handed over. Of HTTP/2 bodies it is
+// what has come of them, whatever else comes beside. A connection on which a handler is working is
+// left alone. All times are monotonic: the loop's own clock is the wall's.
 #include <netinet/in.h>
 #include <linux/tcp.h>
 #include <sys/socket.h>
@@ -23,6 +24,7 @@ enum phase {
 struct doing {
     enum phase phase;
     bool takes, gives; // the peer must send, the peer must take
+    bool takes_body;   // the peer must send bodies' bytes (HTTP/2)
 };
 
 static struct doing of_h1(const struct guard_conn *c)
@@ -49,7 +51,7 @@ static struct doing of_h2(const struct guard_conn *c)
     if (conn->num_streams.pull.open == 0)
         return d;
     kh_foreach_value(conn->streams, stream, {
-        d.takes |= stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY;
+        d.takes_body |= stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY;
         d.gives |= stream->state == H2O_HTTP2_STREAM_STATE_SEND_BODY_IS_FINAL ||
                    (stream->state == H2O_HTTP2_STREAM_STATE_SEND_BODY &&
                     h2o_http2_stream_has_pending_data(stream));
@@ -64,7 +66,8 @@ static struct doing of_h2(const struct guard_conn *c)
 static bool keeps_up(struct guard_meter *m, bool busy, uint64_t moved, uint64_t timeout,
                      uint64_t now)
 {
-    if (!busy || moved - m->mark >= guard_policy.minimum_rate * timeout / 1000) {
+    uint64_t least = m->mark + guard_policy.minimum_rate * timeout / 1000;
+    if (!busy || moved >= least) {
         m->mark = moved;
         m->since = now;
     }
@@ -75,15 +78,18 @@ static bool is_moving(struct guard_conn *c, struct doing d, uint64_t now)
 {
     struct tcp_info info = {0};
     socklen_t n = sizeof(info);
-    if (!d.takes && !d.gives) {
-        c->in.since = c->out.since = now;
+    if (!d.takes && !d.gives && !d.takes_body) {
+        c->in.since = c->out.since = c->body.since = now;
         return true;
     }
     if (getsockopt(h2o_socket_get_fd(c->sock), IPPROTO_TCP, TCP_INFO, &info, &n) != 0)
         return true; // a connection of the self-test
     bool in = keeps_up(&c->in, d.takes, info.tcpi_bytes_received, guard_policy.body_timeout, now);
     bool out = keeps_up(&c->out, d.gives, info.tcpi_bytes_acked, guard_policy.write_timeout, now);
-    return in && out;
+    // a frame counts when it is whole, and as far as it has come
+    bool body = keeps_up(&c->body, d.takes_body, c->body_bytes + c->sock->input->size,
+                         guard_policy.body_timeout, now);
+    return in && out && body;
 }
 
 static void end_slow(struct guard_conn *c)

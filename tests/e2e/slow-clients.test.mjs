@@ -5,7 +5,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { after, before, test } from 'node:test';
 import { innocentVisitor, startTarget } from '../harness/http-target.mjs';
-import { Connection, FLAG, SETTING, TYPE, continuation, data, frame, headers, ping, request, windowUpdate } from '../harness/h2raw.mjs';
+import { Connection, FLAG, SETTING, TYPE, continuation, data, frame, headers, ping, priority, request, windowUpdate } from '../harness/h2raw.mjs';
 
 const LIMITS = { headerTimeout: 800, bodyTimeout: 1200, writeTimeout: 1200, idleTimeout: 1500, minimumRate: 1000, handshakeTimeout: 1000 };
 const SLACK = 2500; // behind the time-out, on a busy machine
@@ -130,6 +130,16 @@ test('slow clients', { concurrency: true }, async (t) => {
             const begun = Date.now();
             c.send(headers(1, request({ ':method': 'POST', ':path': '/echo' }), FLAG.END_HEADERS));
             const timer = setInterval(() => c.send(data(1, 'x', 0)), 100);
+            assert.ok(await c.waitClosed(8000));
+            clearInterval(timer);
+            inTime(Date.now() - begun, LIMITS.bodyTimeout);
+        });
+        it(`HTTP/2: a body that has stopped, beside frames of other kinds and answers: cut off${over}`, async () => {
+            const c = await open();
+            const begun = Date.now();
+            let id = 1;
+            c.send(headers(1, request({ ':method': 'POST', ':path': '/echo' }), FLAG.END_HEADERS), data(1, 'x'.repeat(1000), 0));
+            const timer = setInterval(() => c.send(...Array(5).fill(priority(2001, 0)), headers(id += 2, request({}, [['x-filler', 'x'.repeat(2000)]]))), 100);
             assert.ok(await c.waitClosed(8000));
             clearInterval(timer);
             inTime(Date.now() - begun, LIMITS.bodyTimeout);
