@@ -20,9 +20,8 @@ enum { ACCEPTS_AN_EVENT = 16, SOCKETS_MAX = 32, KINDS = 4, PAUSE_MS = 100 };
 // What is known of one connection; the guard carries it and tells when the connection has gone.
 struct connection {
     uint64_t address_key;
-    SSL *ssl;          // set in the handshake
-    char covered[256]; // the last host its certificate was found to cover
-    size_t covered_n;
+    SSL *ssl;      // set in the handshake
+    char *covered; // the last host its certificate was found to cover, with its 0; NULL: none yet
 };
 
 struct loop_listeners {
@@ -53,12 +52,12 @@ static bool is_covered(struct request *r)
     struct connection *c = guard_user(r->_h2o);
     if (c == NULL || c->ssl == NULL)
         return false;
-    if (str_eq(str_of(c->covered, c->covered_n), r->host))
+    if (c->covered != NULL && str_eq(str_from(c->covered), r->host))
         return true;
-    if (r->host.n > sizeof c->covered || !tls_covers(c->ssl, r->host))
+    if (!tls_covers(c->ssl, r->host))
         return false;
-    memcpy(c->covered, r->host.p, r->host.n);
-    c->covered_n = r->host.n;
+    free(c->covered);
+    c->covered = str_dup(r->host);
     return true;
 }
 
@@ -105,6 +104,7 @@ static void on_connection_closed(void *user)
     if (c->address_key != 0)
         limits_leave(c->address_key);
     --open_now;
+    free(c->covered);
     free(c);
 }
 
