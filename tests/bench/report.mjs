@@ -70,7 +70,8 @@ export function printMoments(moments, apps, results) {
         [`start with ${apps} apps`, moments.warmStart, 's', 1e-3],
         [`server process at rest, ${apps} apps`, moments.atRest, 'MB', 1 / (1 << 20), 60],
         ['PostgreSQL and supervisor beside it', moments.others, 'MB', 1 / (1 << 20)],
-        ['an idle TLS connection', moments.perConnection, 'KB', 1 / 1024, 16],
+        ['an idle TLS connection, one of three thousand more', moments.perConnection, 'KB', 1 / 1024, 16],
+        ['an idle TLS connection, one of the first thousand', moments.perFirst, 'KB', 1 / 1024],
         ['deploy to visible', moments.deploy, 's', 1e-3, 1],
         ['server process, most under load', peak || undefined, 'MB', 1 / (1 << 20)],
     ];
