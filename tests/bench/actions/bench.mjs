@@ -23,7 +23,7 @@ for (let i = 2; i < process.argv.length; i += 2) {
 }
 const { work } = options;
 const BODY = JSON.stringify({ name: 'Ada', email: 'ada@example.org' });
-const ports = { stoa: 18185, inprocess: 18186, isolated: 18187 };
+const ports = { stoa: 18185, inprocess: 18186, isolated: 18187, relay: 18188 };
 const sleep = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
 const running = [];
 const stopAll = async () => {
@@ -98,6 +98,10 @@ function startPeer(name, connection) {
     });
 }
 
+function startRelay() {
+    start('relay', path.join(work, 'relay'), [String(ports.relay)], { PATH: process.env.PATH });
+}
+
 // --- one measurement ---
 
 const pathOf = (slug, action) => `/api/public-actions/${slug}/${action}`;
@@ -136,6 +140,7 @@ fs.chmodSync(work, 0o755);
 try {
     execFileSync('taskset', ['-cp', '1', String(process.pid)], { stdio: 'ignore' });
     buildOpenLoop(work);
+    execFileSync('gcc', ['-O2', '-D_GNU_SOURCE', '-o', path.join(work, 'relay'), path.join(here, 'relay.c')]);
     execFileSync('gcc', ['-O2', `-I${execFileSync('pg_config', ['--includedir'], { encoding: 'utf8' }).trim()}`, '-o', path.join(work, 'floor'), path.join(here, 'floor.c'), '-lpq']);
     if (!fs.existsSync(path.join(here, 'node_modules'))) execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: here, stdio: 'ignore' });
     const state = await freshDatabase(work);
@@ -151,6 +156,7 @@ try {
     await plugins.query(`alter role ${username} connection limit -1`); // for all three at once
     await startPeer('inprocess', connection);
     await startPeer('isolated', connection);
+    startRelay();
     const slug = made.instance.slug;
     const names = ['stoa', 'inprocess', 'isolated'];
     for (const action of ['trivial', 'insert', 'select']) for (const name of names) await check(ports[name], pathOf(slug, action));
@@ -159,12 +165,12 @@ try {
     const latencies = {};
     const note = (table, key, name, value) => { ((table[key] ??= {})[name] ??= []).push(value); };
     let errors = 0;
-    const floors = [];
+    const floors = { apart: [], beside: [] };
     for (let round = 1; round <= options.rounds; ++round) {
         const order = round % 2 ? names : [...names].reverse();
         for (const action of ['trivial', 'insert', 'select']) {
             for (const connections of [1, 32, 256]) {
-                for (const name of order) {
+                for (const name of action === 'trivial' ? [...order, 'relay'] : order) {
                     const r = await closed(ports[name], pathOf(slug, action), connections);
                     errors += r.errors;
                     note(rates, `${action} ${connections}`, name, r.perSecond);
@@ -177,8 +183,11 @@ try {
                 note(latencies, `${action} p99`, name, r.p99);
             }
         }
-        const { stdout } = await run('taskset', ['-c', '0', path.join(work, 'floor'), connection, '2000']);
-        floors.push(Number(stdout.split(' ')[0]));
+        // where clients are, and where no statement goes from one core to the other
+        for (const [place, core] of [['apart', '1'], ['beside', '0']]) {
+            const { stdout } = await run('taskset', ['-c', core, path.join(work, 'floor'), connection, '2000']);
+            floors[place].push(Number(stdout.split(' ')[0]));
+        }
         console.log(`    round ${round} of ${options.rounds} done`);
     }
 
@@ -201,16 +210,18 @@ try {
     await sleep(6000);
     const idle = pss(workers());
 
-    const line = (label, row, unit = '') => console.log(`${label.padEnd(14)} ${names.map((n) => `${n} ${(row[n] ? median(row[n]) : NaN).toFixed(0)}${unit}`).join('   ')}`);
+    const line = (label, row) => console.log(`${label.padEnd(14)} ${Object.entries(row).map(([n, list]) => `${n} ${median(list).toFixed(0)}`).join('   ')}`);
     console.log('\nrequests a second');
     for (const [key, row] of Object.entries(rates)) {
         line(key, row);
-        console.log(`${''.padEnd(14)} Stoa is ${(median(row.stoa) / median(row.inprocess)).toFixed(2)} × in process, ${(median(row.stoa) / median(row.isolated)).toFixed(2)} × isolated`);
+        console.log(`${''.padEnd(14)} Stoa is ${(median(row.stoa) / median(row.inprocess)).toFixed(2)} × in process, ${(median(row.stoa) / median(row.isolated)).toFixed(2)} × isolated` +
+            (row.relay ? `; a bare relay to a process, with nothing done there, ${(median(row.relay) / median(row.isolated)).toFixed(2)} ×` : ''));
     }
     console.log('\nlatency at 200 a second, microseconds from the intended start');
     for (const [key, row] of Object.entries(latencies)) line(key, row);
     const atOne = 1e6 / median(rates['insert 1'].stoa);
-    console.log(`\none insert: ${atOne.toFixed(0)} µs a request on one connection; libpq alone ${median(floors).toFixed(0)} µs (${(atOne / median(floors)).toFixed(2)} ×)`);
+    const alone = (place) => `${median(floors[place]).toFixed(0)} µs (${(atOne / median(floors[place])).toFixed(2)} ×)`;
+    console.log(`\none insert: ${atOne.toFixed(0)} µs a request on one connection; libpq alone on the client's core ${alone('apart')}, on PostgreSQL's own core ${alone('beside')}`);
     console.log(`first call after a deploy: median ${median(firsts).toFixed(1)} ms, worst ${Math.max(...firsts).toFixed(1)} ms`);
     console.log(`${workers().length} workers: PSS ${idle.toFixed(0)} MB after 6 s of rest, ${peak.toFixed(0)} MB at the peak`);
     console.log(`errors: ${errors}`);

@@ -1,5 +1,5 @@
 // ./dev bench uploads: a file from a stranger, taken by Stoa (checked in a cage, hashed, synced, a row, a signed link) and by Express with
-// multer, plain and careful (peer.mjs). No two files have the same bytes. The system under test has core 0 with all its processes (Stoa's
+// multer, plain and careful (peer.mjs); beside them the least that a process for each file and its syncs cost (floor.c). No two files have the same bytes. The system under test has core 0 with all its processes (Stoa's
 // PostgreSQL and helpers too), the client core 1; rounds are interleaved, the order turns round every other one, medians count. Nothing is
 // deleted before the end, and each has its folder in a part of the disk of its own: ext4 goes by inodes that were freed in the last minutes
 // one by one when it looks for a free one, and made whoever came after a deletion twice as dear, here or next door.
@@ -29,8 +29,8 @@ const CASES = [
     { name: '10 MB', bytes: 10 * 1000 * 1000, files: 60, connections: 8, target: 1.2 },
 ];
 const TOLERANCE = 0.1;
-const names = ['stoa', 'plain', 'careful'];
-const ports = { stoa: 18195, plain: 18196, careful: 18197 };
+const names = ['stoa', 'plain', 'careful', 'floor'];
+const ports = { stoa: 18195, plain: 18196, careful: 18197, floor: 18198 };
 const sleep = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
@@ -91,6 +91,17 @@ async function startPeer(name) {
         await sleep(20);
     }
     return { where: '/upload', server: processTree(child.pid).at(-1).pid, folder };
+}
+
+async function startFloor() {
+    const folder = path.join(work, 'floor-files');
+    fs.mkdirSync(folder);
+    const child = start('floor', path.join(work, 'floor'), [String(ports.floor), folder], { PATH: process.env.PATH });
+    while (!fs.readFileSync(path.join(work, 'floor.log'), 'utf8').includes('ready')) {
+        if (child.exitCode !== null) throw new Error(`the floor did not start: ${work}/floor.log`);
+        await sleep(20);
+    }
+    return { where: '/upload', server: child.pid, folder };
 }
 
 // --- what it costs ---
@@ -167,9 +178,9 @@ fs.chmodSync(work, 0o755);
 for (const folder of [options.work, work]) try { execFileSync('chattr', ['+T', folder], { stdio: 'ignore' }); } catch { /* no ext4 */ }
 try {
     execFileSync('taskset', ['-cp', '1', String(process.pid)], { stdio: 'ignore' });
-    execFileSync('gcc', ['-O2', '-D_GNU_SOURCE', '-o', path.join(work, 'client'), path.join(here, 'client.c')]);
+    for (const program of ['client', 'floor']) execFileSync('gcc', ['-O2', '-D_GNU_SOURCE', '-o', path.join(work, program), path.join(here, `${program}.c`)]);
     if (!fs.existsSync(path.join(here, 'node_modules'))) execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: here, stdio: 'ignore' });
-    const systems = { stoa: await startStoa(), plain: await startPeer('plain'), careful: await startPeer('careful') };
+    const systems = { stoa: await startStoa(), plain: await startPeer('plain'), careful: await startPeer('careful'), floor: await startFloor() };
 
     const results = {};
     let seed = Date.now() % 1e9;
@@ -195,7 +206,7 @@ try {
         }
         const times = (key, name) => (of('stoa', key) / of(name, key)).toFixed(2);
         console.log(`${''.padEnd(8)}Stoa is ${times('perSecond', 'plain')} × plain in files/s at ${times('perFile', 'plain')} × its CPU, ${times('perSecond', 'careful')} × careful at ` +
-            `${times('perFile', 'careful')} ×; of its CPU the server has ${of('stoa', 'ofServer').toFixed(2)} ms a file, PostgreSQL ${of('stoa', 'ofPostgres').toFixed(2)}, supervisor and helpers ${of('stoa', 'ofRest').toFixed(2)}`);
+            `${times('perFile', 'careful')} ×, ${times('perSecond', 'floor')} × the floor at ${times('perFile', 'floor')} ×; of its CPU the server has ${of('stoa', 'ofServer').toFixed(2)} ms a file, PostgreSQL ${of('stoa', 'ofPostgres').toFixed(2)}, supervisor and helpers ${of('stoa', 'ofRest').toFixed(2)}`);
         const rate = of('stoa', 'perSecond') / of('plain', 'perSecond');
         const peak = (name) => Math.max(...results[test.name][name].server);
         if (test.target) judge(`${test.name}: ${rate.toFixed(2)} × the plain peer, not ${test.target} ×`, rate >= test.target * (1 - TOLERANCE));
