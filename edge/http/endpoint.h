@@ -81,6 +81,7 @@ struct answer {
     struct later *later;       // taken; instead of everything else
     int status;                // 200 when left 0
     json_t *json;              // taken
+    str text;                  // JSON that stays as long as the process; instead of json
     struct stream *stream;     // taken; instead of json
     const char *stream_type;   // "application/x-tar"; a literal
     char stream_filename[128]; // Content-Disposition, ASCII

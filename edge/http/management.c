@@ -345,6 +345,27 @@ static void json_body_free(struct shared *s)
     free(b);
 }
 
+static void reply_object(struct management_call *c, int status)
+{
+    struct request *r = c->request;
+    reply_add(r, "content-type", STR("application/json"));
+    reply_add(r, "x-content-type-options", STR("nosniff"));
+    reply_add(r, "cache-control", STR("no-store"));
+    if (c->answer.text.p != NULL) {
+        reply_bytes(r, status, NULL, c->answer.text, NULL);
+        return;
+    }
+    struct json_body *body = malloc(sizeof *body);
+    if (body == NULL)
+        abort();
+    shared_init(&body->super, json_body_free);
+    body->text = c->json_text != NULL ? c->json_text : str_dup(STR("{}"));
+    str text = str_of(body->text, c->json_text != NULL ? c->json_size : 2);
+    c->json_text = NULL;
+    reply_bytes(r, status, NULL, text, &body->super);
+    shared_unref(&body->super); // the reply holds its own
+}
+
 static void reply_call(struct management_call *c)
 {
     struct request *r = c->request;
@@ -369,18 +390,7 @@ static void reply_call(struct management_call *c)
         reply_stream(r, status, c->answer.stream_type, c->answer.stream_size, stream);
         return;
     }
-    struct json_body *body = malloc(sizeof *body);
-    if (body == NULL)
-        abort();
-    shared_init(&body->super, json_body_free);
-    body->text = c->json_text != NULL ? c->json_text : str_dup(STR("{}"));
-    str text = str_of(body->text, c->json_text != NULL ? c->json_size : 2);
-    c->json_text = NULL;
-    reply_add(r, "content-type", STR("application/json"));
-    reply_add(r, "x-content-type-options", STR("nosniff"));
-    reply_add(r, "cache-control", STR("no-store"));
-    reply_bytes(r, status, NULL, text, &body->super);
-    shared_unref(&body->super); // the reply holds its own
+    reply_object(c, status);
 }
 
 static void on_done(struct job *super)

@@ -1,5 +1,6 @@
 // The conventions of the management API (contract §1), token life. That no tenant sees another's: tenants.test.mjs.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { after, before, test } from 'node:test';
 import { pie } from '../harness/pie.mjs';
 import { request, startServer } from '../harness/server.mjs';
@@ -17,6 +18,19 @@ function assertError(answer, status, code) {
     assert.equal(answer.headers['content-type'], 'application/json');
     assert.match(answer.headers['cache-control'], /no-store/);
 }
+
+// Anybody may ask for it, so it is made once: made each time, it kept the API's threads from owners' calls.
+test('the document of all operations costs no more than any small answer', async () => {
+    const ticks = () => fs.readFileSync(`/proc/${server.serverPid}/stat`, 'latin1').replace(/^.*\) /, '').split(' ').slice(11, 13).reduce((a, b) => a + Number(b), 0);
+    const cost = async (path) => {
+        assert.equal((await server.api('GET', path)).status, 200);
+        const before = ticks();
+        for (let i = 0; i < 60; ++i) await server.api('GET', path);
+        return ticks() - before;
+    };
+    const [small, document] = [await cost('/api/tokens'), await cost('/api/openapi.json')];
+    assert.ok(document <= 3 * small + 15, `${document} ticks, and ${small} for a small one`);
+});
 
 test('every error has the contract\'s form', async () => {
     assertError(await server.api('GET', '/api/plugins', undefined, { token: null }), 401, 'unauthorized');
