@@ -81,9 +81,12 @@ static bool parse_node(str node, struct ip *ret)
 static bool is_quote(str s, size_t at)
 {
     size_t slashes = 0;
+    if (s.p[at] !=
+        '"') // first: else each byte of a long row of backslashes would count those before it
+        return false;
     while (slashes != at && s.p[at - 1 - slashes] == '\\')
         ++slashes;
-    return s.p[at] == '"' && slashes % 2 == 0;
+    return slashes % 2 == 0;
 }
 
 // Cuts what is behind the last `sep` outside quotes off `*rest`. From the right, so that no quote

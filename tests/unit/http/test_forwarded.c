@@ -2,6 +2,7 @@
 #include "edge/http/forwarded.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <time.h>
 #include <cmocka.h>
 
 static struct http_proxies proxies;
@@ -137,6 +138,24 @@ static void endless_chains_end(void **state)
     expect("10.0.0.1", chain, "10.0.0.1");
 }
 
+// A head's length of them once took a tenth of a second of the loop.
+static void a_row_of_backslashes_costs_its_length(void **state)
+{
+    static char row[32000];
+    struct ip peer, visitor;
+    str value = str_of(row, sizeof row);
+    trust("10.0.0.0/8", "x-forwarded-for");
+    assert_true(ip_parse(STR("10.0.0.1"), &peer));
+    memset(row, '\\', sizeof row);
+    clock_t began = clock();
+    for (int i = 0; i != 20; ++i) {
+        row[sizeof row - 1] = i % 2 == 0 ? '"' : '\\';
+        visitor = http_forwarded_visitor(&proxies, &peer, &value, 1);
+        assert_true(ip_eq(&visitor, &peer));
+    }
+    assert_true(clock() - began < CLOCKS_PER_SEC);
+}
+
 static void settings_are_checked(void **state)
 {
     static const struct {
@@ -167,6 +186,7 @@ int main(void)
         cmocka_unit_test(rfc7239_is_read),
         cmocka_unit_test(rfc7239_malformed_leaves_the_peer),
         cmocka_unit_test(endless_chains_end),
+        cmocka_unit_test(a_row_of_backslashes_costs_its_length),
         cmocka_unit_test(settings_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
