@@ -44,7 +44,11 @@ async function embed(init, { viewport, colorScheme, until = 'CLIENT_CONFIGURATIO
     const frame = await e.frame(page);
     const at = (title) => frame.waitForFunction((t) => document.querySelector('h1')?.textContent === t && !document.querySelector('.skeleton'), title, { timeout: PATIENCE });
     const say = (type, data) => page.evaluate(([origin, message]) => document.querySelector('iframe').contentWindow.postMessage(message, origin), [e.server.console, { type, data }]);
-    const heard = (type) => page.evaluate((t) => window.heard.filter((m) => m.type === t).map((m) => m.data), type);
+    // at least so many, which may still be on their way from the frame
+    const heard = async (type, least = 0) => {
+        await page.waitForFunction(([t, n]) => window.heard.filter((m) => m.type === t).length >= n, [type, least]);
+        return page.evaluate((t) => window.heard.filter((m) => m.type === t).map((m) => m.data), type);
+    };
     return { page, frame, errors, at, say, heard };
 }
 
@@ -207,7 +211,7 @@ describe('what the host may say', () => {
         assert.deepEqual(await shown({ hideLogoInBuilder: true, disableNavigationInBuilder: 'keep_home_button_only' }), [true, false, 'File intake', 'Home']);
         const { frame, heard } = await embed({ jwtToken: token, initialRoute: `/apps/${app.id}`, emitHomeButtonClickedEvent: true });
         await frame.click('.way-back');
-        assert.deepEqual(await heard('CLIENT_BUILDER_HOME_BUTTON_CLICKED'), [{ route: `/apps/${app.id}` }]);
+        assert.deepEqual(await heard('CLIENT_BUILDER_HOME_BUTTON_CLICKED', 1), [{ route: `/apps/${app.id}` }]);
         assert.deepEqual(await heard('CLIENT_ROUTE_CHANGED'), []);
     });
 });
@@ -383,9 +387,9 @@ describe('what it shows', () => {
         await frame.waitForSelector('.sheet footer button');
         assert.equal(await frame.textContent('.sheet .trouble'), 'Your role does not allow that.');
         assert.equal(await frame.$('form, input'), null);
-        assert.equal((await heard('CLIENT_SHOW_CONNECTION_IFRAME')).length, 1);
+        assert.equal((await heard('CLIENT_SHOW_CONNECTION_IFRAME', 1)).length, 1);
         await frame.click('.sheet footer button');
-        assert.deepEqual(await heard('CLIENT_NEW_CONNECTION_DIALOG_CLOSED'), [{}]);
+        assert.deepEqual(await heard('CLIENT_NEW_CONNECTION_DIALOG_CLOSED', 1), [{}]);
         assert.deepEqual(errors(), []);
     });
 
