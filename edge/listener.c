@@ -15,12 +15,12 @@
 #include "edge/loop/h2o.h"
 #include "edge/tls.h"
 
-enum { ACCEPTS_AN_EVENT = 16, SOCKETS_MAX = 32, KINDS = 4, PAUSE_MS = 100 };
+enum { ACCEPTS_AN_EVENT = 16, SOCKETS_MAX = 32, KINDS = 4, PAUSE_MS = 100, NETWORK_SHARE = 4 };
 
 // What is known of one connection; the guard carries it and tells when the connection has gone.
 struct connection {
-    uint64_t address_key;
-    SSL *ssl;      // set in the handshake
+    uint64_t address_key, network_key; // 0: it counts for nobody
+    SSL *ssl;                          // set in the handshake
     char *covered; // the last host its certificate was found to cover, with its 0; NULL: none yet
 };
 
@@ -103,16 +103,32 @@ static void on_connection_closed(void *user)
     struct connection *c = user;
     if (c->address_key != 0)
         limits_leave(c->address_key);
+    if (c->network_key != 0)
+        limits_leave(c->network_key);
     --open_now;
     free(c->covered);
     free(c);
 }
 
-static bool handshake_conforms(str address)
+// Whoever has many addresses has them in few networks: a /48 is as many visitors as there are
+// connections six times over. So no network has more than are then left for others, and of
+// handshakes, which are over at once, a quarter; unless a single address may have half of all.
+static uint32_t most_of_network(void)
+{
+    uint64_t most = max_open, open = open_now;
+    if (max_per_address > most / 2)
+        return UINT32_MAX;
+    return open < most ? (uint32_t)(most - open) : 0;
+}
+
+static bool handshake_conforms(str address, str network)
 {
     uint64_t wait, all = max_handshakes, each = max_handshakes_per_address;
+    uint64_t few = each > all / 2 ? all : all / NETWORK_SHARE + 2 * each;
     return limits_conforms(limits_key(LIMIT_HANDSHAKES, address), 1000000 / each,
                            (uint32_t)each * 2, &wait) &&
+           limits_conforms(limits_key(LIMIT_NETWORK_HANDSHAKES, network), 1000000 / few,
+                           (uint32_t)few, &wait) &&
            limits_conforms(limits_key(LIMIT_HANDSHAKES, STR("all")), 1000000 / all, (uint32_t)all,
                            &wait);
 }
@@ -125,13 +141,25 @@ static bool is_loopback(const struct sockaddr_storage *sa)
            IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)sa)->sin6_addr);
 }
 
-// Takes the connection in, or says why not. The key is entered only when everything else has
+static bool enter(struct connection *c, str address, str network)
+{
+    uint64_t of_address = limits_key(LIMIT_CONNECTIONS, address),
+             of_network = limits_key(LIMIT_NETWORK_CONNECTIONS, network);
+    if (!limits_enter(of_address, (uint32_t)max_per_address))
+        return false;
+    c->address_key = of_address;
+    if (!limits_enter(of_network, most_of_network()))
+        return false;
+    c->network_key = of_network;
+    return true;
+}
+
+// Takes the connection in, or says why not. The keys are entered only when everything else has
 // agreed. The machine's own look at health and metrics counts against no limit: a full server is
 // when it is needed. A trusted proxy counts against none per address.
 static bool admit(h2o_socket_t *sock, const h2o_accept_ctx_t *context, struct connection *c)
 {
     struct sockaddr_storage sa;
-    uint8_t bytes[16];
     if (h2o_socket_getpeername(sock, (struct sockaddr *)&sa) == 0)
         return true; // gone already
     if (context->hosts == hosts[LISTENER_ADMIN] && is_loopback(&sa))
@@ -142,18 +170,16 @@ static bool admit(h2o_socket_t *sock, const h2o_accept_ctx_t *context, struct co
     }
     if (http_is_trusted_proxy((struct sockaddr *)&sa))
         return true; // many visitors come by it
-    bool is_tls = context->ssl_ctx != NULL;
-    str address = str_of(bytes, limits_address((struct sockaddr *)&sa, bytes));
-    if (is_tls && !handshake_conforms(address)) {
+    struct ip peer = ip_of_socket((struct sockaddr *)&sa), visitor = ip_normalise(&peer);
+    str address = limits_visitor(&visitor), network = limits_network(&visitor);
+    if (context->ssl_ctx != NULL && !handshake_conforms(address, network)) {
         ++refused_handshakes;
         return false;
     }
-    uint64_t key = limits_key(LIMIT_CONNECTIONS, address);
-    if (!limits_enter(key, (uint32_t)max_per_address)) {
+    if (!enter(c, address, network)) {
         ++refused_address;
         return false;
     }
-    c->address_key = key;
     return true;
 }
 

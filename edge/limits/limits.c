@@ -56,14 +56,6 @@ str limits_network(const struct ip *a)
     return str_of(a->b, a->n == 16 ? 6 : a->n == 4 ? 3 : 0);
 }
 
-size_t limits_address(const struct sockaddr *sa, uint8_t to[static 16])
-{
-    struct ip whole = ip_of_socket(sa), a = ip_normalise(&whole);
-    str visitor = limits_visitor(&a);
-    memcpy(to, visitor.p, visitor.n);
-    return visitor.n;
-}
-
 static uint64_t tag_of(uint64_t key, unsigned set_bits, unsigned value_bits)
 {
     uint64_t tag = key >> set_bits << value_bits;

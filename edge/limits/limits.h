@@ -14,6 +14,8 @@
 enum limit_kind {
     LIMIT_CONNECTIONS = 1,
     LIMIT_HANDSHAKES,
+    LIMIT_NETWORK_CONNECTIONS,
+    LIMIT_NETWORK_HANDSHAKES,
     LIMIT_VISITOR, // of an instance, whatever they do there
     LIMIT_ACTION,
     LIMIT_NETWORK, // a /24 or /48
@@ -30,11 +32,8 @@ void limits_init(void);
 // A key for a kind of limit and whatever it is per: parts of at most 255 bytes, 480 together.
 uint64_t limits_key(enum limit_kind kind, str per);
 uint64_t limits_key_of(enum limit_kind kind, const str *parts, size_t count);
-// The part of an address that one visitor holds: IPv4 whole (also when mapped, NAT64 or 6to4), IPv6
-// its /64 (security-rules.md 18). Returns how many bytes of `to` were used.
-size_t limits_address(const struct sockaddr *sa, uint8_t to[static 16]);
-// The same of an address already normalised (request.h, `visitor`), and the network around it: IPv4
-// /24, IPv6 /48. They borrow from `a`.
+// The part of an address, normalised (ip_normalise), that one visitor holds: IPv4 whole, IPv6 its
+// /64 (security-rules.md 18); and the network around it: IPv4 /24, IPv6 /48. They borrow from `a`.
 str limits_visitor(const struct ip *a);
 str limits_network(const struct ip *a);
 

@@ -252,8 +252,50 @@ test('handshakes: over the rate of one address they are refused, others and clea
     await wait(1500);
     assert.ok(await shake('127.0.0.1'), 'a second later');
     await wait(1200);
-    const all = (await Promise.all(Array.from({ length: 12 }, (_, i) => many(`127.0.0.${10 + i}`, 5)))).reduce((a, b) => a + b);
+    const all = (await Promise.all(Array.from({ length: 12 }, (_, i) => many(`127.0.${10 + i}.1`, 5)))).reduce((a, b) => a + b);
     assert.ok(all >= 12 && all < 45, `${all} of 60 from twelve addresses`);
+});
+
+test('handshakes: over the rate of one network they are refused, others are not', async (t) => {
+    const few = await startServer({ tls: ['localhost'], settings: { handshakes_per_address: 2, handshakes_per_second: 40 } }); // 14 for a network
+    t.after(() => few.stop());
+    const shake = (from) => new Promise((done) => {
+        const socket = tls.connect({ port: port(few.tls), host: '127.0.0.1', servername: 'localhost', rejectUnauthorized: false, localAddress: from }, () => { socket.destroy(); done(true); });
+        socket.on('error', () => done(false));
+    });
+    const all = (network) => Promise.all(Array.from({ length: 60 }, (_, i) => shake(`127.0.${network}.${1 + i % 20}`))).then((each) => each.filter(Boolean).length);
+    const begun = Date.now();
+    const first = await all(1), seconds = (Date.now() - begun) / 1000;
+    assert.ok(first >= 14 && first <= 15 + 14 * seconds, `${first} of 60 in ${seconds} s`);
+    assert.ok(await shake('127.0.2.1'), 'another network');
+});
+
+test('connections of one network: half of all and no more, however many addresses it has; the next network has room, and so on', async (t) => {
+    const small = await startServer({ settings: { connections: 60, connections_per_address: 8 } });
+    t.after(() => small.stop());
+    const held = [];
+    const hold = (from) => {
+        const socket = net.connect({ port: port(small.apps), host: '127.0.0.1', localAddress: from });
+        sockets.add(socket);
+        held.push(socket);
+        socket.resume().write('GET / HTTP/1.1\r\n');
+        const one = { isOpen: true };
+        socket.on('error', () => {}).on('close', () => { one.isOpen = false; });
+        return one;
+    };
+    const of = async (network) => {
+        const all = [];
+        for (let i = 0; i < 80; ++i) all.push(hold(`127.0.${network}.${1 + i % 20}`));
+        await wait(300);
+        return all.filter((one) => one.isOpen).length;
+    };
+    const first = await of(1);
+    assert.ok(first >= 27 && first <= 31, `${first} of 60`);
+    const second = await of(2);
+    assert.ok(second >= 13 && second <= 16, `${second} of what was left`);
+    assert.equal((await request(small.apps, { localAddress: '127.0.3.1' })).status, 404, 'a third network');
+    held.forEach((socket) => socket.destroy());
+    await until(async () => (await request(small.apps, { localAddress: '127.0.1.1' }).catch(() => ({}))).status === 404, 'a place', 3000);
 });
 
 test('connections in all: over the limit they are refused, and the admin listener still answers', async (t) => {
