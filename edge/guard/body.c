@@ -4,9 +4,9 @@
 // connection's.
 #include "edge/guard/internal.h"
 
-// A buffer below the first is what any connection has, and not worth two atomic operations a
-// request; senders' shares are under a lock, and go by the second.
-enum { H1_FREE = 64 * 1024, SHARE_STEP = 16 * 1024 };
+// What is below the first two is what any connection or request has, and not worth two atomic
+// operations; senders' shares are under a lock, and go by the third.
+enum { H1_FREE = 64 * 1024, HEAD_FREE = 2 * 1024, SHARE_STEP = 16 * 1024 };
 
 // ---- whose they are
 
@@ -72,6 +72,34 @@ void guard_release(struct guard_conn *c, size_t n)
     c->buffered -= n;
     atomic_fetch_sub_explicit(&guard_totals.buffered, n, memory_order_relaxed);
     share(c);
+}
+
+// A hundred streams of a connection have a head each, whose bytes stay until they are answered.
+static size_t counted(const h2o_req_t *req)
+{
+    size_t n = guard_head_size(req);
+    return n > HEAD_FREE ? n : 0;
+}
+
+void guard_hold_head(struct guard_conn *c, h2o_req_t *req)
+{
+    size_t n = counted(req);
+    if (n == 0)
+        return;
+    if (c->shared == 0)
+        c->sender = guard_sender_of(req);
+    guard_hold(c, n);
+}
+
+void guard_release_head(struct guard_conn *c, const h2o_req_t *req)
+{
+    guard_release(c, counted(req));
+}
+
+const struct guard_refusal *guard_judge_head(struct guard_conn *c, h2o_req_t *req)
+{
+    size_t n = counted(req);
+    return n != 0 ? guard_judge_room(c, req, n) : NULL;
 }
 
 void guard_hold_body(struct guard_conn *c, const h2o_buffer_t *body, size_t more)

@@ -172,6 +172,8 @@ void h2o_http2_stream_close(h2o_http2_conn_t *conn, h2o_http2_stream_t *stream)
 {
     struct guard_conn *c = guard_conn_of(conn->sock);
     GUARD_SEES(h2o_http2_stream_close);
+    if (c != NULL)
+        guard_release_head(c, &stream->req);
     if (c != NULL && stream->_req_body != NULL)
         guard_release_body_of(c, stream->_req_body);
     if (c != NULL && conn->state < H2O_HTTP2_CONN_STATE_IS_CLOSING) {

@@ -68,7 +68,7 @@ struct guard_policy {
     uint64_t idle_timeout;   // between requests
     uint64_t minimum_rate;   // bytes per second
 
-    // Request bytes held: for one connection, wherever they are (not less than the largest answer of
+    // Request bytes held, bodies and large heads of HTTP/2: for one connection, wherever they are (not less than the largest answer of
     // body_limit; a sender who is alone may have as much in any case), and for all in memory
     // (libh2o's buffers double, so real memory is up to twice that). Of what a connection holds in
     // memory, its sender's share counts all but some kilobytes.

@@ -69,7 +69,7 @@ static str view(h2o_iovec_t v)
     return str_of(v.base, v.len);
 }
 
-static size_t list_size(const h2o_req_t *req)
+size_t guard_head_size(const h2o_req_t *req)
 {
     size_t size = 0;
     for (size_t i = 0; i < req->headers.size; ++i)
@@ -120,11 +120,12 @@ static const struct guard_refusal *judge(struct guard_conn *c, h2o_req_t *req, s
     const h2o_http2_stream_t *stream = H2O_STRUCT_FROM_MEMBER(h2o_http2_stream_t, req, req);
     if (req->input.path.len > guard_policy.target_length)
         return &guard_target_too_long;
-    if (block > guard_policy.header_bytes || list_size(req) > guard_policy.header_bytes ||
+    if (block > guard_policy.header_bytes || guard_head_size(req) > guard_policy.header_bytes ||
         req->headers.size > guard_policy.header_count)
         return &guard_headers_too_large;
-    if (stream->_req_body == NULL)
-        return NULL;
+    const struct guard_refusal *why = guard_judge_head(c, req);
+    if (why != NULL || stream->_req_body == NULL)
+        return why;
     if (content_length != SIZE_MAX &&
         content_length > guard_body_limit(req, view(req->input.method), view(req->input.authority),
                                           view(req->input.path)))
@@ -161,15 +162,19 @@ static int parse_request(struct guard_conn *c, h2o_req_t *req, h2o_hpack_header_
         return rest;
     // the peer's word on the scheme is no evidence
     req->input.scheme = c->sock->ssl != NULL ? &H2O_URL_SCHEME_HTTPS : &H2O_URL_SCHEME_HTTP;
-    if (!is_well_formed(req, stream, *content_length)) {
+    bool is_fine = is_well_formed(req, stream, *content_length);
+    const struct guard_refusal *why = NULL;
+    if (is_fine)
+        why =
+            f.state == FIELDS_MORE ? &guard_headers_too_large : judge(c, req, len, *content_length);
+    guard_hold_head(c, req); // from here to h2o_http2_stream_close its fields stay as they are
+    if (!is_fine) {
         // libh2o resets a stream that lacks one of these (a stream error, RFC 9113 §8.1.1)
         guard_count(&guard_totals.malformed);
         *pseudo &= ~H2O_HPACK_PARSE_HEADERS_PATH_EXISTS;
         return ret;
     }
     ++c->requests;
-    const struct guard_refusal *why =
-        f.state == FIELDS_MORE ? &guard_headers_too_large : judge(c, req, len, *content_length);
     return why != NULL ? refuse(c, req, why, err_desc) : ret;
 }
 

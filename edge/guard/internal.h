@@ -150,6 +150,11 @@ struct share_holder guard_sender_of(h2o_req_t *req);
 const struct guard_refusal *guard_refusal_of(enum share_answer answer); // NULL: it fits
 void guard_hold(struct guard_conn *c, size_t n);
 void guard_release(struct guard_conn *c, size_t n);
+// The same for the head of an HTTP/2 request, unless it is as small as nearly all are; and whether
+// there is room for it.
+void guard_hold_head(struct guard_conn *c, h2o_req_t *req);
+void guard_release_head(struct guard_conn *c, const h2o_req_t *req);
+const struct guard_refusal *guard_judge_head(struct guard_conn *c, h2o_req_t *req);
 // The same for a body, wherever it stands; `more` bytes are about to be added.
 void guard_hold_body(struct guard_conn *c, const h2o_buffer_t *body, size_t more);
 void guard_release_body_of(struct guard_conn *c, const h2o_buffer_t *body);
@@ -189,6 +194,10 @@ const struct guard_refusal *guard_last_refusal(void);
 // ---- sweep.c
 
 void guard_sweep_retime(struct guard_loop *loop);
+
+// ---- hpack.c
+
+size_t guard_head_size(const h2o_req_t *req); // RFC 9113 §6.5.2, of an HTTP/2 request
 
 // ---- frames.c
 

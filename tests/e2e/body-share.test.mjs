@@ -5,7 +5,7 @@ import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { request, startServer, until } from '../harness/server.mjs';
 import { pie } from '../harness/pie.mjs';
-import { Connection, FLAG, data, headers, request as fields } from '../harness/h2raw.mjs';
+import { Connection, FLAG, continuation, data, headers, request as fields } from '../harness/h2raw.mjs';
 
 const MIB = 1024 * 1024;
 const SETTINGS = { // strangers have 48 MiB together on the disk, 30 MiB in memory; whoever is alone may have as much as one connection may hold
@@ -118,6 +118,27 @@ test('a token that was revoked is a stranger\'s', async () => {
     assert.match(revoked.said, /^HTTP\/1\.1 503 /);
     for (const one of [...held, good, revoked]) one.close();
     await until(async () => await stored() === 0, 'the files to go');
+});
+
+test('one address fills the memory with heads of requests whose bodies do not come: others have room', async () => {
+    const { port, host } = new URL(server.console);
+    const block = (path, from) => fields({ ':method': 'POST', ':path': path, ':authority': host }, [['x-forwarded-for', from], ...Array.from({ length: 7 }, (_, i) => [`x-${i}`, 'x'.repeat(4000)])]);
+    const open = (c, id, bytes) => c.send(headers(id, bytes.subarray(0, 16000), 0), continuation(id, bytes.subarray(16000)));
+    const connections = [];
+    for (let i = 0; i < 20; ++i) {
+        const c = await Connection.open(Number(port));
+        connections.push(c);
+        for (let id = 1; id < 200; id += 2) open(c, id, block('/api/plugins/import', '198.18.0.1'));
+    }
+    await until(() => connections.some((c) => c.frames.some((f) => f.status === 503)), 'some to be told that it is too much');
+    await until(async () => await held('buffered') > 14 * MIB, 'what it gets');
+    assert.ok(await held('buffered') < 22 * MIB, `${await held('buffered')} bytes are held`);
+    const other = await Connection.open(Number(port));
+    open(other, 1, block('/api/plugins/import', '198.19.0.2'));
+    other.send(data(1, 'x'));
+    await until(() => other.frames.some((f) => f.status === 401), 'another address');
+    for (const c of [...connections, other]) c.close();
+    await until(async () => await held('buffered') === 0, 'the memory to be given back');
 });
 
 test('one address fills the memory with small bodies: others have room', async () => {
