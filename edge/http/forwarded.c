@@ -123,11 +123,14 @@ static bool parse_element(str element, struct ip *ret)
     return found == 1;
 }
 
-struct ip http_forwarded_visitor(const struct http_proxies *p, const struct ip *peer,
-                                 const str *values, size_t count)
+// Also which element says so; empty when it is the peer.
+static struct ip find_visitor(const struct http_proxies *p, const struct ip *peer,
+                              const str *values, size_t count, str *ret_element)
 {
     bool is_rfc7239 = strcmp(p->header, "forwarded") == 0;
     struct ip farthest = *peer;
+    str of_farthest = {0};
+    *ret_element = of_farthest;
     if (!http_proxies_contain(p, peer))
         return *peer;
     for (unsigned hops = 0; count-- != 0;) {
@@ -141,9 +144,39 @@ struct ip http_forwarded_visitor(const struct http_proxies *p, const struct ip *
             if (!(is_rfc7239 ? parse_element(element, &a) : parse_node(element, &a)))
                 return *peer;
             farthest = a;
-            if (!http_proxies_contain(p, &a))
-                return a;
+            of_farthest = element;
+            if (http_proxies_contain(p, &a))
+                continue;
+            *ret_element = element;
+            return a;
         }
     }
+    *ret_element = of_farthest;
     return farthest;
+}
+
+struct ip http_forwarded_visitor(const struct http_proxies *p, const struct ip *peer,
+                                 const str *values, size_t count)
+{
+    str element;
+    return find_visitor(p, peer, values, count, &element);
+}
+
+enum forwarded_proto http_forwarded_proto(const struct http_proxies *p, const struct ip *peer,
+                                          const str *values, size_t count)
+{
+    str element;
+    enum forwarded_proto said = FORWARDED_UNSAID;
+    find_visitor(p, peer, values, count, &element);
+    while (strcmp(p->header, "forwarded") == 0 && element.n != 0) {
+        str value = cut_last(&element, ';');
+        if (!str_caseeq(str_cut(&value, '='), STR("proto")))
+            continue;
+        if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"')
+            value = str_of(value.p + 1, value.n - 2);
+        if (said != FORWARDED_UNSAID)
+            return FORWARDED_OTHER; // two of them are none
+        said = str_caseeq(value, STR("https")) ? FORWARDED_HTTPS : FORWARDED_OTHER;
+    }
+    return said;
 }

@@ -26,4 +26,9 @@ bool http_proxies_contain(const struct http_proxies *p, const struct ip *a);
 // malformed. When all are proxies it is the leftmost.
 struct ip http_forwarded_visitor(const struct http_proxies *p, const struct ip *peer,
                                  const str *values, size_t count);
+// How the visitor came, by the `proto` of the very element that names him (RFC 7239 §5.4); UNSAID
+// when it has none, and where the header is another one.
+enum forwarded_proto { FORWARDED_UNSAID, FORWARDED_HTTPS, FORWARDED_OTHER };
+enum forwarded_proto http_forwarded_proto(const struct http_proxies *p, const struct ip *peer,
+                                          const str *values, size_t count);
 #endif

@@ -26,6 +26,9 @@ struct reply_body {
     void *socket_data;      // libh2o's, while ours is in its place
 };
 
+// How a trusted proxy's `Forwarded` says that the visitor came, where that is the named header.
+enum forwarded_proto http_proto_of(const h2o_req_t *req);
+
 // Our request begins with its feature-facing half; libh2o's pool owns it.
 struct http_request {
     struct request super;

@@ -50,7 +50,7 @@ bool http_is_trusted_proxy(const struct sockaddr *sa)
 }
 
 // The last lines of the proxies' header, in the order they came.
-static size_t find_forwarded(h2o_req_t *req, str to[static HTTP_FORWARDED_LINES])
+static size_t find_forwarded(const h2o_req_t *req, str to[static HTTP_FORWARDED_LINES])
 {
     str name = str_from(trusted->header);
     size_t n = 0, at = req->headers.size;
@@ -75,6 +75,18 @@ static struct ip peer_of(h2o_req_t *req)
         peer = http_forwarded_visitor(trusted, &peer, lines + HTTP_FORWARDED_LINES - n, n);
     }
     return peer;
+}
+
+enum forwarded_proto http_proto_of(const h2o_req_t *req)
+{
+    struct sockaddr_storage sa;
+    str lines[HTTP_FORWARDED_LINES];
+    if (trusted == NULL ||
+        req->conn->callbacks->get_peername(req->conn, (struct sockaddr *)&sa) == 0)
+        return FORWARDED_UNSAID;
+    struct ip peer = ip_of_socket((struct sockaddr *)&sa);
+    size_t n = find_forwarded(req, lines);
+    return http_forwarded_proto(trusted, &peer, lines + HTTP_FORWARDED_LINES - n, n);
 }
 
 struct ip http_visitor_of(h2o_req_t *req)

@@ -20,6 +20,9 @@ bool request_came_by_https(const struct request *r)
     const h2o_req_t *req = h2o_of(r);
     if (r->is_tls || !comes_from_proxy(req))
         return r->is_tls;
+    enum forwarded_proto said = http_proto_of(req);
+    if (said != FORWARDED_UNSAID)
+        return said == FORWARDED_HTTPS;
     for (size_t i = 0; i != req->headers.size; ++i) {
         const h2o_header_t *f = &req->headers.entries[i];
         if (str_eq(str_of(f->name->base, f->name->len), STR("x-forwarded-proto")))

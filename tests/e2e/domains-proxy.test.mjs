@@ -53,6 +53,21 @@ test('nobody else is believed', async () => {
     }
 });
 
+test('a proxy that writes Forwarded says it there, in the element that names the visitor', async () => {
+    const settings = { ...domainSettings(server.dns), trusted_proxies: '127.0.0.1', proxy_header: 'Forwarded' };
+    const other = await startServer({ database: server.databaseUrl, tls: ['*.i.stoa-host.com'], env: { STOA_MASTER_KEY: KEY }, settings });
+    const way = async (forwarded, more = {}) => (await request(`${other.apps}${SELF}`, { headers: { host: NAME, forwarded, ...more } })).headers.location;
+    try {
+        await until(async () => await way('for=198.51.100.7;proto=http') !== undefined, 'the way to https', 2000);
+        assert.equal(await way('for=198.51.100.7;proto=https'), undefined);
+        assert.equal(await way('for=198.51.100.7', { 'x-forwarded-proto': 'https' }), undefined, 'it does not say');
+        assert.notEqual(await way('for=198.51.100.7;proto=http', { 'x-forwarded-proto': 'https' }), undefined, 'a visitor\'s own word');
+        assert.notEqual(await way('for=1.1.1.1;proto=https, for=198.51.100.7;proto=http'), undefined, 'a visitor\'s tale');
+    } finally {
+        await other.stop();
+    }
+});
+
 test('without a TLS listener nobody is sent to one, and certificates are said not to be served', async () => {
     const other = await startServer({ database: server.databaseUrl, env: { STOA_MASTER_KEY: KEY }, settings: { ...domainSettings(server.dns), ...BEHIND, apps_origin: 'https://apps.stoa-host.com' } });
     try {

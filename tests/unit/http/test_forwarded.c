@@ -138,6 +138,38 @@ static void endless_chains_end(void **state)
     expect("10.0.0.1", chain, "10.0.0.1");
 }
 
+static void proto_is_of_the_element_that_names_the_visitor(void **state)
+{
+    static const struct {
+        const char *line;
+        enum forwarded_proto said;
+    } cases[] = {
+        {"for=192.0.2.7;proto=https", FORWARDED_HTTPS},
+        {"proto=HTTPS; for=192.0.2.7", FORWARDED_HTTPS},
+        {"for=192.0.2.7;proto=\"https\"", FORWARDED_HTTPS},
+        {"for=192.0.2.7;proto=http", FORWARDED_OTHER},
+        {"for=192.0.2.7;proto=https;proto=https", FORWARDED_OTHER},
+        {"for=192.0.2.7", FORWARDED_UNSAID},
+        {"", FORWARDED_UNSAID},
+        {"proto=https", FORWARDED_UNSAID}, // names nobody
+        {"for=unknown;proto=https", FORWARDED_UNSAID},
+        {"for=192.0.2.7;proto=https, for=10.0.0.2;proto=http", FORWARDED_HTTPS},
+        {"for=1.1.1.1;proto=https, for=192.0.2.7;proto=http", FORWARDED_OTHER}, // a visitor's tale
+        {"for=1.1.1.1;proto=https, for=192.0.2.7", FORWARDED_UNSAID},
+        {"for=10.0.0.3;proto=https, for=10.0.0.2;proto=http", FORWARDED_HTTPS},
+    };
+    struct ip peer, stranger;
+    assert_true(ip_parse(STR("10.0.0.1"), &peer) && ip_parse(STR("192.0.2.1"), &stranger));
+    for (size_t i = 0; i != sizeof cases / sizeof cases[0]; ++i) {
+        str line = str_from(cases[i].line);
+        trust("10.0.0.0/8", "Forwarded");
+        assert_int_equal(http_forwarded_proto(&proxies, &peer, &line, 1), cases[i].said);
+        assert_int_equal(http_forwarded_proto(&proxies, &stranger, &line, 1), FORWARDED_UNSAID);
+        trust("10.0.0.0/8", "X-Forwarded-For");
+        assert_int_equal(http_forwarded_proto(&proxies, &peer, &line, 1), FORWARDED_UNSAID);
+    }
+}
+
 // A head's length of them once took a tenth of a second of the loop.
 static void a_row_of_backslashes_costs_its_length(void **state)
 {
@@ -186,6 +218,7 @@ int main(void)
         cmocka_unit_test(rfc7239_is_read),
         cmocka_unit_test(rfc7239_malformed_leaves_the_peer),
         cmocka_unit_test(endless_chains_end),
+        cmocka_unit_test(proto_is_of_the_element_that_names_the_visitor),
         cmocka_unit_test(a_row_of_backslashes_costs_its_length),
         cmocka_unit_test(settings_are_checked),
     };
