@@ -1,5 +1,6 @@
 // jansson with our limits.
 #include "edge/base/jsonx.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include "edge/base/jsonx_scan.h"
 
@@ -19,14 +20,64 @@ json_t *jsonx_parse(str text, struct fault *fault)
     return value;
 }
 
-char *jsonx_dump(const json_t *value, size_t *ret_n)
+// jansson writes a real with 17 digits, 1.1 as 1.1000000000000001. Copies `n` bytes of a number, or
+// fewer that say the same real; `to` may be where it is. Returns how many they were.
+static size_t put_number(char *to, const char *number, size_t n)
 {
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    char given[40], fewer[40];
+    if (n > 16 && n < sizeof given && memchr(number, '.', n) != NULL) {
+        memcpy(given, number, n);
+        given[n] = '\0';
+        double value = strtod(given, NULL);
+        for (int digits = 15; digits < 17; digits++) {
+            size_t m = (size_t)snprintf(fewer, sizeof fewer, "%.*g", digits, value);
+            if (m < n && strtod(fewer, NULL) == value && strpbrk(fewer, ".e") != NULL) {
+                memcpy(to, fewer, m);
+                return m;
+            }
+        }
+    }
+    memmove(to, number, n);
+    return n;
+}
+
+static size_t shorten_reals(char *text)
+{
+    char *to = text;
+    for (const char *at = text; *at != '\0';) {
+        size_t n = 1;
+        if (*at == '"') {
+            while (at[n] != '"')
+                n += at[n] == '\\' ? 2 : 1;
+            n++;
+        } else if ((n = strspn(at, "+-.0123456789e")) == 0) // true, false and null have an e within
+            n = 1;
+        if (*at == '-' || (*at >= '0' && *at <= '9'))
+            to += put_number(to, at, n);
+        else {
+            memmove(to, at, n);
+            to += n;
+        }
+        at += n;
+    }
+    *to = '\0';
+    return (size_t)(to - text);
+}
+
+char *jsonx_dump_as(const json_t *value, size_t jansson_flags, size_t *ret_n)
+{
+    char *text = json_dumps(value, jansson_flags | JSON_ENCODE_ANY);
     if (text == NULL)
         abort();
+    size_t n = shorten_reals(text);
     if (ret_n != NULL)
-        *ret_n = strlen(text);
+        *ret_n = n;
     return text;
+}
+
+char *jsonx_dump(const json_t *value, size_t *ret_n)
+{
+    return jsonx_dump_as(value, JSON_COMPACT, ret_n);
 }
 
 str jsonx_str(const json_t *object, const char *key)

@@ -34,8 +34,11 @@ str jsonx_member(str object, str name);
 // partner becomes U+FFFD. Returns how many bytes were written, never more than inside.n; `to` may be
 // where `inside` is.
 size_t jsonx_unescape(str inside, char *to);
-// Compact bytes, NUL-terminated, to be freed; aborts when out of memory.
+// Compact bytes, NUL-terminated, to be freed; aborts when out of memory. Reals have as few digits as
+// say the same one again.
 char *jsonx_dump(const json_t *value, size_t *ret_n);
+// The same in another look, such as JSON_INDENT(2).
+char *jsonx_dump_as(const json_t *value, size_t jansson_flags, size_t *ret_n);
 // The member as a string view that lives as long as the object, or an absent one (p == NULL) when
 // it is missing or no string.
 str jsonx_str(const json_t *object, const char *key);

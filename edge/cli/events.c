@@ -11,7 +11,7 @@ enum { FIRST = 10, AGAIN_S = 2, LINE_MAX_BYTES = 8 * 1024 * 1024, ID_ROOM = 24 }
 static void add_event(struct listing *t, const json_t *event)
 {
     const json_t *data = json_object_get(event, "data");
-    AUTOFREE char *text = json_dumps(data, JSON_ENCODE_ANY | JSON_COMPACT);
+    AUTOFREE char *text = jsonx_dump(data, NULL);
     listing_add(t, STYLE_NONE, show_member(event, "id"));
     show_add_time(t, event, "createdAt");
     listing_add(t, STYLE_STRONG, show_member(event, "type"));

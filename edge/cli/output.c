@@ -1,5 +1,6 @@
 // Streams are the C library's; nothing here fails but a write to stdout, which cli_main checks.
 #include "edge/cli/output.h"
+#include "edge/base/jsonx.h"
 #include "edge/base/clock.h"
 #include "edge/cli/units.h"
 #include <poll.h>
@@ -47,9 +48,9 @@ void output_text(const struct output *o, FILE *to, enum style style, str text)
 
 void output_json(const struct output *o, const json_t *document)
 {
-    size_t flags =
-        JSON_ENCODE_ANY | (o->out_is_terminal ? JSON_INDENT(2) | JSON_ENSURE_ASCII : JSON_COMPACT);
-    json_dumpf(document, stdout, flags);
+    size_t flags = o->out_is_terminal ? JSON_INDENT(2) | JSON_ENSURE_ASCII : JSON_COMPACT;
+    AUTOFREE char *text = jsonx_dump_as(document, flags, NULL);
+    fputs(text, stdout);
     fputc('\n', stdout);
     fflush(stdout);
 }

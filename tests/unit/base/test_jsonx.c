@@ -43,6 +43,24 @@ static void deep_nesting_is_refused(void **state)
     refuse(str_of(text, sizeof text));
 }
 
+static void reals_are_written_as_they_were(void **state)
+{
+    static const char same[] =
+        "{\"1.1000000000000001\":\"a\\\"0.10000000000000001\",\"b\":[1.1,-0.1,"
+        "0.30000000000000004,1e+300,2.0,12345678901234568.0,5,true,null,"
+        "false,123456789.01,1.7976931348623157e308,-0.0,\"\\\\\",0.2]}";
+    json_t *value = jsonx_parse(str_from(same), NULL);
+    size_t n;
+    char *text = jsonx_dump(value, &n);
+    assert_string_equal(text, same);
+    assert_int_equal(n, strlen(same));
+    free(text);
+    text = jsonx_dump_as(value, JSON_INDENT(1), NULL);
+    assert_non_null(strstr(text, "  1.1,\n"));
+    free(text);
+    json_decref(value);
+}
+
 static void members(void **state)
 {
     struct fault fault;
@@ -251,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_ten_megabytes_are_written_soon_or_refused_soon),
         cmocka_unit_test(strict),
         cmocka_unit_test(deep_nesting_is_refused),
+        cmocka_unit_test(reals_are_written_as_they_were),
         cmocka_unit_test(members),
         cmocka_unit_test(strings_are_cut_at_a_bad_byte),
         cmocka_unit_test(test_theirs_is_read_as_javascript_reads_it),
