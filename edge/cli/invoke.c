@@ -11,22 +11,26 @@ enum { INPUT_MAX = 1 << 20 };
 
 // --- the input ---
 
-static enum cli_exit read_input(struct cli *cli, const char *arg, json_t **ret)
+static str without_space(str json)
+{
+    while (json.n != 0 && memchr(" \t\r\n", json.p[0], 4) != NULL)
+        json = str_skip(json, 1);
+    return json;
+}
+
+// It is sent as it is written: a handler reads it as JavaScript does, and so this is no stricter.
+static enum cli_exit read_input(struct cli *cli, const char *arg, struct buf *ret)
 {
     struct fault fault;
-    struct buf text;
-    buf_init(&text, INPUT_MAX);
     enum fail fail = FAIL_NONE;
     if (arg != NULL && strcmp(arg, "-") == 0)
-        fail = files_read_fd(STDIN_FILENO, &text, &fault);
+        fail = files_read_fd(STDIN_FILENO, ret, &fault);
     else
-        buf_add(&text, arg != NULL ? str_from(arg) : STR("{}"));
-    if (fail == FAIL_NONE)
-        *ret = jsonx_parse(buf_str(&text), &fault);
-    buf_fini(&text);
+        buf_add(ret, arg != NULL ? str_from(arg) : STR("{}"));
     if (fail != FAIL_NONE)
         return cli_fault(cli, &fault);
-    if (json_is_object(*ret))
+    if (str_starts(without_space(buf_str(ret)), STR("{")) &&
+        jsonx_is_valid(buf_str(ret), JSONX_DEPTH_MAX))
         return EXIT_DONE;
     return cli_fail(cli, EXIT_USAGE, "usage",
                     "The input must be a JSON object, such as '{\"name\":\"Ada\"}'.");
@@ -112,11 +116,12 @@ static enum cli_exit show_owners(struct cli *cli, const json_t *answer)
 
 // --- the run ---
 
-static enum cli_exit run_owners(struct cli *cli, const char *path, const json_t *input)
+static enum cli_exit run_owners(struct cli *cli, const char *path, str input)
 {
     json_auto_t *answer = NULL;
     struct api_request request = API_REQUEST("POST", path);
-    request.json = (json_t *)input;
+    request.content_type = "application/json";
+    request.body = input;
     enum cli_exit exit = api_call(cli, &request, &answer);
     return exit == EXIT_DONE ? show_owners(cli, answer) : exit;
 }
@@ -141,7 +146,7 @@ static void note_runs(const struct cli *cli, const struct api_reply *reply)
 }
 
 static enum cli_exit run_public(struct cli *cli, const json_t *instance, const char *action,
-                                const json_t *input)
+                                str input)
 {
     struct api_reply reply;
     AUTOFREE char *slug = str_dup(show_member(instance, "slug"));
@@ -149,7 +154,8 @@ static enum cli_exit run_public(struct cli *cli, const json_t *instance, const c
     AUTOFREE char *path = api_path("/api/public-actions/%s/%s", slug, action);
     struct api_request request = API_REQUEST("POST", path);
     request.origin = origin;
-    request.json = (json_t *)input;
+    request.content_type = "application/json";
+    request.body = input;
     api_send(cli, &request, &reply);
     if (str_starts(show_member(reply.body, "code"), STR("handler_")))
         reply.exit = EXIT_REFUSED; // the server is there; it is the handler that failed
@@ -160,7 +166,7 @@ static enum cli_exit run_public(struct cli *cli, const json_t *instance, const c
     return exit;
 }
 
-static enum cli_exit run(struct cli *cli, const json_t *instance, json_t *input)
+static enum cli_exit run(struct cli *cli, const json_t *instance, str input)
 {
     const struct options *o = &cli->options;
     const char *action = o->args[1];
@@ -174,26 +180,39 @@ static enum cli_exit run(struct cli *cli, const json_t *instance, json_t *input)
     if (!options_has(o, OPT_TOOL))
         return run_public(cli, instance, action, input);
     AUTOFREE char *path = api_path("/api/plugins/%s/instances/%s/tool", plugin, id);
-    if (json_object_get(input, "action") == NULL)
-        json_object_set_new(input, "action", jsonx_string(str_from(action)));
-    return run_owners(cli, path, input);
+    struct buf named; // an action that the input names stands behind ours, and the last one counts
+    buf_init(&named, INPUT_MAX + 1024);
+    buf_add(&named, STR("{\"action\":"));
+    jsonx_add_string(&named, str_from(action));
+    str inside = jsonx_inside(input), name, value;
+    if (jsonx_next(&inside, &name, &value))
+        buf_add(&named, STR(","));
+    buf_add(&named, str_skip(without_space(input), 1));
+    enum cli_exit exit = run_owners(cli, path, buf_str(&named));
+    buf_fini(&named);
+    return exit;
 }
 
 enum cli_exit command_invoke(struct cli *cli)
 {
     const struct options *o = &cli->options;
     AUTOFREE char *id = NULL;
-    json_auto_t *input = NULL, *instance = NULL;
+    json_auto_t *instance = NULL;
     if (options_has(o, OPT_WIDGET) && options_has(o, OPT_TOOL))
         return cli_fail(cli, EXIT_USAGE, "usage", "Give either --widget or --tool.");
+    struct buf input;
+    buf_init(&input, INPUT_MAX);
     cli->is_patient = true;
     enum cli_exit exit = read_input(cli, o->n_args > 2 ? o->args[2] : NULL, &input);
     if (exit == EXIT_DONE)
         exit = api_instance_of(cli, o->args[0], &id);
-    if (exit != EXIT_DONE)
-        return exit;
-    AUTOFREE char *path = api_path("/api/public-apps/instances/%s", id);
-    struct api_request request = API_REQUEST("GET", path);
-    exit = api_call(cli, &request, &instance);
-    return exit == EXIT_DONE ? run(cli, instance, input) : exit;
+    if (exit == EXIT_DONE) {
+        AUTOFREE char *path = api_path("/api/public-apps/instances/%s", id);
+        struct api_request request = API_REQUEST("GET", path);
+        exit = api_call(cli, &request, &instance);
+    }
+    if (exit == EXIT_DONE)
+        exit = run(cli, instance, buf_str(&input));
+    buf_fini(&input);
+    return exit;
 }

@@ -338,7 +338,16 @@ test('invoke: as a visitor, as a widget, as a tool', async () => {
     assert.deepEqual(JSON.parse(tool.out).result, { length: 'typed-in-secret'.length, extra: 'x' });
     const thrown = await run(1, ['invoke', 'rsvp', 'throw', '{"actionId":"throw"}', '--tool']);
     assert.match(thrown.err, /error: on purpose/);
-    await run(2, ['invoke', 'rsvp', 'look', '[]']);
+    for (const mode of [[], ['--widget']]) { // what a page may send, and what the handler made of it
+        const odd = await run(0, ['invoke', 'rsvp', 'look', '-', ...mode, '--json'], '\n{"a":1,"a":1.10,"b":"x\\u0000\\ud800","c":1e400,"d":12345678901234567890}\n');
+        const { data, result } = JSON.parse(odd.out);
+        assert.deepEqual((data || result).payload, { a: 1.1, b: 'x\0\ufffd', c: null, d: 12345678901234567890 });
+        assert.match(odd.out, /"a":1\.1,/);
+    }
+    assert.deepEqual(JSON.parse((await run(0, ['invoke', 'rsvp', 'x', '\n{"action":"length","extra":0.1}', '--tool'])).out).extra, 0.1);
+    await run(0, ['invoke', 'rsvp', 'length', '{ }', '--tool']);
+    for (const none of ['[]', ' [{}]', '"{}"', '{}{}', '', '{"a":"\\x"}'])
+        await run(2, ['invoke', 'rsvp', 'look', none]);
     await run(2, ['invoke', 'rsvp', 'look', '{']);
     await run(3, ['invoke', 'nowhere', 'look']);
 });
