@@ -98,10 +98,13 @@ test('up names the port that is taken', async () => {
         holder.on('error', () => resolve(false)); // somebody has it already
         holder.listen(8080, '127.0.0.1', () => resolve(true));
     });
-    const up = await devUp([]);
-    assert.equal(await up.ended, 1);
-    assert.match(up.text, /Port 8080 is taken/);
-    if (taken) holder.close();
+    try {
+        const up = await devUp([]);
+        assert.equal(await up.ended, 1);
+        assert.match(up.text, /Port 8080 is taken/);
+    } finally {
+        if (taken) holder.close(); // or this program would wait for it for ever
+    }
 });
 
 test('embed-demo starts a product that has the builder inside', async () => {
@@ -148,7 +151,9 @@ test('help comes at once, and so does what no setting is called', () => {
     assert.match(run('embed-demo', '--help').text, /^\.\/dev embed-demo /);
     for (const [args, words] of [
         [['up', '--lisen-apps', 'x'], 'does not know --lisen-apps'], [['up', '--set', 'nope=1'], 'no setting nope'], [['up', 'now'], 'does not know now'],
-        [['embed-demo', '--threads=2'], 'write --set threads=VALUE'], [['up', '--data'], 'needs a value'], [['help', 'nope'], 'no command nope'],
+        [['embed-demo', '--threads=2'], 'write --set threads=VALUE'], [['up', '--data'], 'needs a value'],
+        [['up', '--ready-file', '/tmp/r'], 'ready file in the data directory'], [['up', '--ready-file=/tmp/r'], 'ready file in the data directory'],
+        [['embed-demo', '--set', 'ready_file=/tmp/r'], 'ready file in the data directory'], [['help', 'nope'], 'no command nope'],
     ]) {
         const { status, text } = run(...args);
         assert.equal(status, 1, text);
