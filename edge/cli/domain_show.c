@@ -82,7 +82,9 @@ static void print_routing(const struct cli *cli, const json_t *domain)
         record(cli, stdout, "             ", r, STYLE_STRONG);
     }
     if (json_array_size(expected) == 0)
-        line(cli, "", STYLE_WARN, STR("the server's operator has not said where names may point"));
+        line(cli, "", STYLE_WARN,
+             STR("the server's operator has not said where names may point: that takes "
+                 "domain_addresses or instance_domain in its settings"));
     said(cli, routing, json_is_null(json_object_get(routing, "checkedAt")) ? "" : "  DNS",
          json_is_true(json_object_get(routing, "ok")));
 }

@@ -203,6 +203,12 @@ test('instances are listed, made and deleted', async () => {
     assert.ok(!(await ok(['instances', 'first'])).out.includes(slug));
 });
 
+test('a domain that has nowhere to lead says which settings are missing', async () => {
+    const { out } = await ok(['domain', 'add', 'forms.customer-one.com', 'first']);
+    assert.match(out, /operator has not said where names may point.* domain_addresses or instance_domain /);
+    await ok(['domain', 'rm', 'forms.customer-one.com', '--yes']);
+});
+
 test('tokens: made, used within their scope, revoked', async () => {
     const { out, err } = await ok(['token', 'create', 'ci', '--scope', 'read', '--expires', '2d']);
     assert.match(out, /^stoa_[A-Za-z0-9_-]{43}\n$/);
