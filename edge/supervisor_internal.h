@@ -13,7 +13,7 @@ enum {
     PLUGINS_GRACE_MS = 10000, // how long the plugins' cluster may keep the server waiting
     ADVANCE_MS = 20,          // between two looks at a cluster on its way
     STOP_GRACE_MS = 2000,     // beyond shutdown_timeout, which the server keeps itself
-    TEND_MS = 60000,          // how often the cluster's log is looked at
+    TEND_MS = 60000,          // how often clusters are looked at: their logs, what does not end
     MESSAGES_PER_TURN = 64,   // of the server, before signals are looked at again
 };
 

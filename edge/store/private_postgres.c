@@ -342,6 +342,8 @@ void private_postgres_tend(struct private_postgres *p)
         log_warn("cannot shorten postgresql's log", "error=%s", strerror(errno));
     if (fd >= 0)
         close(fd);
+    if (p->step == CLUSTER_UP && p->pid != 0 && p->profile->runs_strangers_sql)
+        cluster_watch_look(&p->watch, p->pid, p->uid, p->gid);
 }
 
 void private_postgres_stop(struct private_postgres *p)

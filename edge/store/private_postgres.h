@@ -66,7 +66,8 @@ pid_t private_postgres_pid(const struct private_postgres *p);
 void private_postgres_ended(struct private_postgres *p, int status);
 // Starts one that has answered before again and does not wait until it answers.
 enum fail private_postgres_restart(struct private_postgres *p, struct fault *fault) MUST_CHECK;
-// Keeps its log bounded; now and then.
+// Keeps its log bounded, and what strangers' SQL goes on with for too long (private_postgres_watch.h);
+// once a minute.
 void private_postgres_tend(struct private_postgres *p);
 // Fast shutdown, waits (15 s), then an immediate one. Takes NULL.
 void private_postgres_stop(struct private_postgres *p);

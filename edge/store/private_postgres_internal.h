@@ -2,6 +2,7 @@
 #ifndef STOA_STORE_PRIVATE_POSTGRES_INTERNAL_H
 #define STOA_STORE_PRIVATE_POSTGRES_INTERNAL_H
 #include "edge/store/private_postgres.h"
+#include "edge/store/private_postgres_watch.h"
 
 enum { CLUSTER_PATH_ROOM = 1200, CLUSTER_SOCKET_ROOM = 108 };
 
@@ -13,6 +14,7 @@ struct cluster_profile {
     const char *who_gets_in;     // pg_hba.conf
     const char *server_roles[3]; // whom the server's user may be; NULL ends
     uint64_t address_space;      // RLIMIT_AS of each process; 0: none
+    bool runs_strangers_sql;     // its processes are watched
 };
 
 enum cluster_step {
@@ -38,6 +40,7 @@ struct private_postgres {
     pid_t pid;           // of the child at work
     int status;          // of the one that ended
     uint64_t since, due; // monotonic ms: of the first launch; not to be launched before
+    struct cluster_watch watch;
 };
 
 void cluster_name_sockets(struct private_postgres *p); // and the URLs, that lead there

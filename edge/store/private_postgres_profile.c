@@ -97,4 +97,5 @@ const struct cluster_profile private_postgres_plugins = {
                    "local all all scram-sha-256\n",
     .server_roles = {"stoa_server", "stoa_provision"},
     .address_space = UINT64_C(640) << 20,
+    .runs_strangers_sql = true,
 };
