@@ -40,6 +40,7 @@ enum {
     POOL_QUEUE_MAX = 2000,
     DOMAINS_THREADS = 6,
     EXCHANGE_THREADS = 4,
+    DATA_THREADS = 4,
 };
 
 static struct settings settings;
@@ -405,7 +406,8 @@ int server_main(void)
                                [LANE_LOAD] = (unsigned)settings.load_threads,
                                [LANE_FILES] = (unsigned)settings.files_threads,
                                [LANE_DOMAINS] = DOMAINS_THREADS,
-                               [LANE_EXCHANGE] = EXCHANGE_THREADS};
+                               [LANE_EXCHANGE] = EXCHANGE_THREADS,
+                               [LANE_DATA] = DATA_THREADS};
     pool_start(threads, POOL_QUEUE_MAX);
     if (start_network(&fault) != FAIL_NONE)
         return give_up(&fault);

@@ -417,8 +417,9 @@ static enum fail find_holder(struct management_call *c)
     c->call.db = db_of_thread();
     enum fail fail = authenticate_hook(&c->call, c->authorization, &p, &c->fault);
     if (fail == FAIL_NONE)
-        snprintf(c->turn_holder, sizeof c->turn_holder, "%s", holder_hook(p));
-    free(p); // asked for again with its turn: it may wait for long
+        snprintf(c->turn_holder, sizeof c->turn_holder, "%u %s", (unsigned)c->call.endpoint->lane,
+                 holder_hook(p)); // each lane has turns of its own
+    free(p);                      // asked for again with its turn: it may wait for long
     db_rollback(c->call.db);
     return fail;
 }
@@ -463,7 +464,7 @@ static void on_asked(struct job *super)
 static enum fail post_call(struct management_call *c)
 {
     enum lane lane = c->call.endpoint->lane;
-    bool takes_turns = lane == LANE_INGEST && holder_hook != NULL;
+    bool takes_turns = (lane == LANE_INGEST || lane == LANE_DATA) && holder_hook != NULL;
     c->turn.begin = on_turn;
     c->super.run = takes_turns ? on_ask : on_run;
     c->super.done = takes_turns ? on_asked : on_done;

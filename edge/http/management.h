@@ -19,7 +19,7 @@ void management_init(authenticate_fn authenticate, size_t body_memory);
 // threads.
 typedef enum fail (*origin_check_fn)(const struct principal *p, str origin, struct fault *fault);
 void management_check_origins_by(origin_check_fn check);
-// Of endpoints on LANE_INGEST each holder (its project) has one call running and
+// Of endpoints on LANE_INGEST, and of those on LANE_DATA, each holder (its project) has one call running and
 // TURNS_WAITING_MAX waiting; more are FAIL_TOO_MANY "too_many_waiting". None registered: all run.
 // Before the loops start.
 typedef const char *(*holder_fn)(const struct principal *p);

@@ -21,8 +21,8 @@ static struct pool_lane lanes[LANES];
 static size_t queue_limit;
 // Behind the loops where a core is wanted by both: strangers decide how much of it there is.
 static const int lane_nice[LANES] = {[LANE_EXCHANGE] = 5};
-static const char *const lane_names[LANES] = {"api",   "ingest",  "load",
-                                              "files", "domains", "exchange"};
+static const char *const lane_names[LANES] = {"api",     "ingest",   "load", "files",
+                                              "domains", "exchange", "data"};
 
 static void on_back(struct loop_message *m)
 {

@@ -13,6 +13,7 @@ enum lane {
     LANE_FILES,    // visitors' uploads, handlers' files
     LANE_DOMAINS,  // what waits for DNS
     LANE_EXCHANGE, // strangers' provisioning tokens: signatures are checked here and nowhere else
+    LANE_DATA,     // owners' looks at plugins' tables: they wait for strangers' SQL
     LANES
 };
 

@@ -259,6 +259,21 @@ test('the endpoints have the documented shapes', async () => {
     assert.equal((await databaseOf('first', reader).stats()).status, 200);
 });
 
+test('owners who look at slow tables hold up their own project', { timeout: 120000 * slowness() }, async () => {
+    assert.equal(sql(roles.first, 'create view slow as select pg_sleep(2)::text as a'), '');
+    const looks = Array.from({ length: 12 }, () => databaseOf('first', server.token).rows('slow'));
+    await new Promise((done) => { setTimeout(done, 300); });
+    for (const path of ['/api/plugins/third', '/api/plugins/third/database/stats']) {
+        const begun = performance.now();
+        const answer = await server.api('GET', path, undefined, { token: otherToken });
+        assert.equal(answer.status, 200, answer.text);
+        assert.ok(performance.now() - begun < 1500, `${path}: the neighbour waited ${(performance.now() - begun).toFixed(0)} ms`);
+    }
+    const answers = await Promise.all(looks);
+    assert.deepEqual(answers.map((a) => a.json.code ?? a.status).sort(), [...Array(9).fill(200), ...Array(3).fill('too_many_waiting')]);
+    assert.equal(sql(roles.first, 'drop view slow'), '');
+});
+
 test('a new password ends the old one', async () => {
     const made = await server.api('POST', '/api/plugins/first/database/regenerate-password');
     assert.equal(made.status, 200, made.text);
