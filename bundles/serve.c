@@ -11,8 +11,13 @@
 #include "bundles/resolve.h"
 #include "bundles/visit.h"
 #include "edge/catalog/hooks.h"
+#include "edge/limits/limits.h"
 
 #define ALLOW "GET, HEAD, OPTIONS"
+
+// Of names that no app has and that nobody has asked for lately, each of which is a query.
+enum { MISSES_PER_MINUTE = 600, MISSES_AT_ONCE = 300 };
+static const uint64_t miss_us = 60 * 1000000 / MISSES_PER_MINUTE;
 
 // A visit that waits. Its memory is the request's; a client that leaves is noticed by on_gone.
 struct parked {
@@ -228,10 +233,19 @@ static void serve_from_mount(struct visit *v)
         serve_file(v, file);
 }
 
+static uint64_t misses_of(const struct request *r)
+{
+    str parts[] = {STR("no app"), limits_visitor(&r->visitor)};
+    return limits_key_of(LIMIT_OTHER, parts, 2);
+}
+
 static void on_mount(struct shelf_wait *w, struct mount *m)
 {
     struct parked *p = (struct parked *)w;
+    uint64_t wait_us;
     loop_timer_stop(&p->timer);
+    if (m->site == NULL)
+        limits_conforms(misses_of(p->visit.r), miss_us, MISSES_AT_ONCE, &wait_us);
     p->visit.mount = m;
     serve_from_mount(&p->visit);
 }
@@ -291,6 +305,11 @@ void serve_on_request(struct request *r)
     }
     if (!address_is_plausible(v.address.key)) {
         refuse_address(&v);
+        return;
+    }
+    uint64_t wait_us;
+    if (!limits_would_conform(misses_of(r), miss_us, MISSES_AT_ONCE, &wait_us)) {
+        visit_reply_too_often(&v, (unsigned)(wait_us / 1000000) + 1);
         return;
     }
     struct parked *p = park(&v);

@@ -36,6 +36,8 @@ void visit_reply_nothing(struct visit *v);
 void visit_reply_malformed(struct request *r, const char *why);
 // To `origin` and `path` (percent-encoded), with the request's query.
 void visit_reply_moved(struct visit *v, int status, str origin, str path);
+// Too many names that no app has; seconds.
+void visit_reply_too_often(struct visit *v, unsigned retry_after);
 // `code` may be NULL.
 void visit_reply_failure(struct visit *v, enum fail fail, const char *code);
 

@@ -86,6 +86,14 @@ void visit_reply_moved(struct visit *v, int status, str origin, str path)
     reply_redirect(r, status, str_of(to, n), visit_is_preview(v) ? "private, no-store" : caching);
 }
 
+void visit_reply_too_often(struct visit *v, unsigned retry_after)
+{
+    visit_add_common(v);
+    reply_error(v->r, 429, "rate_limited",
+                "You asked for many apps that do not exist. Please wait a moment and try again.",
+                NULL, retry_after);
+}
+
 void visit_reply_failure(struct visit *v, enum fail fail, const char *code)
 {
     visit_add_common(v);

@@ -317,3 +317,22 @@ test('connections in all: over the limit they are refused, and the admin listene
     held.forEach((socket) => socket.destroy());
     await until(async () => (await request(small.apps).catch(() => ({}))).status === 404, 'a place', 3000);
 });
+
+test('names that no app has: a visitor who asks for hundreds waits, others are served', async () => {
+    const from = '127.0.77.1';
+    const ask = (where, localAddress = from) => request(new URL(where, server.apps).href, { localAddress });
+    const seen = {};
+    for (let i = 0; i < 20; ++i) {
+        const answers = await Promise.all(Array.from({ length: 20 }, (_, k) => ask(`/apps/nobody/x-${i * 20 + k}/`)));
+        for (const { status } of answers) seen[status] = (seen[status] ?? 0) + 1;
+    }
+    assert.deepEqual(Object.keys(seen), ['404', '429']);
+    assert.ok(seen[404] >= 300 && seen[404] < 390, `${seen[404]} of 400 were looked for`);
+    const refused = await ask('/apps/nobody/one-more/');
+    assert.equal(refused.status, 429);
+    assert.equal(refused.json.code, 'rate_limited');
+    assert.ok(Number(refused.headers['retry-after']) >= 1);
+    assert.equal((await request(page.href, { localAddress: '127.0.77.2' })).status, 200, 'an app that is there');
+    assert.equal((await ask('/apps/nobody/one-more/', '127.0.77.2')).status, 404, 'another visitor');
+    await until(async () => (await ask('/apps/nobody/two-more/')).status === 404, 'the next one', 3000);
+});
