@@ -152,10 +152,12 @@ static bool take_one(uint64_t limit)
     return false;
 }
 
-void managed_db_give_room_back(void)
+void managed_db_give_room_back(struct managed_db_role *r)
 {
     uint64_t before = atomic_fetch_sub(&managed_db_counts.connections, 1);
     assert(before != 0);
+    --r->connections;
+    --r->project->connections;
 }
 
 // Closes the connection that rests longest; of this project, unless it is NULL.
@@ -420,10 +422,8 @@ void managed_db_connection_close(struct managed_db_connection *c, bool keep_room
     if (c->fd > 0)
         close(c->fd);
     --r->in_state[c->state];
-    --r->connections;
-    --r->project->connections;
     if (!keep_room)
-        managed_db_give_room_back();
+        managed_db_give_room_back(r);
     free(c);
     feed_soon(room);
 }

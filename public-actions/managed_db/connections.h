@@ -126,7 +126,7 @@ void managed_db_connection_set_state(struct managed_db_connection *c,
 void managed_db_connection_next(struct managed_db_connection *c);
 // Closes the socket and forgets it; frees c. Its room is given back unless `keep_room`.
 void managed_db_connection_close(struct managed_db_connection *c, bool keep_room);
-void managed_db_give_room_back(void); // any loop
+void managed_db_give_room_back(struct managed_db_role *r);
 
 // --- connections_open.c ---
 // Room has been taken. It serves the role's line when it is there.
@@ -152,7 +152,7 @@ bool managed_db_consume_is_bounded(void);
 // is not used again.
 void managed_db_cancel_statement(struct managed_db_connection *c);
 void managed_db_forget_cancelling(struct managed_db_connection *c);
-// Closes the socket, ends the backend too; frees c.
+// Closes the socket, ends the backend too; frees c. Its room is held until the backend has gone.
 void managed_db_connection_kill(struct managed_db_connection *c);
 // Looks at the size of the project's database, when it is time.
 void managed_db_measure(struct managed_db_role *r);

@@ -51,13 +51,18 @@ bool managed_db_send_time(PGconn *pg)
 }
 
 enum fail managed_db_terminate_backend(struct db *db, int pid, const char *since, const char *role,
-                                       const char *database, struct fault *fault)
+                                       const char *database, bool *ret_has_gone,
+                                       struct fault *fault)
 {
-    return db_query(db, fault, NULL,
-                    "select pg_terminate_backend(pid) from pg_stat_activity where pid=$1::int "
-                    "and usename=$2::name and datname=$3::name "
-                    "and backend_start<=$4::timestamptz",
-                    db_int(pid), db_text(role), db_text(database), db_text(since));
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f =
+        db_query(db, fault, &rows,
+                 "select pg_terminate_backend(pid) from pg_stat_activity where pid=$1::int "
+                 "and usename=$2::name and datname=$3::name "
+                 "and backend_start<=$4::timestamptz",
+                 db_int(pid), db_text(role), db_text(database), db_text(since));
+    *ret_has_gone = f == FAIL_NONE && db_count(rows) == 0;
+    return f;
 }
 
 enum fail managed_db_database_bytes(struct db *db, const char *database, uint64_t *ret,

@@ -21,9 +21,10 @@ bool managed_db_send_commit(PGconn *pg);
 // --- control connection, pool threads ---
 
 // Ends the backend, unless its process number has gone to one that began after `since` (a time of
-// the server's, as text) or that serves another role or database.
+// the server's, as text) or that serves another role or database. *ret_has_gone: there was none.
 enum fail managed_db_terminate_backend(struct db *db, int pid, const char *since, const char *role,
-                                       const char *database, struct fault *fault) MUST_CHECK;
+                                       const char *database, bool *ret_has_gone,
+                                       struct fault *fault) MUST_CHECK;
 enum fail managed_db_database_bytes(struct db *db, const char *database, uint64_t *ret,
                                     struct fault *fault) MUST_CHECK;
 #endif

@@ -322,6 +322,29 @@ static void one_that_catches_its_cancel_is_killed(void **state)
     assert_clean();
 }
 
+// Looks at no signal for some seconds, as over larger values for hours: until it has gone, its place
+// of this plugin's one is taken.
+static void one_that_cannot_be_ended_keeps_its_room(void **state)
+{
+    static const char there[] = "select count(*) from pg_stat_activity where usename = 'role_a_p' "
+                                "and query like '%repeat%'";
+    const char *json = ask("a", "p",
+                           "[\"select position('b'||repeat('a',12000) in repeat('a',1000000))\",[],"
+                           "{\"timeoutMs\":300}]");
+    assert_has(json, "\"code\":\"57014\"");
+    assert_string_equal(played_sql(NULL, there), "1");
+    struct asked next = {.within_ms = 20000};
+    ask_start(&next, "a", "p", "[\"select 1 as v\"]");
+    usleep(500000);
+    assert_string_equal(played_sql(NULL, there), "1"); // else the values are too small
+    assert_false(next.is_done);
+    ask_wait(&next);
+    assert_has(next.json, "\"v\":1");
+    assert_string_equal(played_sql(NULL, there), "0");
+    ask_forget(&next);
+    assert_clean();
+}
+
 // Their own commit comes behind the statement, with what the statement has left to be done there.
 static void one_that_stays_in_its_commit_is_ended(void **state)
 {
@@ -395,6 +418,7 @@ int main(void)
         cmocka_unit_test(other_encodings_and_styles_do_no_harm),
         cmocka_unit_test(ends_at_its_deadline),
         cmocka_unit_test(one_that_catches_its_cancel_is_killed),
+        cmocka_unit_test(one_that_cannot_be_ended_keeps_its_room),
         cmocka_unit_test(one_that_stays_in_its_commit_is_ended),
         cmocka_unit_test(cancelled_it_is_undone),
         cmocka_unit_test(a_late_cancel_hits_nobody_else),
