@@ -42,10 +42,15 @@ static size_t host_bytes(const struct host *h)
     return sizeof *h + h->name.n + h->slug.n + h->redirect_to.n;
 }
 
+static void make_seed(void)
+{
+    seed = random_u64();
+}
+
 static uint64_t hash(str name)
 {
-    while (seed == 0)
-        seed = random_u64();
+    static pthread_once_t is_made = PTHREAD_ONCE_INIT;
+    pthread_once(&is_made, make_seed); // two loops may be the first
     uint64_t h = seed;
     for (size_t i = 0; i != name.n; ++i)
         h = (h ^ (unsigned char)name.p[i]) * UINT64_C(0x9e3779b97f4a7c15), h ^= h >> 29;
