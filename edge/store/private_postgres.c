@@ -1,15 +1,17 @@
-// Running the clusters: a stale one is stopped first, by its own program and as its own user; ours
-// is a child of the supervisor, so that its end is told by waitpid, and the supervisor's end tells
-// it to stop. A start is a walk through enum cluster_step, of which each but the last waits for a
-// child: so that two clusters are made side by side.
+// Running the clusters: a stale one is stopped first; ours is a child of the supervisor, so that its
+// end is told by waitpid, and the supervisor's end tells it to stop. A start is a walk through enum
+// cluster_step, of which each but the last waits for a child: so that two clusters are made side by
+// side.
 #include "edge/store/private_postgres_internal.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "edge/base/clock.h"
@@ -23,7 +25,7 @@ enum {
     POLL_NS = 10000000,
     FAST_MS = 15000,
     IMMEDIATE_MS = 5000,
-    GOING_TURNS = 500, // of POLL_NS
+    STALE_MS = 60000,
     LOG_MAX = 8 << 20,
 };
 
@@ -68,33 +70,49 @@ static enum whose whose_is(const struct private_postgres *p, pid_t pid)
     return at.st_dev == cluster.st_dev && at.st_ino == cluster.st_ino ? OURS : ANOTHERS;
 }
 
+// A fast shutdown (SIGINT) of the process behind `fd`, a pidfd, and its end.
+static bool end_stale(int fd)
+{
+    if (syscall(SYS_pidfd_send_signal, fd, SIGINT, NULL, 0) != 0 && errno != ESRCH)
+        return false;
+    struct pollfd ended = {.fd = fd, .events = POLLIN};
+    return poll(&ended, 1, STALE_MS) == 1;
+}
+
+// The descriptor stands for one process: what is looked at, asked to end and waited for is the same
+// one, also when it was on its way out already.
 static enum fail stop_stale(struct private_postgres *p, struct fault *fault)
 {
     bool is_ready;
     pid_t pid = read_pid_file(p, &is_ready);
-    if (pid <= 0 || kill(pid, 0) != 0)
+    int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+    if (fd < 0)
         return FAIL_NONE; // none, or PostgreSQL itself sees that it is dead
-    enum whose whose = whose_is(p, pid);
-    if (whose == UNKNOWN)
-        return FAIL_NONE; // PostgreSQL ignores other users' processes too
-    if (whose == ANOTHERS) {
+    bool has_ended = true;
+    switch (whose_is(p, pid)) {
+    case OURS:
+        log_warn("stopping a PostgreSQL that an earlier run left behind", "pid=%d", (int)pid);
+        has_ended = end_stale(fd);
+        break;
+    case ANOTHERS: {
         char path[CLUSTER_PATH_ROOM + 16];
         snprintf(path, sizeof path, "%s/postmaster.pid", p->cluster);
         process_files_as(p->uid, p->gid);
         unlink(path); // PostgreSQL would take the number's new owner for a postmaster
         process_files_as_ourselves();
+        break;
+    }
+    case UNKNOWN: // PostgreSQL ignores other users' processes too
+        break;
+    }
+    close(fd);
+    if (has_ended)
         return FAIL_NONE;
-    }
-    log_warn("stopping a PostgreSQL that an earlier run left behind", "pid=%d", (int)pid);
-    char *stop[] = {"pg_ctl", "stop", "-D", p->cluster, "-m", "fast", "-w", "-t", "60", NULL};
-    enum fail fail = cluster_run(p, "pg_ctl", stop, fault);
-    // it may have been on its way out already: its file gone before pg_ctl looked, itself not yet
-    for (int i = 0; fail != FAIL_NONE && i != GOING_TURNS; ++i) {
-        if (kill(pid, 0) != 0)
-            return FAIL_NONE;
-        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
-    }
-    return fail;
+    cluster_quote_log(p);
+    return fault_set(fault, FAIL_INTERNAL, "private_postgres",
+                     "A PostgreSQL that an earlier run left behind (pid %d) does not end; its log "
+                     "is %s/postgres.log.",
+                     (int)pid, p->home);
 }
 
 static enum fail launch(struct private_postgres *p, struct fault *fault)

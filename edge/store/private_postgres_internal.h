@@ -59,10 +59,7 @@ enum fail cluster_write_settings(struct private_postgres *p, struct fault *fault
 int cluster_open_log(const struct private_postgres *p);
 // The end of that log into ours, so that the reason stands where the operator looks.
 void cluster_quote_log(const struct private_postgres *p);
-// Runs one of PostgreSQL's programs to its end as the cluster's user, output to the log.
-// FAIL_INTERNAL when it did not exit with 0.
-enum fail cluster_run(const struct private_postgres *p, const char *program, char *const *arguments,
-                      struct fault *fault) MUST_CHECK;
+// FAIL_INTERNAL, and the log's end in ours, when `program` did not exit with 0.
 enum fail cluster_judge(const struct private_postgres *p, const char *program, int status,
                         struct fault *fault) MUST_CHECK;
 // argv[0] is the program's name; standard input from `input` (-1: none). Does not wait.

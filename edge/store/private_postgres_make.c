@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "edge/base/digest.h"
 #include "edge/base/directory.h"
@@ -106,8 +105,8 @@ enum fail cluster_make_sockets(const struct private_postgres *p, struct fault *f
 
 static bool has_programs(const char *directory)
 {
-    static const char *const needed[] = {"postgres", "initdb", "pg_ctl"};
-    for (size_t i = 0; i != 3; ++i) {
+    static const char *const needed[] = {"postgres", "initdb"};
+    for (size_t i = 0; i != 2; ++i) {
         char path[512];
         snprintf(path, sizeof path, "%s/%s", directory, needed[i]);
         if (access(path, X_OK) != 0)
@@ -180,7 +179,7 @@ enum fail cluster_find_programs(struct private_postgres *p, struct fault *fault)
                          "this machine. Install the package postgresql-%u.",
                          p->home, wanted, wanted);
     return fault_set(fault, FAIL_INTERNAL, "private_postgres",
-                     "PostgreSQL's programs (postgres, initdb, pg_ctl) were not found. Install "
+                     "PostgreSQL's programs (postgres, initdb) were not found. Install "
                      "the package postgresql, or use a database you run: --database URL.");
 }
 
@@ -248,19 +247,6 @@ enum fail cluster_judge(const struct private_postgres *p, const char *program, i
     cluster_quote_log(p);
     return fault_set(fault, FAIL_INTERNAL, "private_postgres", "PostgreSQL's %s failed (%s).",
                      program, process_status_text(status));
-}
-
-enum fail cluster_run(const struct private_postgres *p, const char *program, char *const *arguments,
-                      struct fault *fault)
-{
-    pid_t pid;
-    int status;
-    enum fail fail = cluster_start(p, program, arguments, -1, SIGTERM, &pid, fault);
-    if (fail != FAIL_NONE)
-        return fail;
-    while (waitpid(pid, &status, 0) != pid)
-        ;
-    return cluster_judge(p, program, status, fault);
 }
 
 // --- the cluster ---
