@@ -231,15 +231,11 @@ static str read_entry(const struct load *l, const json_t *root, const struct con
 static struct config *read_config(const struct load *l, const json_t *root,
                                   const struct config_files *files)
 {
-    size_t before = l->problems->count + l->problems->left_out;
     if (l->marks != NULL)
         warn_of_unknown(l, root, STR("entry"), STR("routes"));
     struct config *c = config_create(read_entry(l, root, files), 0);
     read_routes(l, c, root);
-    if (l->problems->count + l->problems->left_out == before)
-        return c;
-    config_destroy(c);
-    return NULL;
+    return c;
 }
 
 struct config *config_load(str text, unsigned first_line, const char *section,
@@ -252,6 +248,7 @@ struct config *config_load(str text, unsigned first_line, const char *section,
                      "public-config is longer than 64 KiB (%zu bytes).", text.n);
         return NULL;
     }
+    size_t before = problems->count + problems->left_out;
     struct yaml_marks *marks = NULL;
     json_t *root =
         text.p == NULL ? json_null() : yaml_load(text, first_line, section, problems, &marks);
@@ -266,7 +263,10 @@ struct config *config_load(str text, unsigned first_line, const char *section,
         c = read_config(&l, root, files);
     json_decref(root);
     yaml_marks_destroy(marks);
-    return c;
+    if (problems->count + problems->left_out == before)
+        return c;
+    config_destroy(c);
+    return NULL;
 }
 
 json_t *config_json(const struct config *config)

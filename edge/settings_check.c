@@ -7,6 +7,7 @@
 #include <openssl/x509.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "edge/base/digest.h"
 #include "edge/base/ip.h"
@@ -218,6 +219,9 @@ static void check_data(struct settings_load *l)
         settings_complain(l, "data", "The path is longer than %d bytes.", PATH_ROOM);
     if (strchr(data, '\'') != NULL)
         settings_complain(l, "data", "PostgreSQL's settings cannot hold a path with a quote.");
+    struct stat st;
+    if (stat(data, &st) == 0 ? !S_ISDIR(st.st_mode) : errno == ENOTDIR)
+        settings_complain(l, "data", "%s is no directory.", LOG_STR(str_from(data)));
 }
 
 static void check_url(struct settings_load *l, const char *name, const char *text)

@@ -1,7 +1,8 @@
 // libyaml's events into jansson values. The event parser is used, not libyaml's document loader:
 // the loader resolves aliases (a few bytes become gigabytes) and nests as deep as a stranger likes.
 // Problems of meaning (a tag, a key twice) are collected and reading goes on; a problem of syntax
-// ends it, since what follows would be guesses.
+// ends it, since what follows would be guesses. A key that stands twice leaves a value to judge: the
+// first.
 #include "edge/base/yaml.h"
 #include <errno.h>
 #include <math.h>
@@ -276,7 +277,8 @@ static void read_member(struct reader *r, json_t *object, unsigned depth)
     json_t *value = read_value(r, depth + 1);
     if (key == NULL || json_object_get(object, key) != NULL) {
         if (key != NULL)
-            refuse(r, key_at, "The key %s stands here twice.", QUOTED(str_from(key)));
+            problems_add(r->problems, line_of(r, key_at), (unsigned)key_at.column + 1, r->section,
+                         "The key %s stands here twice.", QUOTED(str_from(key)));
         json_decref(value);
         return;
     }

@@ -93,6 +93,30 @@ static void json_is_read_too(void **state)
     refuse("{\"a\": \"\\ude00\\ud83d\"}", 10, "not valid YAML");
 }
 
+static void of_two_the_first(const char *yaml, unsigned line, const char *words, const char *json)
+{
+    struct problems ps;
+    problems_init(&ps);
+    struct yaml_marks *marks = NULL;
+    json_t *v = yaml_load(str_from(yaml), 10, "s", &ps, &marks);
+    assert_int_equal(ps.count, 1);
+    assert_non_null(strstr(ps.list[0].message, words));
+    assert_int_equal(ps.list[0].line, line);
+    char *text = json_dumps(v, JSON_COMPACT);
+    assert_string_equal(text, json);
+    free(text);
+    json_decref(v);
+    yaml_marks_destroy(marks);
+    problems_fini(&ps);
+}
+
+// What else is wrong with the document is judged all the same.
+static void keys_that_stand_twice(void **state)
+{
+    of_two_the_first("a: 1\nb: 2\na: 3\n", 12, "\"a\" stands here twice", "{\"a\":1,\"b\":2}");
+    of_two_the_first("{a: {b: 1, \"b\": 2}}", 10, "\"b\" stands here twice", "{\"a\":{\"b\":1}}");
+}
+
 static void refused_features(void **state)
 {
     refuse("a: &x 1\n", 10, "anchors (&x)");
@@ -101,8 +125,6 @@ static void refused_features(void **state)
     refuse("x: 1\na: !custom {b: c}\n", 11, "tags");
     refuse("%TAG ! tag:x,2000:\n---\na: 1\n", 10, "%TAG");
     refuse("a: 1\n<<: {b: 2}\n", 11, "Merge keys");
-    refuse("a: 1\nb: 2\na: 3\n", 12, "\"a\" stands here twice");
-    refuse("{a: {b: 1, \"b\": 2}}", 10, "\"b\" stands here twice");
     refuse("1: a\n", 10, "\"1\" is not a text");
     refuse("true: a\n", 10, "\"true\" is not a text");
     refuse("? [a]\n: b\n", 10, "must be a text, not a list");
@@ -210,6 +232,7 @@ int main(void)
         cmocka_unit_test(quoted_and_block_scalars_are_strings),
         cmocka_unit_test(json_is_read_too),
         cmocka_unit_test(refused_features),
+        cmocka_unit_test(keys_that_stand_twice),
         cmocka_unit_test(aliases_are_refused),
         cmocka_unit_test(syntax),
         cmocka_unit_test(depth),

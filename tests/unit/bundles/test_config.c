@@ -53,7 +53,7 @@ static void entry(void **state)
     refuse("entry: /index.html\n", 5, "must not start with '/'");
     refuse("entry: 5\n", 5, "must be text");
     refuse("- a\n", 5, "must be a mapping");
-    refuse("entry: a\nentry: b\n", 6, "twice");
+    refuse("entry: index.html\nentry: b\n", 6, "twice");
 }
 
 static void routes(void **state)

@@ -147,8 +147,17 @@ static void test_broken_file_and_missing_values(void **state)
     HAS(load(&s, "--config", "/nonexistent.yaml", NULL),
         "/nonexistent.yaml: The settings file cannot be read: No such file or directory.");
     settings_fini(&s);
-    HAS(load(&s, "--config", write_file("twice.yaml", "threads: 1\nthreads: 2\n"), NULL),
-        "twice.yaml:2:");
+    const char *twice = write_file("twice.yaml", "threads: 1\nthreads: 2\ntreads: 3\n");
+    const char *text = load(&s, "--config", twice, "--set", "cache_bytes=x", NULL);
+    HAS(text, "twice.yaml:2: The key");
+    HAS(text, "twice.yaml:3: There is no setting treads.");
+    HAS(text, "cache_bytes: ");
+    settings_fini(&s);
+    HAS(load(&s, "--data", twice, NULL), "twice.yaml is no directory.");
+    settings_fini(&s);
+    char below[160];
+    snprintf(below, sizeof below, "%s/data", twice);
+    HAS(load(&s, "--data", below, NULL), "twice.yaml/data is no directory.");
     settings_fini(&s);
     HAS(load(&s, "--config", write_file("list.yaml", "- a\n"), NULL), "Write settings as");
     settings_fini(&s);
