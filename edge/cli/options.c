@@ -128,12 +128,16 @@ static enum fail take_option(int argc, char **argv, int *i, struct options *o, s
     const struct option_row *row = &option_rows[id];
     if (row->value == NULL && has_value)
         return fault_set(fault, FAIL_BAD_INPUT, "usage", "--%s takes no value.", row->name);
-    if (row->value != NULL && !has_value && *i + 1 == argc)
+    const char *value = row->value == NULL ? ""
+                        : has_value        ? rest.p
+                        : *i + 1 != argc   ? argv[++*i]
+                                           : NULL;
+    if (value == NULL || (row->value != NULL && value[0] == '\0')) // "$ID" of nothing, too
         return fault_set(fault, FAIL_BAD_INPUT, "usage", "--%s needs a value: --%s %s.", row->name,
                          row->name, row->value);
     if (o->value[id] != NULL && row->value != NULL && !repeats(id))
         return fault_set(fault, FAIL_BAD_INPUT, "usage", "--%s is given twice.", row->name);
-    o->value[id] = row->value == NULL ? "" : has_value ? rest.p : argv[++*i];
+    o->value[id] = value;
     if (!repeats(id))
         return FAIL_NONE;
     if (o->n_repeated == OPTIONS_ARGS_MAX)

@@ -176,6 +176,8 @@ static void wrong_options_are_told(void **state)
     expect_usage("Did you mean --dry-run?", 1, "--dryrun", NULL, NULL);
     expect_usage("--json takes no value", 1, "--json=1", NULL, NULL);
     expect_usage("--url needs a value", 2, "apps", "--url", NULL);
+    expect_usage("--url needs a value", 3, "apps", "--url", "");
+    expect_usage("--get needs a value", 3, "files", "app", "--get=");
     expect_usage("given twice", 2, "--url=a", "--url=b", NULL);
     expect_usage("There is no option", 1, "-jq", NULL, NULL);
     expect_usage("\\x1b", 1, "--\x1b[31m", NULL, NULL);
