@@ -246,6 +246,9 @@ static void decide(struct action *a)
         reply_method_not_allowed(r, ALLOW);
     } else if (!action_is_name(str_from(a->name))) {
         refuse_action_name(a);
+    } else if (request_is_encoded(r)) {
+        action_destroy(a);
+        reply_encoded_body(r);
     } else if (is_upload(a)) {
         start_upload(a);
     } else if (a->own->handler == NULL) {

@@ -597,6 +597,10 @@ void management_on_request(struct request *r)
                         "The request body is larger than this operation takes.", NULL, 0);
             return;
         }
+        if (request_is_encoded(r)) {
+            reply_encoded_body(r);
+            return;
+        }
         start_call(r, e, params);
         return;
     }

@@ -482,6 +482,13 @@ void reply_method_not_allowed(struct request *r, const char *allow)
     reply_error(r, 405, "method_not_allowed", "This address does not take that method.", NULL, 0);
 }
 
+void reply_encoded_body(struct request *r)
+{
+    add_borrowed(h2o_of(r), "accept-encoding", STR("identity"));
+    reply_error(r, 415, "unsupported_media_type",
+                "Send the body as it is, without a Content-Encoding.", NULL, 0);
+}
+
 void reply_options(struct request *r, const char *allow)
 {
     add_borrowed(h2o_of(r), "allow", str_from(allow));

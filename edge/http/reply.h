@@ -57,6 +57,8 @@ void reply_error(struct request *r, int status, const char *code, const char *me
 void reply_fault(struct request *r, const struct fault *fault, json_t *details,
                  unsigned retry_after);
 int reply_status(enum fail fail);
+// 415 for a body that request_is_encoded (RFC 9110 §15.5.16).
+void reply_encoded_body(struct request *r);
 // 405 with Allow ("GET, HEAD, OPTIONS"); 204 with Allow for OPTIONS.
 void reply_method_not_allowed(struct request *r, const char *allow);
 void reply_options(struct request *r, const char *allow);

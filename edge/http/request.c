@@ -262,6 +262,7 @@ static const char *const header_names[HEADERS] = {
     [HEADER_ACCESS_CONTROL_REQUEST_METHOD] = "access-control-request-method",
     [HEADER_AUTHORIZATION] = "authorization",
     [HEADER_CDN_LOOP] = "cdn-loop",
+    [HEADER_CONTENT_ENCODING] = "content-encoding",
     [HEADER_CONTENT_TYPE] = "content-type",
     [HEADER_HOST] = "host",
     [HEADER_IF_MATCH] = "if-match",
@@ -319,6 +320,12 @@ str request_header(struct request *r, enum header h)
         own->headers[h] = h == HEADER_HOST ? r->authority : find_joined(r, h);
     }
     return own->headers[h];
+}
+
+bool request_is_encoded(struct request *r)
+{
+    str coding = request_header(r, HEADER_CONTENT_ENCODING);
+    return r->body.n != 0 && coding.n != 0 && !str_caseeq(str_trim(coding), STR("identity"));
 }
 
 bool request_is_looped(struct request *r)

@@ -38,6 +38,7 @@ enum header {
     HEADER_ACCESS_CONTROL_REQUEST_METHOD,
     HEADER_AUTHORIZATION,
     HEADER_CDN_LOOP,
+    HEADER_CONTENT_ENCODING,
     HEADER_CONTENT_TYPE,
     HEADER_HOST,
     HEADER_IF_MATCH,
@@ -96,6 +97,8 @@ bool http_is_trusted_proxy(const struct sockaddr *sa);
 // The values of all fields of that name joined with ", " (RFC 9110 §5.2), p == NULL when there is
 // none. A single one is not copied.
 str request_header(struct request *r, enum header h);
+// Whether the body is not what it stands for (RFC 9110 §8.4): nothing here decodes one.
+bool request_is_encoded(struct request *r);
 // Whether the request has been sent by ourselves, by way of whoever may stand between: its CDN-Loop
 // (RFC 8586) names us. False while no name is set.
 bool request_is_looped(struct request *r);

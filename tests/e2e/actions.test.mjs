@@ -132,6 +132,7 @@ describe('what is refused', () => {
         ['invalid UTF-8', () => act('echo', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])), 400, 'invalid_json'],
         ['objects a thousand deep', () => act('echo', `${'{"a":'.repeat(1000)}1${'}'.repeat(1000)}`), 400, 'invalid_json'],
         ['another type', () => act('echo', '{}', { headers: { 'content-type': 'text/plain' } }), 415, 'unsupported_media_type'],
+        ['a packed body', () => act('echo', '{}', { headers: { 'content-encoding': 'gzip' } }), 415, 'unsupported_media_type'],
         ['a form', () => act('echo', 'a=b', { headers: { 'content-type': 'application/x-www-form-urlencoded' } }), 415, 'unsupported_media_type'],
         ['more than 1 MiB', () => act('echo', JSON.stringify({ a: 'x'.repeat(1024 * 1024) })), 413, 'body_too_large'],
         ['an action of 65 characters', () => act('a'.repeat(65), {}), 400, 'invalid_action'],

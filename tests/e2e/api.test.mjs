@@ -51,6 +51,10 @@ test('every error has the contract\'s form', async () => {
     assertError(await server.api('POST', '/api/tokens', '{"name":"a","name":"b"}', { type: 'application/json' }), 400, 'invalid_json');
     assertError(await server.api('POST', '/api/tokens', '[]', { type: 'application/json' }), 400, 'invalid_json');
     assertError(await server.api('POST', '/api/tokens', '{}', { type: 'text/plain' }), 415, 'unsupported_media_type');
+    const packed = await server.api('POST', '/api/tokens', '{}', { type: 'application/json', headers: { 'content-encoding': 'gzip' } });
+    assertError(packed, 415, 'unsupported_media_type');
+    assert.equal(packed.headers['accept-encoding'], 'identity');
+    assertError(await server.api('POST', '/api/tokens', '{}', { type: 'application/json', headers: { 'content-encoding': 'identity' } }), 422, 'invalid_request');
     assertError(await server.api('DELETE', '/api/plugins/x', 'a body'), 400, 'unexpected_body');
 });
 
