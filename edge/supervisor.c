@@ -506,7 +506,9 @@ static enum fail prepare(struct supervisor *sv, struct fault *fault)
     if (fail != FAIL_NONE)
         return fail;
     ready_remove(s); // of a run that was killed
-    workers_init(&sv->workers, sv->caged_users, (size_t)s->worker_memory);
+    fail = workers_init(&sv->workers, sv->caged_users, (size_t)s->worker_memory, fault);
+    if (fail != FAIL_NONE)
+        return fail;
     log_info("starting", "version=%s data=%s cage=\"%s\"", STOA_VERSION, s->data, cage_layers());
     fail = open_listeners(sv, fault);
     if (fail == FAIL_NONE)

@@ -7,18 +7,19 @@
 #include <unistd.h>
 #include "edge/base/log.h"
 
-static void find_program(char *to, size_t room, const char *own, const char *name)
+static bool find_program(char *to, size_t room, const char *own, const char *name)
 {
     static const char *const places[] = {"", "../lib/stoa/", "../libexec/stoa/"};
     for (size_t i = 0; i != sizeof places / sizeof places[0]; ++i) {
         snprintf(to, room, "%s/%s%s", own, places[i], name);
         if (access(to, X_OK) == 0)
-            return;
+            return true;
     }
-    to[0] = '\0';
+    return false;
 }
 
-void workers_init(struct workers *w, const struct user users[CAGE_KINDS], size_t handler_memory)
+enum fail workers_init(struct workers *w, const struct user users[CAGE_KINDS],
+                       size_t handler_memory, struct fault *fault)
 {
     char own[900];
     ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
@@ -28,10 +29,15 @@ void workers_init(struct workers *w, const struct user users[CAGE_KINDS], size_t
     if (slash != NULL)
         *slash = '\0';
     for (int kind = 0; kind != CAGE_KINDS; ++kind) {
+        const char *name = cage_kind_name((enum cage_kind)kind);
         w->_users[kind] = users[kind];
-        find_program(w->_paths[kind], sizeof w->_paths[kind], own,
-                     cage_kind_name((enum cage_kind)kind));
+        if (!find_program(w->_paths[kind], sizeof w->_paths[kind], own, name))
+            return fault_set(fault, FAIL_INTERNAL, "program_missing",
+                             "The program %s is not in %s, nor in ../lib/stoa of it. Install the "
+                             "whole package, or build it: ./dev build.",
+                             name, own);
     }
+    return FAIL_NONE;
 }
 
 static struct worker *find(struct workers *w, pid_t pid)
@@ -51,8 +57,6 @@ static int start(struct workers *w, enum cage_kind kind, struct worker **ret, in
                                    .gid = w->_users[kind].gid,
                                    .memory = kind == CAGE_HANDLER ? w->_handler_memory : 0};
     struct fault fault;
-    if (program.path[0] == '\0')
-        return ENOENT;
     if (worker == NULL)
         return EAGAIN;
     if (cage_spawn(kind, &program, &worker->pid, ret_fd, &fault) != FAIL_NONE) {

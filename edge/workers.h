@@ -21,13 +21,15 @@ struct workers {
     uint32_t _last_number;
     struct user _users[CAGE_KINDS];
     size_t _handler_memory;
-    char _paths[CAGE_KINDS][1024]; // "": not installed
+    char _paths[CAGE_KINDS][1024];
 };
 
 // Finds the caged programs: beside this one, or in ../lib/stoa of it. When we are root each kind
 // runs as its own of `users`: a parser that was taken over cannot signal, trace or read a handler's
 // worker, nor the other way round. `handler_memory`: bytes that one handler's worker may take.
-void workers_init(struct workers *w, const struct user users[CAGE_KINDS], size_t handler_memory);
+// FAIL_INTERNAL when one of the programs is not there.
+enum fail workers_init(struct workers *w, const struct user users[CAGE_KINDS],
+                       size_t handler_memory, struct fault *fault) MUST_CHECK;
 // Starts one and answers on `control` (CONTROL_STARTED, with the socket or an errno). FAIL_INTERNAL
 // or FAIL_BUSY when the answer could not be sent: the server is then of no use any more.
 enum fail workers_start(struct workers *w, int control,
