@@ -19,11 +19,11 @@ before(async () => {
 after(() => server.stop());
 
 const KEYS = '/api/v1/signing-keys';
-// A public half without small factors is as good as one whose two prime factors took seconds to find.
+// A public half without small factors is as good as one whose two prime factors took seconds to find, if it is no prime itself.
 const rsaPublic = (bits, exponent = '010001') => {
     let n = BigInt(`0x${crypto.randomBytes(bits / 8).toString('hex')}`) | 1n | (1n << BigInt(bits - 1));
     const hasSmallFactor = () => Array.from({ length: 1000 }, (_, i) => BigInt(i + 2)).some((d) => n % d === 0n);
-    while (hasSmallFactor()) n -= 2n;
+    while (hasSmallFactor() || crypto.checkPrimeSync(n)) n -= 2n;
     const base64url = (hex) => Buffer.from(hex, 'hex').toString('base64url');
     return crypto.createPublicKey({ key: { kty: 'RSA', n: base64url(n.toString(16)), e: base64url(exponent) }, format: 'jwk' }).export({ type: 'spki', format: 'pem' });
 };

@@ -257,7 +257,7 @@ static void timers_left_fire_in_order_and_end(void **state)
     player_start(&p);
     player_load(&p,
                 "const seen=[];module.exports={handler:async(i,c)=>{if(i.leave){"
-                "setTimeout(()=>seen.push('late'),30);setTimeout(()=>seen.push('soon'),10);"
+                "setTimeout(()=>seen.push('late'),90);setTimeout(()=>seen.push('soon'),10);"
                 "setInterval(()=>seen.push('tick'),12);setTimeout(()=>{throw new Error('x')},5);"
                 "return 1}"
                 "await new Promise((d)=>setTimeout(d,i.ms));return "
