@@ -63,10 +63,10 @@ struct fetch_transfer {
     struct curl_slist *headers;
     struct fetch_transfer *next;
     uint64_t deadline_ms, connect_by_ms; // the latter 0 once connected
-    unsigned hops;
+    unsigned hops, codings;              // the latter of this hop's answer
     size_t held,
         order_held; // bytes of bodies counted against the limits: the answer's, the order's
-    bool is_resolving, is_blocked, is_overfull, is_out_of_memory, has_body_begun;
+    bool is_resolving, is_blocked, is_overfull, is_packed_twice, is_out_of_memory, has_body_begun;
     char host[128]; // of this hop
 };
 enum fetch_outcome { FETCH_FINISHED, FETCH_NEXT_HOP };

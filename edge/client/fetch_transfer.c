@@ -143,6 +143,21 @@ static str without_line_end(str s)
     return s;
 }
 
+// Unpacked once, a body is counted as it grows (on_body). What is packed twice has text between the
+// two that nobody counts, and that need never end: 40 KB of zstd in zstd in gzip kept this thread,
+// which is everybody's, inside one call of libcurl's for as long as was waited. What a 1xx names counts too.
+static bool is_packed_twice(struct fetch_transfer *t, str name, str value)
+{
+    if (!str_caseeq(name, STR("content-encoding")) && !str_caseeq(name, STR("transfer-encoding")))
+        return false;
+    while (value.n != 0) {
+        str coding = str_trim(str_cut(&value, ','));
+        t->codings += coding.n != 0 && !str_caseeq(coding, STR("identity")) &&
+                      !str_caseeq(coding, STR("chunked"));
+    }
+    return t->codings > 1;
+}
+
 static size_t on_header(char *p, size_t size, size_t n, void *arg)
 {
     struct fetch_transfer *t = arg;
@@ -159,8 +174,9 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
     str name = str_cut(&rest, ':');
     if (name.n == 0 || name.n == line.n)
         return size * n;
+    t->is_packed_twice = is_packed_twice(t, name, rest);
     t->is_overfull = !add_header(f, name, str_trim(rest));
-    return t->is_overfull ? CURL_WRITEFUNC_ERROR : size * n;
+    return t->is_packed_twice || t->is_overfull ? CURL_WRITEFUNC_ERROR : size * n;
 }
 
 // --- the request ---
@@ -226,7 +242,9 @@ static void set_body(struct fetch_transfer *t)
 
 static void set_hop(struct fetch_transfer *t)
 {
-    t->is_resolving = t->is_blocked = t->is_overfull = t->has_body_begun = false;
+    t->is_resolving = t->is_blocked = t->is_overfull = t->is_packed_twice = t->has_body_begun =
+        false;
+    t->codings = 0;
     t->connect_by_ms = clock_monotonic_ms() + fetch_settings.connect_timeout_ms;
     curl_easy_setopt(t->easy, CURLOPT_URL, t->order->url);
     set_headers(t);
@@ -414,6 +432,9 @@ enum fetch_outcome fetch_transfer_hop_ended(struct fetch_transfer *t, CURLcode c
                    "%.100s is not at a public address; only those can be fetched from.", t->host);
     } else if (t->is_out_of_memory) {
         fetch_fail(&f->answer, FAIL_BUSY, "busy", "Too much is being fetched at the moment.");
+    } else if (t->is_packed_twice) {
+        fetch_fail(&f->answer, FAIL_UPSTREAM, "bad_answer",
+                   "%.100s sent an answer that is compressed more than once.", t->host);
     } else if (t->is_overfull) {
         fetch_fail(&f->answer, FAIL_UPSTREAM, "bad_answer", "%.100s sent too many headers.",
                    t->host);

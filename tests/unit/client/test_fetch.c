@@ -543,6 +543,20 @@ static void a_compressed_body_is_counted_unpacked(void **state)
     assert_true(seen.is_truncated);
 }
 
+static void a_body_is_unpacked_once(void **state)
+{
+    static const char *const paths[] = {"/twice/list", "/twice/lines", "/twice/early",
+                                        "/twice/transfer"};
+    get(&open_server, "/twice/once");
+    expect_answer(200);
+    assert_int_equal(seen.body_n, 5);
+    for (size_t i = 0; i != sizeof paths / sizeof paths[0]; ++i) {
+        get(&open_server, paths[i]);
+        expect_failure(FAIL_UPSTREAM, "bad_answer");
+        assert_non_null(strstr(seen.message_text, "more than once"));
+    }
+}
+
 static void a_head_without_end_is_no_answer(void **state)
 {
     get(&open_server, "/headers/100");
@@ -851,6 +865,7 @@ int main(void)
         cmocka_unit_test(credentials_stay_with_their_origin),
         cmocka_unit_test(a_body_is_cut_at_its_limit),
         cmocka_unit_test(a_compressed_body_is_counted_unpacked),
+        cmocka_unit_test(a_body_is_unpacked_once),
         cmocka_unit_test(a_head_without_end_is_no_answer),
         cmocka_unit_test(a_broken_answer_is_none),
         cmocka_unit_test(tls_is_verified),

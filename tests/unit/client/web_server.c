@@ -69,17 +69,40 @@ static bool answer_bytes(struct connection *c, size_t n)
     return goes_on;
 }
 
-static bool answer_gzip(struct connection *c, size_t n)
+static size_t gzip(const char *from, size_t n, char *to, size_t room)
 {
     struct libdeflate_compressor *z = libdeflate_alloc_compressor(9);
-    size_t room = libdeflate_gzip_compress_bound(z, n);
-    char *body = calloc(1, n), *packed = malloc(room);
-    size_t packed_n = libdeflate_gzip_compress(z, body, n, packed, room);
+    size_t packed_n = libdeflate_gzip_compress(z, from, n, to, room);
     libdeflate_free_compressor(z);
+    return packed_n;
+}
+
+static bool answer_gzip(struct connection *c, size_t n)
+{
+    size_t room = libdeflate_gzip_compress_bound(NULL, n);
+    char *body = calloc(1, n), *packed = malloc(room);
+    size_t packed_n = gzip(body, n, packed, room);
     bool goes_on = answer(c, "200 OK\r\nContent-Encoding: gzip", packed, packed_n);
     free(body);
     free(packed);
     return goes_on;
+}
+
+static bool answer_twice(struct connection *c, const char *how)
+{
+    static const char *const heads[][2] = {
+        {"once", "200 OK\r\nContent-Encoding: identity, gzip,"},
+        {"list", "200 OK\r\ncontent-encoding: gzip , GZIP"},
+        {"lines", "200 OK\r\nContent-Encoding: gzip\r\nX-Other: 1\r\nContent-Encoding: gzip"},
+        {"early", "103 Early\r\nContent-Encoding: gzip\r\n\r\n"
+                  "HTTP/1.1 200 OK\r\nContent-Encoding: gzip"},
+        {"transfer", "200 OK\r\nTransfer-Encoding: gzip\r\nContent-Encoding: gzip"}};
+    char once[128], twice[160];
+    size_t n = gzip("hello", 5, once, sizeof once), twice_n = gzip(once, n, twice, sizeof twice);
+    for (size_t i = 0; i != sizeof heads / sizeof heads[0]; ++i)
+        if (strcmp(how, heads[i][0]) == 0)
+            answer(c, heads[i][1], i == 0 ? once : twice, i == 0 ? n : twice_n);
+    return false;
 }
 
 static bool answer_headers(struct connection *c, int n)
@@ -122,6 +145,8 @@ static bool respond(struct connection *c)
         return answer_bytes(c, strtoul(path + 7, NULL, 10));
     if (strncmp(path, "/gzip/", 6) == 0)
         return answer_gzip(c, strtoul(path + 6, NULL, 10));
+    if (strncmp(path, "/twice/", 7) == 0)
+        return answer_twice(c, path + 7);
     if (strncmp(path, "/headers/", 9) == 0)
         return answer_headers(c, atoi(path + 9));
     if (strcmp(path, "/connection") == 0) {

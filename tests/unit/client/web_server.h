@@ -4,6 +4,8 @@
 //   /redirect?N URL, percent-free: status N to the URL    /status/N    that status, "status"
 //   /bytes/N     N bytes, with Content-Length              /endless     bytes without end
 //   /gzip/N      N zero bytes, compressed                  /silent      nothing, until it is closed
+//   /twice/HOW   "hello" in gzip, in gzip: "list", "lines", "early" (named in a 103 already),
+//                "transfer" (one of them is a transfer coding); "once": in one gzip, and "identity"
 //   /headers/N   N headers of a hundred bytes              /cut         half of what was promised
 //   /connection  the number of the connection              /close       closes at once
 //   /early       a 103 and then the answer, with trailers  /garbage     no HTTP
