@@ -12,6 +12,9 @@ enum {
     SUBSCRIPTION_URL_MAX = 2048,
     SUBSCRIPTIONS_MAX = 50,
     SUBSCRIPTION_EVENTS_MAX = 50,
+    // Of one project. Beyond it events are recorded, and not sent: a run may raise 20 for 50
+    // subscribers, a thousand rows that stay for a day when nobody answers.
+    DELIVERIES_WAITING_MAX = 20000,
     RUNS_NOTICES_MAX = 16, // instances named by one batch's notices; beyond it, all
 };
 

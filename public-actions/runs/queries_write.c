@@ -218,6 +218,12 @@ static enum fail lock_and_notify(struct db *db, struct run_record *const *list, 
     return f;
 }
 
+#define IS_TOLD                                                                                    \
+    "s.project_id = e.project_id and (s.instance_id is null or s.instance_id = e.instance_id)"     \
+    " and (e.type = any (s.events) or '*' = any (s.events))"
+
+// A project that is crowded when the batch begins gets no deliveries by it, and its subscriptions say
+// so.
 static enum fail insert_events(struct db *db, struct run_record *const *list, size_t count,
                                bool *ret_deliveries, struct fault *fault)
 {
@@ -226,14 +232,19 @@ static enum fail insert_events(struct db *db, struct run_record *const *list, si
         " source, action, created_at, data)"
         " select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],"
         " $6::text[], $7::text[], $8::text[], $9::timestamptz[], $10::text[])"
-        " on conflict (id) do nothing returning id, project_id, instance_id, type)"
+        " on conflict (id) do nothing returning id, project_id, instance_id, type),"
+        " crowded as (select p.project_id from (select distinct project_id from e) p"
+        " where exists (select from event_deliveries d where d.project_id = p.project_id"
+        " and not d.is_dead offset $11::bigint)),"
+        " left_out as (update event_subscriptions s set failed_at = now(), failure = $12::text"
+        " where (s.failed_at is null or s.failed_at < now() - interval '5 seconds')"
+        " and s.project_id in (select project_id from crowded)"
+        " and exists (select from e where " IS_TOLD "))"
         " insert into event_deliveries (event_id, subscription_id, project_id)"
-        " select e.id, s.id, s.project_id from e join event_subscriptions s"
-        " on s.project_id = e.project_id"
-        " and (s.instance_id is null or s.instance_id = e.instance_id)"
-        " and (e.type = any (s.events) or '*' = any (s.events))";
+        " select e.id, s.id, s.project_id from e join event_subscriptions s on " IS_TOLD
+        " where not exists (select from crowded c where c.project_id = e.project_id)";
     struct array columns[E_COLUMNS];
-    struct db_param params[E_COLUMNS];
+    struct db_param params[E_COLUMNS + 2];
     DB_ROWS_AUTO rows = NULL;
     for (int c = 0; c != E_COLUMNS; ++c)
         array_init(&columns[c], c == E_AT ? OID_TIMESTAMPTZ : OID_TEXT);
@@ -242,9 +253,12 @@ static enum fail insert_events(struct db *db, struct run_record *const *list, si
             add_events(columns, list[i]);
     for (int c = 0; c != E_COLUMNS; ++c)
         params[c] = array_param(&columns[c]);
+    params[E_COLUMNS] = db_int(DELIVERIES_WAITING_MAX);
+    params[E_COLUMNS + 1] = db_text("too_many: So many deliveries of this project wait that an "
+                                    "event is not sent.");
     enum fail f = lock_and_notify(db, list, count, fault);
     if (f == FAIL_NONE)
-        f = db_query_n(db, fault, &rows, sql, params, E_COLUMNS);
+        f = db_query_n(db, fault, &rows, sql, params, E_COLUMNS + 2);
     arrays_fini(columns, E_COLUMNS);
     if (f == FAIL_NONE)
         *ret_deliveries = db_affected(rows) != 0;
@@ -271,9 +285,7 @@ enum fail runs_query_tell(struct db *db, const struct catalog_event *e, struct f
                     " 'server', '', now(), $5 returning id, project_id, instance_id, type)"
                     " insert into event_deliveries (event_id, subscription_id, project_id)"
                     " select e.id, s.id, s.project_id from e join event_subscriptions s"
-                    " on s.project_id = e.project_id"
-                    " and (s.instance_id is null or s.instance_id = e.instance_id)"
-                    " and (e.type = any (s.events) or '*' = any (s.events))",
+                    " on " IS_TOLD,
                     db_text(id), db_text(e->project_id), db_text(e->instance_id), db_text(e->type),
                     db_text(data));
 }

@@ -338,6 +338,43 @@ static void a_database_that_goes_and_comes_loses_none(void **state)
     assert_in_range(played_count(), 3, 6);
 }
 
+// The event is there to be looked at, and its subscription tells why nothing came of it.
+static void of_a_project_with_too_many_none_is_sent(void **state)
+{
+    char sql[400];
+    snprintf(sql, sizeof sql,
+             "insert into event_deliveries (event_id, subscription_id, project_id, next_at)"
+             " select 'evt_old', 'sub_a', '%s', now() + interval '1 hour'"
+             " from generate_series(1, %d)",
+             mine.project_id, DELIVERIES_WAITING_MAX);
+    subscribe(&mine, "sub_a", "https://a.example/hook", "[\"received\"]");
+    subscribe(&mine, "sub_b", "https://b.example/hook", "[\"other\"]");
+    subscribe(&others, "sub_c", "https://c.example/hook", "[\"*\"]");
+    setup_sql(sql);
+    raise(&mine, "received"); // one is as many as there may be
+    wait_played(1);
+    snprintf(sql, sizeof sql,
+             "insert into event_deliveries (event_id, subscription_id, project_id, next_at)"
+             " values ('evt_old', 'sub_a', '%s', now() + interval '1 hour')",
+             mine.project_id);
+    setup_sql(sql);
+    raise(&mine, "received");
+    raise(&others, "received");
+    wait_played(2);
+    setup_wait_for("select count(*) from event_deliveries where event_id <> 'evt_old'", 0);
+    assert_int_equal(played_count(), 2);
+    assert_int_equal(setup_number("select count(*) from run_events"), 3);
+    assert_int_equal(setup_number("select count(*) from event_subscriptions where failed_at is not"
+                                  " null and failure like 'too_many: %' and id = 'sub_a'"),
+                     1);
+    assert_int_equal(setup_number("select count(*) from event_subscriptions"
+                                  " where failed_at is not null"),
+                     1);
+    setup_sql("delete from event_deliveries");
+    raise(&mine, "received");
+    wait_played(3);
+}
+
 int main(void)
 {
     setup_options.delivery_retry_ms = 50;
@@ -356,6 +393,7 @@ int main(void)
         cmocka_unit_test_setup(what_belongs_to_nothing_is_removed_whosever_it_is, reset),
         cmocka_unit_test_setup(what_a_dead_node_had_claimed_is_told_again, reset),
         cmocka_unit_test_setup(with_its_subscription_gone_nothing_is_told, reset),
+        cmocka_unit_test_setup(of_a_project_with_too_many_none_is_sent, reset),
         cmocka_unit_test_setup(a_database_that_goes_and_comes_loses_none, reset),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
