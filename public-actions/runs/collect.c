@@ -44,10 +44,20 @@ static enum fail collect_instance(struct db *db, const char *instance_id, bool e
     return f;
 }
 
+static enum fail remove_orphans(struct db *db, size_t *total, struct fault *fault)
+{
+    size_t n = 0;
+    enum fail f = FAIL_NONE;
+    do {
+        f = runs_query_remove_orphans(db, REMOVE_AT_ONCE, &n, fault);
+        *total += n;
+    } while (f == FAIL_NONE && n != 0);
+    return f;
+}
+
 enum fail runs_collect_all(struct db *db, size_t *ret_removed, struct fault *fault)
 {
     char at[CATALOG_ID_ROOM] = "", next[CATALOG_ID_ROOM] = "";
-    size_t orphans = 0;
     *ret_removed = 0;
     enum fail f = remove_old(db, NULL, runs_options.keep_days, ret_removed, fault);
     while (f == FAIL_NONE) {
@@ -58,10 +68,7 @@ enum fail runs_collect_all(struct db *db, size_t *ret_removed, struct fault *fau
         memcpy(at, next, sizeof at);
         f = collect_instance(db, at, exists, ret_removed, fault);
     }
-    if (f == FAIL_NONE)
-        f = runs_query_remove_orphans(db, REMOVE_AT_ONCE, &orphans, fault);
-    *ret_removed += orphans;
-    return f;
+    return f == FAIL_NONE ? remove_orphans(db, ret_removed, fault) : f;
 }
 
 static void on_collect(struct job *job)
