@@ -14,6 +14,7 @@
 #include <time.h>
 #include "edge/base/clock.h"
 #include "edge/base/log.h"
+#include "edge/limits/holdings.h"
 
 enum {
     LINGER_MS = 1,
@@ -22,8 +23,10 @@ enum {
     STUCK_MS = 3000, // a transaction that takes longer: nobody waits for it, nor behind it
     STOP_MS = 5000,
     WATCH_MS = 500,
+    EVENT_ROW_BYTES = 4096, // what one is taken to cost beside its text: a delivery a subscription
 };
-static const size_t batch_bytes_max = 8u << 20;
+static const size_t batch_bytes_max = 8u << 20,
+                    batch_share_max = 1u << 20; // one project's, of what is waited for
 
 struct entry {
     struct entry *next;
@@ -68,12 +71,18 @@ static void put(struct queue *q, struct entry *e)
     ++q->count;
 }
 
-static struct entry *take(struct queue *q)
+static struct entry *take_at(struct queue *q, struct entry **at)
 {
-    struct entry *e = q->first;
-    q->first = e->next;
+    struct entry *e = *at;
+    if ((*at = e->next) == NULL)
+        q->last = at;
     --q->count;
     return e;
+}
+
+static struct entry *take(struct queue *q)
+{
+    return take_at(q, &q->first);
 }
 
 static void entry_free(struct entry *e)
@@ -122,7 +131,10 @@ static bool is_stuck(uint64_t now)
 
 static size_t bytes_of(const struct run_record *r)
 {
-    return sizeof *r + sizeof(struct entry) + r->log.n + r->error.n + r->facts.n + r->payload.n;
+    size_t events = r->is_preview ? 0 : json_array_size(r->events); // a row each, with all of it
+    size_t event = EVENT_ROW_BYTES + (r->payload.full ? 0 : r->payload.n);
+    return sizeof *r + sizeof(struct entry) + r->log.n + r->error.n + r->facts.n + r->payload.n +
+           events * event;
 }
 
 void runs_record(struct run_record *r, struct loop *loop, struct run_kept *on_kept)
@@ -169,24 +181,37 @@ static bool waited_are_due(uint64_t now)
     return waited.count != 0 && (waited.count >= last_waited || now > waited_since + LINGER_MS);
 }
 
-static void take_from(struct queue *q, size_t *bytes)
+// A project's oldest is always taken; more of its own while they fit in `share`. What is passed over
+// is first the next time.
+static void take_from(struct queue *q, size_t *bytes, size_t share)
 {
-    while (q->count != 0 && batch_count != RUN_BATCH_MAX &&
-           (batch_count == 0 || *bytes + q->first->bytes <= batch_bytes_max)) {
-        struct entry *e = take(q);
+    size_t before = batch_count;
+    struct holdings taken = {0};
+    for (struct entry **at = &q->first; *at != NULL && batch_count != RUN_BATCH_MAX;) {
+        struct entry *e = *at;
+        struct holding has = holdings_of(&taken, e->record->project_id);
+        if (batch_count != 0 && *bytes + e->bytes > batch_bytes_max)
+            break;
+        if (has.count != 0 && has.bytes + e->bytes > share) {
+            at = &e->next;
+            continue;
+        }
+        batch[batch_count++] = take_at(q, at);
         *bytes += e->bytes;
-        batch[batch_count++] = e;
+        holdings_add(&taken, e->record->project_id, e->bytes);
     }
+    for (size_t i = before; i != batch_count; ++i)
+        holdings_remove(&taken, batch[i]->record->project_id, batch[i]->bytes);
 }
 
 static void gather(uint64_t now)
 {
     size_t bytes = 0;
     batch_count = 0;
-    take_from(&waited, &bytes);
+    take_from(&waited, &bytes, batch_share_max);
     last_waited = batch_count != 0 ? batch_count : last_waited;
     if (others_are_due(now)) {
-        take_from(&others, &bytes);
+        take_from(&others, &bytes, batch_bytes_max);
         others_since =
             now; // what is left is due after one more of these spans, or when there is enough
     }

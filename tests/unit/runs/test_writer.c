@@ -290,6 +290,61 @@ static void a_flood_of_logs_costs_no_neighbour_an_answer(void **state)
     setup_wait_for("select count(*) from runs where action = 'fat'", 40);
 }
 
+enum { HEAVY = 16 };
+
+static void *keep_light(void *arg)
+{
+    struct run_record *r = arg;
+    setup_event(r, "light", "{}");
+    kept_in_flood = setup_keep(r) == FAIL_NONE ? 1 : 2;
+    return NULL;
+}
+
+static void *keep_heavy(void *arg)
+{
+    struct run_record *r = setup_run(&mine, "heavy");
+    char *text = calloc(1, 50001), type[16];
+    memset(text, ' ', 50000);
+    memcpy(text, "{}", 2);
+    for (int i = 0; i != RUN_EVENTS_MAX; ++i) {
+        snprintf(type, sizeof type, "heavy_%d", i);
+        setup_event(r, type, i == 0 ? text : NULL);
+    }
+    free(text);
+    return setup_keep(r) == FAIL_NONE ? NULL : arg;
+}
+
+// A megabyte of events each: what is behind them need not wait for all of them.
+static void a_flood_of_events_lets_a_neighbour_through(void **state)
+{
+    pthread_t threads[HEAVY];
+    setup_sql("begin; select pg_advisory_xact_lock(7310583194305)");
+    for (size_t i = 0; i != HEAVY; ++i)
+        pthread_create(&threads[i], NULL, keep_heavy, &threads);
+    pthread_t thread;
+    pause_ms(300);
+    struct run_record *r = setup_run(&others, "light");
+    kept_in_flood = 0;
+    pthread_create(&thread, NULL, keep_light, r);
+    pause_ms(100);
+    setup_sql("commit");
+    pthread_join(thread, NULL);
+    assert_int_equal(kept_in_flood, 1);
+    for (size_t i = 0; i != HEAVY; ++i) {
+        void *failed;
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+    assert_int_equal(setup_number("select count(distinct run_id) from run_events"
+                                  " where action = 'heavy'"),
+                     HEAVY);
+    // the transaction that was under way, and the one it came in
+    assert_in_range(setup_number("select count(distinct run_id) from run_events where action ="
+                                 " 'heavy' and seq < (select seq from run_events where action ="
+                                 " 'light')"),
+                    1, 3);
+}
+
 static void retention_keeps_so_many_days_and_rows(void **state)
 {
     struct fault fault = {0};
@@ -315,6 +370,8 @@ static void retention_keeps_so_many_days_and_rows(void **state)
               " values ('e1400', 'sub', 'p'), ('e10', 'gone', 'p')");
     setup_sql("insert into event_subscriptions (id, project_id, url, events, secret)"
               " select 'sub', id, 'http://x/', '{t}', '' from projects limit 1");
+    setup_sql("insert into event_deliveries (event_id, subscription_id, project_id)"
+              " select 'e11', 'gone too', 'p' from generate_series(1, 4100)"); // more than at once
     assert_int_equal(runs_collect_all(setup_db, &removed, &fault), FAIL_NONE);
     // 30 days are 720 hours; an instance that is no more keeps nothing
     assert_int_equal(setup_number("select count(*) from runs"), 719);
@@ -359,6 +416,7 @@ int main(void)
         cmocka_unit_test(away_nobody_waits_and_others_are_kept),
         cmocka_unit_test(stuck_nobody_waits_long),
         cmocka_unit_test(a_flood_of_logs_costs_no_neighbour_an_answer),
+        cmocka_unit_test(a_flood_of_events_lets_a_neighbour_through),
         cmocka_unit_test(retention_keeps_so_many_days_and_rows),
         cmocka_unit_test(stopping_writes_what_is_queued),
     };
