@@ -11,7 +11,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { isAlive } from './processes.mjs';
+import { fixedLayout, isAlive } from './processes.mjs';
 import { paths } from './h2raw.mjs';
 import { archive, pie } from './pie.mjs';
 import { buildFolder, repository, request, startServer, temporaryDirectory, until } from './server.mjs';
@@ -32,8 +32,7 @@ async function startProbe(limits) {
     const program = path.join(buildFolder(), 'tests/harness/guard-probe');
     if (!fs.existsSync(program)) throw new Error(`${program} is not built`);
     const args = ['--body-directory', temporaryDirectory('bodies'), ...Object.entries(limits).flatMap(([name, value]) => [`--${dashed(name)}`, String(value)])];
-    // TSan of gcc 12 needs the address layout it knows
-    const [command, ...before] = /tsan/.test(program) ? ['setarch', '-R', program] : [program];
+    const [command, ...before] = [...(/tsan/.test(program) ? fixedLayout() : []), program];
     const sanitizers = { ASAN_OPTIONS: 'exitcode=99', TSAN_OPTIONS: `exitcode=66:suppressions=${path.join(repository, 'tests/harness/tsan.supp')}` };
     const child = spawn(command, [...before, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...sanitizers } });
     let text = '';

@@ -16,7 +16,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freshDatabase } from './postgres.mjs';
 import { refusingForwarder } from './no-dns.mjs';
-import { isAlive, openDescriptors, processTree, stillThere, stolenFactor } from './processes.mjs';
+import { fixedLayout, isAlive, openDescriptors, processTree, stillThere, stolenFactor } from './processes.mjs';
 
 export const repository = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const SANITIZER = /(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:/;
@@ -152,8 +152,7 @@ export async function startServer(options = {}) {
         UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
         TSAN_OPTIONS: `exitcode=66:halt_on_error=0:second_deadlock_stack=1:suppressions=${path.join(repository, 'tests/harness/tsan.supp')}`,
     };
-    // TSan of gcc 12 needs the address layout it knows
-    const [program, ...before] = [...(options.under ?? (/tsan/.test(build) ? ['setarch', '-R'] : [])), stoaBin];
+    const [program, ...before] = [...(options.under ?? (/tsan/.test(build) ? fixedLayout() : [])), stoaBin];
     const child = spawn(program, [...before, ...args], {
         cwd: home, env: { PATH: process.env.PATH, ...sanitizers, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true,
     });
