@@ -10,6 +10,7 @@
 #include "edge/base/jsonx.h"
 #include "edge/base/log.h"
 #include "edge/catalog/hooks.h"
+#include "public-actions/living.h"
 
 enum {
     SLOTS = 4096, // a power of two; chains behind each
@@ -61,6 +62,8 @@ static void target_free(struct shared *s)
     struct target *t = (struct target *)s;
     if (t->handler != NULL)
         shared_unref(&t->handler->shared);
+    if (t->living_bytes != 0)
+        living_vacate(t->instance.project_id, t->living_bytes);
     json_decref(t->front);
     instance_settings_fini(&t->settings);
     free(t->user);
@@ -69,35 +72,12 @@ static void target_free(struct shared *s)
     free(t);
 }
 
-static void handler_free(struct shared *s)
-{
-    struct handler *h = (struct handler *)s;
-    free((char *)h->code.p);
-    free(h);
-}
-
 static void *zeroed(size_t n)
 {
     void *p = calloc(1, n);
     if (p == NULL)
         abort();
     return p;
-}
-
-// Takes the code.
-static struct handler *make_handler(const struct instance *i, struct deployed *d, bool is_fresh)
-{
-    struct handler *h = zeroed(sizeof *h);
-    shared_init(&h->shared, handler_free);
-    memcpy(h->instance_id, i->id, sizeof h->instance_id);
-    memcpy(h->plugin_id, i->plugin_id, sizeof h->plugin_id);
-    memcpy(h->project_id, i->project_id, sizeof h->project_id);
-    memcpy(h->deployment_id, d->deployment_id, sizeof h->deployment_id);
-    h->code = str_of(d->code, d->code_size);
-    h->first_line = d->code_line;
-    d->code = NULL;
-    h->is_fresh = is_fresh;
-    return h;
 }
 
 void target_files_owner(const struct target *t, struct files_owner *ret)
@@ -128,16 +108,28 @@ static void read_runtime(struct target *t, const json_t *manifest, bool *ret_is_
                      json_object_size(json_object_get(manifest, "userSecrets")) != 0;
 }
 
-static enum fail read_settings(struct db *db, struct target *t, struct fault *fault)
+static enum fail read_settings(struct db *db, struct target *t, const json_t *front,
+                               struct fault *fault)
 {
     json_t *config = NULL;
     enum fail fail = instance_settings_load(db, t->instance.id, &t->settings, fault);
     if (fail == FAIL_NONE)
-        fail =
-            owner_config_load(db, &t->instance, t->front, t->settings.connection, &config, fault);
+        fail = owner_config_load(db, &t->instance, front, t->settings.connection, &config, fault);
     if (fail == FAIL_NONE)
         t->config = dump(config);
     return fail;
+}
+
+// The handler's code is counted by itself: others have it too.
+static enum fail occupy(struct target *t, size_t front_bytes, struct fault *fault)
+{
+    size_t own = sizeof *t + 16384 + front_bytes + strlen(t->config);
+    t->bytes = own + (t->handler != NULL ? t->handler->code.n : 0);
+    if (!living_occupy(t->instance.project_id, own))
+        return fault_set(fault, FAIL_BUSY, "busy",
+                         "Too much of this project's code is at work; try again in a moment.");
+    t->living_bytes = own;
+    return FAIL_NONE;
 }
 
 // Takes what is in `d`.
@@ -152,8 +144,8 @@ static enum fail make(struct db *db, const struct visited *v, struct deployed *d
     memcpy(t->owner_id, v->owner_id, sizeof t->owner_id);
     t->is_preview = is_preview;
     t->has_app = d->has_app;
-    t->front = json_incref(d->front);
-    t->bytes = sizeof *t + d->code_size + 16384;
+    size_t front_bytes;
+    t->front = living_front(d->front, &front_bytes);
     t->user = dump(json_pack("{s:s, s:s}", "id", v->owner_id, "displayName", v->owner_name));
     t->widget_app = d->has_app
                         ? dump(json_pack("{s:s, s:s, s:s, s:s}", "instanceId", v->instance.id,
@@ -161,10 +153,12 @@ static enum fail make(struct db *db, const struct visited *v, struct deployed *d
                                          v->plugin_slug, "baseUrl", apps_origin))
                         : str_dup(STR("null"));
     bool is_fresh;
-    read_runtime(t, json_object_get(t->front, "manifest"), &is_fresh);
+    read_runtime(t, json_object_get(d->front, "manifest"), &is_fresh);
     if (d->code != NULL)
-        t->handler = make_handler(&t->instance, d, is_fresh);
-    enum fail fail = read_settings(db, t, fault);
+        t->handler = living_handler(&t->instance, d, is_fresh);
+    enum fail fail = read_settings(db, t, d->front, fault);
+    if (fail == FAIL_NONE)
+        fail = occupy(t, front_bytes, fault);
     if (fail == FAIL_NONE)
         *ret = t;
     else

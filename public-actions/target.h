@@ -18,11 +18,12 @@ struct target {
     char owner_id[37];
     bool is_preview, has_app, has_secrets;
     uint32_t timeout_ms;
-    json_t *front; // read only
+    json_t *front; // what runs need of it (living.h); read only
     // JSON made once for every run: {"id","displayName"}, config values, the widget's publicApp.
     char *user, *config, *widget_app;
     struct instance_settings settings;
-    size_t bytes; // that this value takes
+    size_t bytes;        // that this value takes, with its handler
+    size_t living_bytes; // counted for the project, without it
 };
 
 // Pool threads: reads it. `ref` is an id or slug; with `deployment_id` that deployment is meant (a

@@ -2,6 +2,7 @@
 // nothing, what the owner sees is why it ended, and the next run of the same app is served. Runs against the release build too, where the
 // worker is caged; under a sanitizer it is not, and what would only fill the machine's memory is left out.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { pie } from '../harness/pie.mjs';
 import { buildFolder, request, slowness, startServer, until } from '../harness/server.mjs';
@@ -147,6 +148,33 @@ test('what a run does to the language\'s own objects ends with the owner\'s othe
     await call(hostile.slug, 'pollute');
     const answer = await call(neighbour.slug, 'hello');
     assert.deepEqual(answer.json, { success: true, data: 'fine' });
+});
+
+const megabytes = () => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${server.serverPid}/status`, 'utf8'))[1]) / 1024;
+
+test('what an app is made of takes the server\'s memory once, not once a run or an instance', { timeout: 60000 * slowness(), skip: CAGED ? false : 'measures memory' }, async () => {
+    const code = `module.exports = { handler: (input) => new Promise((done) => setTimeout(done, input.wait ?? 0)) };\n//${'x'.repeat(3.5e6)}\n`;
+    const large = await server.api('POST', '/api/plugins/import', pie('large', { 'index.html': 'x' }, { code }));
+    assert.equal(large.status, 201, large.text);
+    await server.api('POST', `/api/plugins/large/instances/${large.json.instance.id}/tool`, {});
+    const before = megabytes();
+    const runs = Array.from({ length: 40 }, () => server.api('POST', `/api/plugins/large/instances/${large.json.instance.id}/tool`, { wait: 3000 }));
+    let most = 0;
+    for (let i = 0; i < 25; ++i) {
+        await new Promise((done) => { setTimeout(done, 100); });
+        most = Math.max(most, megabytes());
+    }
+    for (const run of await Promise.all(runs)) assert.equal(run.status, 200, run.text);
+    assert.ok(most - before < 60, `40 tool runs took ${(most - before).toFixed(0)} MB`);
+    // 80,000 objects in 250 KB of front matter
+    const odd = await server.api('POST', '/api/plugins/import', pie('odd', { 'index.html': 'x' }, { front: `odd: [${'{},'.repeat(80000)}{}]\n` }));
+    assert.equal(odd.status, 201, odd.text.slice(0, 300));
+    const slugs = [];
+    for (let i = 0; i < 8; ++i) slugs.push((await server.api('POST', '/api/plugins/odd/instances')).json.slug);
+    await call(odd.json.instance.slug, 'go');
+    const then = megabytes();
+    for (const slug of slugs) assert.equal((await call(slug, 'go')).status, 200);
+    assert.ok(megabytes() - then < 60, `8 instances took ${(megabytes() - then).toFixed(0)} MB`);
 });
 
 test('the owner sees how each of them ended', async () => {
