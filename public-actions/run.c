@@ -1,4 +1,4 @@
-// action_run_start → on_owner → (load_secrets → on_secrets) → begin → plugin_start … on_done →
+// action_run_start → on_owner → (secrets_line_join → on_secrets) → begin → plugin_start … on_done →
 // record → (on_kept) → finish. All but the loading on the owner loop.
 #include "public-actions/run.h"
 #include <assert.h>
@@ -9,9 +9,12 @@
 #include "edge/base/jsonx.h"
 #include "edge/base/log.h"
 #include "public-actions/inputs.h"
+#include "public-actions/living.h"
+#include "public-actions/secrets_line.h"
 
 enum {
     CALL_MAX = 16 * 1024 * 1024,
+    CALL_LITTLE = 64 * 1024,
     LOG_MAX = RUN_LOG_MAX - 1024, // the rest is for what is said of the run itself
     PAYLOAD_MAX = 64 * 1024
 };
@@ -53,6 +56,8 @@ void action_run_destroy(struct action_run *run)
         return;
     assert(run->_.bridges == NULL);
     action_inputs_give_back(run->target->instance.plugin_id, run->_.held);
+    if (run->_.call_held != 0)
+        living_vacate(run->target->instance.project_id, run->_.call_held);
     shared_unref(&run->target->shared);
     buf_fini(&run->input);
     json_decref(run->refusal);
@@ -147,6 +152,18 @@ static void on_log(struct plugin_run *plugin, str level, str text)
 
 static void on_done(struct plugin_run *plugin, const struct plugin_answer *answer);
 
+// Secrets and values of the owner's make a call large, however little a visitor sent.
+static bool may_hold_call(struct action_run *run)
+{
+    size_t n = run->plugin.call.n;
+    if (n <= CALL_LITTLE)
+        return true;
+    if (!living_occupy(run->target->instance.project_id, n))
+        return false;
+    run->_.call_held = n;
+    return true;
+}
+
 static void begin(struct action_run *run)
 {
     static const struct plugin_run_calls calls = {on_bridge, on_log, on_done};
@@ -157,35 +174,17 @@ static void begin(struct action_run *run)
     buf_init(&run->plugin.call, CALL_MAX);
     add_call(run, &run->plugin.call);
     forget(&run->_.secrets);
-    plugin_start(&run->plugin);
-}
-
-static struct action_run *run_of_job(struct job *j)
-{
-    return (struct action_run *)((char *)j - offsetof(struct action_run, _.secrets_job));
-}
-
-static void load_secrets(struct job *j)
-{
-    struct action_run *run = run_of_job(j);
-    struct fault fault = {0};
-    json_t *secrets = NULL;
-    run->_.secrets_fail =
-        owner_secrets_load(db_of_thread(), &run->target->instance, run->target->front,
-                           run->target->settings.connection, &secrets, &fault);
-    if (run->_.secrets_fail == FAIL_NONE) {
-        run->_.secrets = jsonx_dump(secrets, NULL);
-        owner_forget(secrets);
-    } else {
-        log_warn("the secrets of a run cannot be read", "request=%s instance=%s code=%s detail=%s",
-                 run->request_id, run->target->instance.id, fault.code,
-                 LOG_STR(str_from(fault.log_text)));
+    if (may_hold_call(run)) {
+        plugin_start(&run->plugin);
+        return;
     }
+    explicit_bzero(run->plugin.call.p, run->plugin.call.n);
+    buf_fini(&run->plugin.call);
+    on_done(&run->plugin, &(struct plugin_answer){.outcome = PLUGIN_BUSY});
 }
 
-static void on_secrets(struct job *j)
+static void on_secrets(struct action_run *run)
 {
-    struct action_run *run = run_of_job(j);
     const str broken =
         STR("{\"error\":{\"name\":\"Error\",\"message\":\"A secret of this app cannot be "
             "opened. Set it again.\"}}");
@@ -208,13 +207,10 @@ static void on_owner(struct loop_message *m)
         on_done(&run->plugin, &(struct plugin_answer){.outcome = PLUGIN_RETURNED});
         return;
     }
-    if (!run->target->has_secrets) {
+    if (run->target->has_secrets)
+        secrets_line_join(run, on_secrets);
+    else
         begin(run);
-        return;
-    }
-    run->_.secrets_job = (struct job){.run = load_secrets, .done = on_secrets};
-    if (pool_post(LANE_LOAD, &run->_.secrets_job) != FAIL_NONE)
-        on_done(&run->plugin, &(struct plugin_answer){.outcome = PLUGIN_BUSY});
 }
 
 static _Atomic size_t running; // for the end of the process

@@ -49,8 +49,10 @@ struct action_run {
 
     struct action_run_state {
         struct loop_message start;
-        size_t held; // of a stranger's bytes
-        struct job secrets_job;
+        size_t held;             // of a stranger's bytes
+        size_t call_held;        // of what the handler is told, when that is much
+        struct action_run *next; // while it waits for its secrets (secrets_line.h)
+        void (*then)(struct action_run *run);
         char *secrets; // JSON, forgotten as soon as it was handed over
         enum fail secrets_fail;
         struct bridge *bridges; // under way

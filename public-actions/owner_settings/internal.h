@@ -7,6 +7,7 @@
 enum {
     SECRET_BYTES_MAX = 64 << 10,
     SECRETS_MAX = 100, // of one plugin, or one instance
+    SECRETS_BYTES_MAX = 256 << 10,
     CONFIG_BYTES_MAX = 64 << 10,
     RATE_MAX = 10000000, // a minute
     BURST_MAX = 1000000,
@@ -51,6 +52,9 @@ void owner_merge(json_t *object, const json_t *change);
 enum fail owner_query_secrets(struct db *db, const struct owner_holder *h,
                               struct owner_secret **ret, size_t *ret_count,
                               struct fault *fault) MUST_CHECK;
+// What its secrets but this one take, sealed.
+enum fail owner_query_secrets_size(struct db *db, const struct owner_holder *h, const char *but,
+                                   size_t *ret, struct fault *fault) MUST_CHECK;
 // FAIL_NOT_FOUND "secret_not_found".
 enum fail owner_query_secret(struct db *db, const struct owner_holder *h, str name,
                              struct owner_secret *ret, struct fault *fault) MUST_CHECK;

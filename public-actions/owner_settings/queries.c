@@ -52,6 +52,23 @@ enum fail owner_query_secrets(struct db *db, const struct owner_holder *h,
     return FAIL_NONE;
 }
 
+enum fail owner_query_secrets_size(struct db *db, const struct owner_holder *h, const char *but,
+                                   size_t *ret, struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail fail =
+        db_query(db, fault, &rows,
+                 OF_KIND(h->kind,
+                         "select coalesce(sum(octet_length(value)), 0) from plugin_secrets"
+                         " where plugin_id = $1 and name <> $2",
+                         "select coalesce(sum(octet_length(value)), 0) from instance_secrets"
+                         " where instance_id = $1 and name <> $2"),
+                 db_text(h->id), db_text(but));
+    if (fail == FAIL_NONE)
+        *ret = (size_t)db_get_int(rows, 0, 0);
+    return fail;
+}
+
 enum fail owner_query_secret(struct db *db, const struct owner_holder *h, str name,
                              struct owner_secret *ret, struct fault *fault)
 {

@@ -24,11 +24,18 @@ static struct seal_context place_of(const struct owner_holder *h, str name, char
 // --- setting ---
 
 static enum fail check_room(struct db *db, const struct owner_holder *h, const char *name,
-                            struct fault *fault)
+                            size_t size, struct fault *fault)
 {
     struct owner_secret *list AUTOFREE = NULL;
-    size_t n = 0;
-    enum fail fail = owner_query_secrets(db, h, &list, &n, fault);
+    size_t n = 0, others = 0;
+    enum fail fail = owner_query_secrets_size(db, h, name, &others, fault);
+    if (fail == FAIL_NONE && others + size > SECRETS_BYTES_MAX)
+        return fault_set(fault, FAIL_REFUSED, "secrets_too_large",
+                         "The secrets together would take more than %d KiB, and every run is given "
+                         "all of them.",
+                         SECRETS_BYTES_MAX >> 10);
+    if (fail == FAIL_NONE)
+        fail = owner_query_secrets(db, h, &list, &n, fault);
     if (fail != FAIL_NONE || n < SECRETS_MAX)
         return fail;
     for (size_t i = 0; i != n; ++i)
@@ -46,7 +53,7 @@ enum fail owner_secret_set(struct db *db, const struct owner_holder *h, const ch
     struct buf sealed;
     struct seal_context at = place_of(h, str_from(name), row);
     buf_init(&sealed, SECRET_BYTES_MAX + SEAL_OVERHEAD);
-    enum fail fail = check_room(db, h, name, fault);
+    enum fail fail = check_room(db, h, name, value.n, fault);
     if (fail == FAIL_NONE)
         fail = seal(value, &at, &sealed, fault);
     if (fail == FAIL_NONE)

@@ -118,6 +118,43 @@ test('an app whose handlers sleep on large bodies has a quarter of what there is
     assert.ok(refused >= 1 && refused <= 6, JSON.stringify(codes));
 });
 
+// What is read for a run, its secrets, is read on threads that others' cold apps wait for, too.
+test('one project\'s secrets do not hold up another\'s', { timeout: 120000 * slowness() }, async (t) => {
+    const NAMES = ['A', 'B', 'C'], AT_ONCE = SANITIZED ? 40 : 150;
+    const own = await startServer({ settings: { shared_origin: 'accepted', connections_per_address: 2000 } });
+    try {
+        const code = 'module.exports = { handler: (input, context) => Object.values(context.secrets).join("").length };';
+        const deploy = async (name, names, value, token) => {
+            const front = `manifest:\n  developerSecrets: { ${names.map((one) => `${one}: { required: false }`).join(', ')} }\n`;
+            const made = await own.api('POST', '/api/plugins/import', pie(name, { 'index.html': 'x' }, { code, front }), { token });
+            assert.equal(made.status, 201, made.text);
+            const rate = { perMinute: 600000, burst: 600000 };
+            await own.api('PATCH', `/api/public-apps/instances/${made.json.instance.id}`, { rateLimits: { visitorAction: rate, visitor: rate, instance: rate } }, { token });
+            for (const one of names) assert.ok((await own.api('PUT', `/api/plugins/${made.json.plugin.id}/secrets/${one}`, { value }, { token })).status < 300);
+            return made.json.instance;
+        };
+        const large = await deploy('large', NAMES, 's'.repeat(65536), undefined);
+        const little = await deploy('little', ['A'], 'secret', (await own.api('POST', '/api/projects', { displayName: 'Other' })).json.token);
+        const call = (instance) => request(`${own.apps}/api/public-actions/${instance.slug}/say`, { method: 'POST', timeout: 60000 * slowness() });
+        assert.deepEqual([(await call(large)).json.data, (await call(little)).json.data], [3 * 65536, 6]);
+        let over = false;
+        const flood = Promise.all(Array.from({ length: AT_ONCE }, async () => { while (!over) assert.equal((await call(large)).json.data, 3 * 65536); }));
+        const waits = [];
+        for (let i = 0; i !== 25; ++i) {
+            const begun = performance.now();
+            assert.equal((await call(little)).json.data, 6);
+            waits.push(performance.now() - begun);
+        }
+        over = true;
+        await flood;
+        const median = waits.sort((a, b) => a - b)[12];
+        t.diagnostic(`the other's visitors waited ${median.toFixed(0)} ms`);
+        assert.ok(median < 200 * slowness(), `the other's visitors waited ${median.toFixed(0)} ms`);
+    } finally {
+        await own.stop();
+    }
+});
+
 // Each worker's few megabytes of its own come to what the hoarder allocates.
 describe('memory that handlers hold while they wait', { concurrency: false }, () => {
     const POT = 320 << 20;

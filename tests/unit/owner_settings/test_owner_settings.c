@@ -291,6 +291,24 @@ static void there_is_an_end_to_secrets(void **state)
     set("setPluginSecret", plugin.id, "API_KEY", "x"); // one that is there may be set again
 }
 
+// Every run is given all of them.
+static void there_is_an_end_to_what_secrets_take_together(void **state)
+{
+    char sql[300];
+    snprintf(sql, sizeof sql,
+             "insert into plugin_secrets (plugin_id, name, value) select '%s', 'N' || n,"
+             " convert_to(repeat('x', 65000), 'UTF8') from generate_series(1, 4) n",
+             plugin.id);
+    run(sql);
+    AUTOFREE char *text = calloc(1, 3001);
+    memset(text, 's', 3000);
+    RESULT r = CALL("setPluginSecret", plugin.id, "API_KEY", value(text));
+    expect_code(&r, FAIL_REFUSED, "secrets_too_large");
+    text[2000] = '\0';
+    set("setPluginSecret", plugin.id, "API_KEY", text);
+    set("setPluginSecret", plugin.id, "API_KEY", text); // in its own place
+}
+
 static void another_projects_are_not_found(void **state)
 {
     static const char *const plugins[] = {"listPluginSecrets", "getPluginSecret", "setPluginSecret",
@@ -580,6 +598,7 @@ int main(void)
         TEST(undeclared_secrets_reach_no_run),
         TEST(values_have_a_length),
         TEST(there_is_an_end_to_secrets),
+        TEST(there_is_an_end_to_what_secrets_take_together),
         TEST(another_projects_are_not_found),
         TEST(a_changed_byte_is_seen),
         TEST(a_value_moved_to_another_name_is_seen),
