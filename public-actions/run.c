@@ -1,4 +1,4 @@
-// action_run_start → on_owner → (secrets_line_join → on_secrets) → begin → plugin_start … on_done →
+// action_run_start → on_owner → (action_secrets_join → on_secrets) → begin → plugin_start … on_done →
 // record → (on_kept) → finish. All but the loading on the owner loop.
 #include "public-actions/run.h"
 #include <assert.h>
@@ -9,8 +9,8 @@
 #include "edge/base/jsonx.h"
 #include "edge/base/log.h"
 #include "public-actions/inputs.h"
-#include "public-actions/living.h"
-#include "public-actions/secrets_line.h"
+#include "public-actions/target_living.h"
+#include "public-actions/secrets.h"
 
 enum {
     CALL_MAX = 16 * 1024 * 1024,
@@ -57,7 +57,7 @@ void action_run_destroy(struct action_run *run)
     assert(run->_.bridges == NULL);
     action_inputs_give_back(run->target->instance.plugin_id, run->_.held);
     if (run->_.call_held != 0)
-        living_vacate(run->target->instance.project_id, run->_.call_held);
+        target_vacate(run->target->instance.project_id, run->_.call_held);
     shared_unref(&run->target->shared);
     buf_fini(&run->input);
     json_decref(run->refusal);
@@ -158,7 +158,7 @@ static bool may_hold_call(struct action_run *run)
     size_t n = run->plugin.call.n;
     if (n <= CALL_LITTLE)
         return true;
-    if (!living_occupy(run->target->instance.project_id, n))
+    if (!target_occupy(run->target->instance.project_id, n))
         return false;
     run->_.call_held = n;
     return true;
@@ -208,7 +208,7 @@ static void on_owner(struct loop_message *m)
         return;
     }
     if (run->target->has_secrets)
-        secrets_line_join(run, on_secrets);
+        action_secrets_join(run, on_secrets);
     else
         begin(run);
 }

@@ -51,7 +51,7 @@ struct action_run {
         struct loop_message start;
         size_t held;             // of a stranger's bytes
         size_t call_held;        // of what the handler is told, when that is much
-        struct action_run *next; // while it waits for its secrets (secrets_line.h)
+        struct action_run *next; // while it waits for its secrets (secrets.h)
         void (*then)(struct action_run *run);
         char *secrets; // JSON, forgotten as soon as it was handed over
         enum fail secrets_fail;

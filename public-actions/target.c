@@ -10,7 +10,7 @@
 #include "edge/base/jsonx.h"
 #include "edge/base/log.h"
 #include "edge/catalog/hooks.h"
-#include "public-actions/living.h"
+#include "public-actions/target_living.h"
 
 enum {
     SLOTS = 4096, // a power of two; chains behind each
@@ -63,7 +63,7 @@ static void target_free(struct shared *s)
     if (t->handler != NULL)
         shared_unref(&t->handler->shared);
     if (t->living_bytes != 0)
-        living_vacate(t->instance.project_id, t->living_bytes);
+        target_vacate(t->instance.project_id, t->living_bytes);
     json_decref(t->front);
     instance_settings_fini(&t->settings);
     free(t->user);
@@ -125,7 +125,7 @@ static enum fail occupy(struct target *t, size_t front_bytes, struct fault *faul
 {
     size_t own = sizeof *t + 16384 + front_bytes + strlen(t->config);
     t->bytes = own + (t->handler != NULL ? t->handler->code.n : 0);
-    if (!living_occupy(t->instance.project_id, own))
+    if (!target_occupy(t->instance.project_id, own))
         return fault_set(fault, FAIL_BUSY, "busy",
                          "Too much of this project's code is at work; try again in a moment.");
     t->living_bytes = own;
@@ -145,7 +145,7 @@ static enum fail make(struct db *db, const struct visited *v, struct deployed *d
     t->is_preview = is_preview;
     t->has_app = d->has_app;
     size_t front_bytes;
-    t->front = living_front(d->front, &front_bytes);
+    t->front = target_front(d->front, &front_bytes);
     t->user = dump(json_pack("{s:s, s:s}", "id", v->owner_id, "displayName", v->owner_name));
     t->widget_app = d->has_app
                         ? dump(json_pack("{s:s, s:s, s:s, s:s}", "instanceId", v->instance.id,
@@ -155,7 +155,7 @@ static enum fail make(struct db *db, const struct visited *v, struct deployed *d
     bool is_fresh;
     read_runtime(t, json_object_get(d->front, "manifest"), &is_fresh);
     if (d->code != NULL)
-        t->handler = living_handler(&t->instance, d, is_fresh);
+        t->handler = target_handler(&t->instance, d, is_fresh);
     enum fail fail = read_settings(db, t, d->front, fault);
     if (fail == FAIL_NONE)
         fail = occupy(t, front_bytes, fault);

@@ -18,7 +18,7 @@ struct target {
     char owner_id[37];
     bool is_preview, has_app, has_secrets;
     uint32_t timeout_ms;
-    json_t *front; // what runs need of it (living.h); read only
+    json_t *front; // what runs need of it (target_living.h); read only
     // JSON made once for every run: {"id","displayName"}, config values, the widget's publicApp.
     char *user, *config, *widget_app;
     struct instance_settings settings;

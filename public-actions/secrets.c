@@ -1,4 +1,4 @@
-#include "public-actions/secrets_line.h"
+#include "public-actions/secrets.h"
 #include <stdlib.h>
 #include "edge/base/jsonx.h"
 #include "edge/base/log.h"
@@ -104,7 +104,7 @@ static void on_read(struct job *j)
     go_on(l);
 }
 
-void secrets_line_join(struct action_run *run, void (*then)(struct action_run *run))
+void action_secrets_join(struct action_run *run, void (*then)(struct action_run *run))
 {
     const char *project_id = run->target->instance.project_id;
     struct line *l = *find(project_id);

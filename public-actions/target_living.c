@@ -1,4 +1,4 @@
-#include "public-actions/living.h"
+#include "public-actions/target_living.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include "edge/catalog/declared.h"
@@ -73,7 +73,7 @@ static struct living *make(const struct instance *i, struct deployed *d, bool is
     return l;
 }
 
-struct handler *living_handler(const struct instance *i, struct deployed *d, bool is_fresh)
+struct handler *target_handler(const struct instance *i, struct deployed *d, bool is_fresh)
 {
     pthread_mutex_lock(&lock);
     struct handler *h = find(i->id, d->deployment_id);
@@ -90,17 +90,17 @@ struct handler *living_handler(const struct instance *i, struct deployed *d, boo
 
 // --- room ---
 
-bool living_occupy(const char *project_id, size_t bytes)
+bool target_occupy(const char *project_id, size_t bytes)
 {
     pthread_mutex_lock(&lock);
-    bool has_room = holdings_of(&held, project_id).bytes + bytes <= LIVING_BYTES_MAX;
+    bool has_room = holdings_of(&held, project_id).bytes + bytes <= TARGET_PROJECT_BYTES_MAX;
     if (has_room)
         holdings_add(&held, project_id, bytes);
     pthread_mutex_unlock(&lock);
     return has_room;
 }
 
-void living_vacate(const char *project_id, size_t bytes)
+void target_vacate(const char *project_id, size_t bytes)
 {
     pthread_mutex_lock(&lock);
     holdings_remove(&held, project_id, bytes);
@@ -169,7 +169,7 @@ static void keep_names(json_t *to, const char *kind, const json_t *front, size_t
     }
 }
 
-json_t *living_front(const json_t *front, size_t *ret_bytes)
+json_t *target_front(const json_t *front, size_t *ret_bytes)
 {
     const json_t *manifest = json_object_get(front, "manifest");
     json_t *kept = json_object();

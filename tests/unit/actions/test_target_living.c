@@ -1,5 +1,5 @@
 // What is alive of apps' code: once each, within a project's bound, and of a front matter what runs need.
-#include "public-actions/living.h"
+#include "public-actions/target_living.h"
 #include "edge/catalog/declared.h"
 #include "public-actions/runs/runs.h"
 #include <setjmp.h>
@@ -14,15 +14,15 @@ static struct handler *handler(const char *instance_id, const char *deployment_i
     struct deployed d = {.code = calloc(1, size), .code_size = size, .code_line = 7};
     snprintf(i.id, sizeof i.id, "%s", instance_id);
     snprintf(d.deployment_id, sizeof d.deployment_id, "%s", deployment_id);
-    struct handler *h = living_handler(&i, &d, true);
+    struct handler *h = target_handler(&i, &d, true);
     free(d.code); // what was not taken
     return h;
 }
 
 static void is_empty(void)
 {
-    assert_true(living_occupy("prj_a", LIVING_BYTES_MAX));
-    living_vacate("prj_a", LIVING_BYTES_MAX);
+    assert_true(target_occupy("prj_a", TARGET_PROJECT_BYTES_MAX));
+    target_vacate("prj_a", TARGET_PROJECT_BYTES_MAX);
 }
 
 static void code_is_there_once(void **state)
@@ -49,12 +49,12 @@ static void code_is_there_once(void **state)
 static void a_project_has_its_bound(void **state)
 {
     struct handler *h = handler("ins_a", "dep_1", 1 << 20);
-    assert_false(living_occupy("prj_a", LIVING_BYTES_MAX - (1 << 20)));
-    assert_true(living_occupy("prj_a", LIVING_BYTES_MAX - (2 << 20)));
-    assert_false(living_occupy("prj_a", 1 << 20));
-    assert_true(living_occupy("prj_b", LIVING_BYTES_MAX));
-    living_vacate("prj_b", LIVING_BYTES_MAX);
-    living_vacate("prj_a", LIVING_BYTES_MAX - (2 << 20));
+    assert_false(target_occupy("prj_a", TARGET_PROJECT_BYTES_MAX - (1 << 20)));
+    assert_true(target_occupy("prj_a", TARGET_PROJECT_BYTES_MAX - (2 << 20)));
+    assert_false(target_occupy("prj_a", 1 << 20));
+    assert_true(target_occupy("prj_b", TARGET_PROJECT_BYTES_MAX));
+    target_vacate("prj_b", TARGET_PROJECT_BYTES_MAX);
+    target_vacate("prj_a", TARGET_PROJECT_BYTES_MAX - (2 << 20));
     shared_unref(&h->shared);
     is_empty();
 }
@@ -75,7 +75,7 @@ static void a_front_matter_is_what_runs_need_of_it(void **state)
         json_array_append_new(many, json_object());
     json_object_set_new(front, "weird", json_incref(many));
     json_object_set_new(json_object_get(front, "manifest"), "tool", many);
-    json_auto_t *kept = living_front(front, &bytes);
+    json_auto_t *kept = target_front(front, &bytes);
     assert_in_range(bytes, 1000, 10000);
     assert_non_null(declared_one(declared_of(kept, "userSecrets"), STR("KEY")));
     assert_null(declared_of(kept, "developerSecrets"));
@@ -97,7 +97,7 @@ static void of_no_front_matter_nothing_is_kept(void **state)
     for (size_t i = 0; i != sizeof odd / sizeof odd[0]; ++i) {
         json_auto_t *front = json_loads(odd[i], 0, NULL);
         size_t bytes;
-        json_auto_t *kept = living_front(front, &bytes);
+        json_auto_t *kept = target_front(front, &bytes);
         assert_null(run_events_match(kept, RUN_PUBLIC, STR("send")));
         assert_null(declared_of(kept, "userSecrets"));
     }
