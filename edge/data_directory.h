@@ -5,8 +5,9 @@
 #include "edge/settings.h"
 #include <sys/types.h>
 
-// What lies in it, besides ready.json, lock, and the clusters (state-pg). Each is the server's
-// user's, 0700.
+// What lies in it, besides lock and the clusters (state-pg). Each but
+// ready.json, which is the starter's, is the server's user's, 0700.
+#define DATA_READY "ready.json"
 #define DATA_BLOBS "blobs"
 #define DATA_BODIES "bodies" // request bodies while they come in: files without names
 #define DATA_TOKENS "tokens"

@@ -1,4 +1,5 @@
-// The ready file.
+// The ready file. The one in the data directory is there whatever ready_file says: commands on this
+// machine that are told the directory find the server by it.
 #include "edge/ready.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -47,29 +48,46 @@ static char *content(const struct settings *s, pid_t server, size_t *ret_n)
     return text;
 }
 
-enum fail ready_write(const struct settings *s, pid_t server, struct fault *fault)
+static enum fail write_at(const char *path, str text, struct fault *fault)
 {
-    size_t n;
-    AUTOFREE char *text = content(s, server, &n);
     struct buf b;
     buf_init(&b, 64 << 10);
-    buf_addf(&b, "%s.new", s->ready_file);
+    buf_addf(&b, "%s.new", path);
     AUTOFREE char *aside = buf_take(&b);
     unlink(aside);
     int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    bool is_done = fd >= 0 && fchmod(fd, 0644) == 0 && write(fd, text, n) == (ssize_t)n &&
-                   rename(aside, s->ready_file) == 0;
+    bool is_done = fd >= 0 && fchmod(fd, 0644) == 0 &&
+                   write(fd, text.p, text.n) == (ssize_t)text.n && rename(aside, path) == 0;
     int error = errno;
     if (fd >= 0)
         close(fd);
     if (is_done)
         return FAIL_NONE;
+    if (fd >= 0)
+        unlink(aside);
     return fault_set(fault, FAIL_INTERNAL, "ready_file", "The ready file %s cannot be written: %s.",
-                     s->ready_file, strerror(error));
+                     path, strerror(error));
+}
+
+enum fail ready_write(const struct settings *s, pid_t server, struct fault *fault)
+{
+    size_t n;
+    AUTOFREE char *text = content(s, server, &n);
+    AUTOFREE char *own = data_path(s, DATA_READY);
+    enum fail fail = write_at(own, str_of(text, n), fault);
+    if (strcmp(own, s->ready_file) == 0)
+        return fail;
+    struct fault second;
+    if (write_at(s->ready_file, str_of(text, n), &second) == FAIL_NONE)
+        return fail;
+    *fault = second;
+    return FAIL_INTERNAL;
 }
 
 void ready_remove(const struct settings *s)
 {
+    AUTOFREE char *own = data_path(s, DATA_READY);
+    unlink(own);
     unlink(s->ready_file);
 }
 

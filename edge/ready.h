@@ -5,7 +5,8 @@
 #include <sys/types.h>
 #include "edge/supervisor.h"
 
-// FAIL_INTERNAL with a sentence when it cannot be written.
+// In the data directory, and where ready_file says. FAIL_INTERNAL with a sentence when either cannot
+// be written; the other is all the same.
 enum fail ready_write(const struct settings *s, pid_t server, struct fault *fault) MUST_CHECK;
 void ready_remove(const struct settings *s);
 // What is told to systemd, when it listens (sd_notify(3)).

@@ -36,7 +36,7 @@ const struct setting settings_table[] = {
     LIST(listen_tls, "", HAS_FLAG, "TLS addresses; they carry apps, console and instance hosts, told apart by name"),
     LIST(tls_certificate, "", RELOADABLE, "Files with a PEM certificate chain each; read again at a reload"),
     LIST(tls_key, "", RELOADABLE, "Files with their PEM private keys, in the same order"),
-    TEXT(ready_file, "", HAS_FLAG, "Where to say that the server is ready, and at which ports (default: ready.json in the data directory)"),
+    TEXT(ready_file, "", HAS_FLAG, "Where else to say that the server is ready, and at which ports; ready.json in the data directory says it always"),
     TEXT(admin_token, "", IS_SECRET, "Bearer token that the admin listener asks for, 16 characters or more"),
     TEXT(apps_origin, "", 0, "Origin visitors use, such as https://apps.example.com (default: what was bound)"),
     TEXT(console_origin, "", 0, "Origin of the console and its API (default: what was bound)"),

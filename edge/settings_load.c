@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "edge/base/log.h"
 #include "edge/base/yaml.h"
+#include "edge/data_directory.h"
 
 enum { FILE_MAX = 256 << 10 };
 #define SYSTEM_FILE "/etc/stoa/stoa.yaml"
@@ -399,7 +400,7 @@ static void complete_paths(struct settings *s)
     make_absolute(&s->data);
     for (size_t n = strlen(s->data); n > 1 && s->data[n - 1] == '/'; --n)
         s->data[n - 1] = '\0';
-    below_data(s, &s->ready_file, "ready.json");
+    below_data(s, &s->ready_file, DATA_READY);
     make_absolute(&s->ready_file);
     make_absolute(&s->master_key_file);
     below_data(s, &s->access_log, "logs/access.log");

@@ -19,17 +19,13 @@ function stoa(server, args, env = {}) {
     return new Promise((resolve) => child.on('close', (code, signal) => resolve({ code: code ?? signal, ...text })));
 }
 
-/** A server with its ready file where commands look for it; `use` is given it. */
+/** A server that says elsewhere too that it is ready; `use` is given it. */
 async function withServer(settings, use) {
     const dataDir = path.join(temporaryDirectory('local'), 'data');
     const server = await startServer({ dataDir, settings });
-    const ready = path.join(dataDir, 'ready.json');
-    fs.copyFileSync(server.readyFile, ready);
-    fs.chmodSync(ready, 0o644);
     try {
         await use(server);
     } finally {
-        fs.rmSync(ready);
         await server.stop();
     }
 }
