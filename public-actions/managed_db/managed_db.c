@@ -16,6 +16,7 @@ void managed_db_init(const struct managed_db_options *o)
     options = *o;
     options.url = url;
     options.provision_url = provision_url;
+    options.sync_ms = o->sync_ms != 0 ? o->sync_ms : 30000;
 }
 
 const struct managed_db_options *managed_db_options(void)

@@ -21,6 +21,7 @@ struct managed_db_options {
     uint64_t connections_per_project;
     uint64_t connections_per_plugin;
     uint64_t project_bytes; // disk quota; over it every statement runs read-only
+    uint64_t sync_ms;       // for a deploy's tables, after which no further step begins (30,000)
 };
 void managed_db_init(const struct managed_db_options *o);
 void managed_db_on_loop_start(struct loop *loop);

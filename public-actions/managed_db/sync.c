@@ -6,7 +6,7 @@
 #include "public-actions/managed_db/definition.h"
 #include "public-actions/managed_db/tables.h"
 
-enum { SYNC_MS = 30000, TEXT_OID = 25, VARCHAR_OID = 1043, BPCHAR_OID = 1042 };
+enum { TEXT_OID = 25, VARCHAR_OID = 1043, BPCHAR_OID = 1042 };
 
 struct sync {
     struct managed_db_link link;
@@ -126,13 +126,26 @@ static void mend_column(struct sync *s, const char *table, const char *oid, cons
     (void)is_done(s, fail, table, column, "the column could not be added");
 }
 
+// A column's default is the plugin's own SQL, and may take as long as a statement may, row by row.
+static bool is_time_left(struct sync *s, const char *table, const char *column)
+{
+    if (s->link.conn != NULL && clock_monotonic_ms() < s->deadline)
+        return true;
+    warn(s, table, column, "there was no time left for it; deploy again.");
+    return false;
+}
+
 static void mend_table(struct sync *s, const char *table, json_t *columns, const char *rls,
                        const struct managed_db_table_seen *seen)
 {
     const char *column;
     json_t *definition;
     json_object_foreach(columns, column, definition)
+    {
+        if (!is_time_left(s, table, column))
+            return;
         mend_column(s, table, seen->oid, column, definition);
+    }
     if (rls == NULL || (seen->has_rls && seen->has_policy))
         return;
     if (seen->has_policy) {
@@ -170,10 +183,8 @@ static void sync_all(struct sync *s, json_t *tables)
     json_t *table;
     json_object_foreach(tables, name, table)
     {
-        if (s->link.conn == NULL || clock_monotonic_ms() >= s->deadline) {
-            warn(s, name, NULL, "there was no time left for it; deploy again.");
+        if (!is_time_left(s, name, NULL))
             return;
-        }
         sync_table(s, name, table);
     }
 }
@@ -183,7 +194,8 @@ void managed_db_sync(struct db *db, const char *project_id, const char *plugin_i
 {
     struct managed_db_access access;
     struct problems wrong;
-    struct sync s = {.warnings = warnings, .deadline = clock_monotonic_ms() + SYNC_MS};
+    struct sync s = {.warnings = warnings,
+                     .deadline = clock_monotonic_ms() + managed_db_options()->sync_ms};
     json_t *tables =
         json_object_get(json_object_get(json_object_get(front, "manifest"), "database"), "tables");
     if (json_object_size(tables) == 0)

@@ -34,22 +34,30 @@ static void make_plugin(const char *slug)
     check(db_commit(db, &fault), &fault);
 }
 
-static int set_up(void **state)
+static const char *cluster;
+
+static void begin(uint64_t sync_ms)
 {
-    struct fault fault;
-    struct seal_key seal_key;
-    const char *url = postgres_start();
-    db_configure(url);
-    db = db_of_thread();
-    seal_key_make(&seal_key);
-    seal_init(&seal_key, 1);
-    managed_db_init(&(struct managed_db_options){.url = url,
+    managed_db_init(&(struct managed_db_options){.url = cluster,
                                                  .provision_url = "",
                                                  .is_shared_accepted = true,
                                                  .connections = 10,
                                                  .connections_per_project = 4,
                                                  .connections_per_plugin = 2,
-                                                 .project_bytes = 1 << 30});
+                                                 .project_bytes = 1 << 30,
+                                                 .sync_ms = sync_ms});
+}
+
+static int set_up(void **state)
+{
+    struct fault fault;
+    struct seal_key seal_key;
+    cluster = postgres_start();
+    db_configure(cluster);
+    db = db_of_thread();
+    seal_key_make(&seal_key);
+    seal_init(&seal_key, 1);
+    begin(0);
     struct migration all[16];
     size_t n = 0;
     for (size_t i = 0; i != catalog_migration_count; ++i)
@@ -253,6 +261,23 @@ static void test_table_that_is_locked_is_waited_for_a_while_only(void **state)
     managed_db_link_close(&link);
 }
 
+// Each column's default takes its while; the thread is for everybody's deploys.
+static void test_slow_defaults_end_with_the_time_for_all(void **state)
+{
+    sync_tables("{'slow':{'columns':{'a':'integer'}}}");
+    assert_string_equal(said("insert into slow values (1)"), "done");
+    begin(500);
+    sync_tables(
+        "{'slow':{'columns':{'a':'integer','b':'text default pg_sleep(0.6)::text',"
+        "'c':'text default pg_sleep(0.6)::text','d':'integer'}},'next':{'columns':{'a':'text'}}}");
+    begin(0);
+    expect_warnings(2);
+    assert_non_null(strstr(warnings.list[0].message, "slow.c\": there was no time"));
+    assert_string_equal(said("select count(*) from information_schema.columns where table_name ="
+                             " 'slow'"),
+                        "2");
+}
+
 // --- the end of a plugin ---
 
 static void test_kept_data_is_found_again_by_the_same_slug(void **state)
@@ -364,6 +389,7 @@ int main(void)
         TEST(test_views_policies_and_rules_run_as_their_role),
         TEST(test_settings_of_the_role_do_not_mislead),
         TEST(test_table_that_is_locked_is_waited_for_a_while_only),
+        TEST(test_slow_defaults_end_with_the_time_for_all),
         TEST(test_kept_data_is_found_again_by_the_same_slug),
         TEST(test_deleted_data_is_gone_and_its_name_with_it),
         TEST(test_last_plugin_takes_the_database_with_it),
