@@ -4,7 +4,7 @@ if(NOT TARGET stoa OR NOT TARGET stoa-inspect OR NOT TARGET stoa-inspect-files O
   return()
 endif()
 set(from ${CMAKE_CURRENT_LIST_DIR}/package)
-install(TARGETS stoa stoa-inspect stoa-inspect-files stoa-handler RUNTIME DESTINATION lib/stoa)
+install(TARGETS stoa stoa-inspect stoa-inspect-files stoa-handler stoa-one-session RUNTIME DESTINATION lib/stoa LIBRARY DESTINATION lib/stoa)
 install(CODE "
   file(MAKE_DIRECTORY \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin\")
   file(CREATE_LINK ../lib/stoa/stoa \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin/stoa\" SYMBOLIC)")

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "edge/base/clock.h"
 #include "edge/base/log.h"
+#include "edge/base/process.h"
 #include "edge/data_directory.h"
 #include "edge/ready.h"
 
@@ -544,6 +545,7 @@ int supervisor_run(struct settings *settings, int argc, char **argv)
     struct fault fault;
     log_set_role("supervisor");
     settings_apply_log(settings);
+    process_come_last(); // we and the caged ones: the server and its PostgreSQL have their own
     catch_signals(sv);
     enum fail fail = prepare(sv, &fault);
     if (fail == FAIL_NONE) {

@@ -6,36 +6,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "edge/base/log.h"
-
-static bool find_program(char *to, size_t room, const char *own, const char *name)
-{
-    static const char *const places[] = {"", "../lib/stoa/", "../libexec/stoa/"};
-    for (size_t i = 0; i != sizeof places / sizeof places[0]; ++i) {
-        snprintf(to, room, "%s/%s%s", own, places[i], name);
-        if (access(to, X_OK) == 0)
-            return true;
-    }
-    return false;
-}
+#include "edge/base/process.h"
 
 enum fail workers_init(struct workers *w, const struct user users[CAGE_KINDS],
                        size_t handler_memory, struct fault *fault)
 {
-    char own[900];
-    ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
     *w = (struct workers){._handler_memory = handler_memory};
-    own[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(own, '/');
-    if (slash != NULL)
-        *slash = '\0';
     for (int kind = 0; kind != CAGE_KINDS; ++kind) {
         const char *name = cage_kind_name((enum cage_kind)kind);
         w->_users[kind] = users[kind];
-        if (!find_program(w->_paths[kind], sizeof w->_paths[kind], own, name))
+        if (!process_find_beside(name, w->_paths[kind], sizeof w->_paths[kind]))
             return fault_set(fault, FAIL_INTERNAL, "program_missing",
-                             "The program %s is not in %s, nor in ../lib/stoa of it. Install the "
+                             "%s is not beside this program, nor in ../lib/stoa of it. Install the "
                              "whole package, or build it: ./dev build.",
-                             name, own);
+                             name);
     }
     return FAIL_NONE;
 }

@@ -99,13 +99,31 @@ static void write_own(const char *file, const char *text)
         close(fd);
 }
 
-// proc(5) of oom_score_adj; sched(7), "The autogroup feature": where it is on, each session is a
-// group, and niceness counts within one alone.
-static void come_last(void)
+// sched(7), "The autogroup feature": where it is on, each session is a group, and niceness counts
+// within one alone.
+static void lower_session(void)
 {
-    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 5);
     write_own("/proc/self/autogroup", "5");
-    write_own("/proc/self/oom_score_adj", "1000");
+}
+
+void process_come_last(void)
+{
+    if (getsid(0) == getpid())
+        lower_session();
+}
+
+static void take_place(const struct process_plan *plan)
+{
+    if (plan->is_expendable)
+        setpgid(0, 0);
+    else
+        setsid();
+    if (plan->is_expendable || plan->comes_last)
+        setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 10);
+    if (plan->is_expendable)
+        write_own("/proc/self/oom_score_adj", "1000"); // proc(5)
+    else if (plan->comes_last)
+        lower_session();
 }
 
 static void reset_signals(void)
@@ -121,13 +139,11 @@ static void become(const struct process_plan *plan, pid_t parent, int report)
 {
     report = arrange_descriptors(plan, report);
     int program = open(plan->program, O_PATH | O_CLOEXEC);
-    setsid();
     umask(077);
     if (chdir(plan->directory != NULL ? plan->directory : "/") != 0)
         give_up(report, "entering its directory");
     limit(plan);
-    if (plan->is_expendable)
-        come_last();
+    take_place(plan);
     drop_rights(plan, report);
     // after the change of uid, which forgets it; and the parent may have ended before it was set
     prctl(PR_SET_PDEATHSIG, plan->death_signal, 0, 0, 0);
@@ -139,6 +155,22 @@ static void become(const struct process_plan *plan, pid_t parent, int report)
     if (errno == EACCES)
         execveat(program, "", plan->argv, plan->env, AT_EMPTY_PATH);
     give_up(report, "executing it");
+}
+
+bool process_find_beside(const char *name, char *to, size_t room)
+{
+    static const char *const places[] = {"", "../lib/stoa/", "../libexec/stoa/"};
+    char own[900];
+    ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
+    own[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(own, '/');
+    if (slash != NULL)
+        slash[1] = '\0';
+    for (size_t i = 0; i != sizeof places / sizeof places[0]; ++i)
+        if ((size_t)snprintf(to, room, "%s%s%s", own, places[i], name) < room &&
+            access(to, R_OK) == 0)
+            return true;
+    return false;
 }
 
 enum fail process_start(const struct process_plan *plan, pid_t *ret_pid, struct fault *fault)

@@ -20,14 +20,23 @@ struct process_plan {
     int death_signal;       // what it gets when we end, however we end
     bool all_descriptors;   // RLIMIT_NOFILE raised to the hard limit
     uint64_t address_space; // RLIMIT_AS, of each process it becomes; 0: as ours
-    // Others come first: a third of the weight for processor time, and the first to be killed when
-    // the machine has no memory left. As far as /proc is there.
+    // Others come first for processor time: ten more of niceness, and its session weighs a third of
+    // an ordinary one (sched(7), "The autogroup feature").
+    bool comes_last;
+    // So, too; and it is killed first when the machine has no memory left. It stays in our session:
+    // all of them together weigh as much as that one (process_come_last).
     bool is_expendable;
 };
 
+// Our session weighs a third of an ordinary one from now on, when we lead it; processes started later
+// have sessions of their own, but for the expendable ones.
+void process_come_last(void);
+// Where a file of that name lies beside our own program, or in ../lib/stoa of it; false: in neither.
+bool process_find_beside(const char *name, char *to, size_t room);
+
 // Forks and executes; the program may lie where only we can reach it, not its new uid. Besides the
-// plan: a session of its own (so that Ctrl-C at a terminal reaches us alone), no other groups, no
-// capabilities, PR_SET_NO_NEW_PRIVS, RLIMIT_CORE 0, umask 077, default signal handling. FAIL_INTERNAL with "start_failed" when any of it, or the exec, did
+// plan: a session, or when it is expendable a process group, of its own (so that Ctrl-C at a terminal
+// reaches us alone), no other groups, no capabilities, PR_SET_NO_NEW_PRIVS, RLIMIT_CORE 0, umask 077, default signal handling. FAIL_INTERNAL with "start_failed" when any of it, or the exec, did
 // not work.
 enum fail process_start(const struct process_plan *plan, pid_t *ret_pid,
                         struct fault *fault) MUST_CHECK;

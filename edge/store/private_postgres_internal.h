@@ -14,7 +14,8 @@ struct cluster_profile {
     const char *who_gets_in;     // pg_hba.conf
     const char *server_roles[3]; // whom the server's user may be; NULL ends
     uint64_t address_space;      // RLIMIT_AS of each process; 0: none
-    bool runs_strangers_sql;     // its processes are watched
+    // Its processes are watched, and all together come behind the server (one_session.c).
+    bool runs_strangers_sql;
 };
 
 enum cluster_step {

@@ -213,6 +213,19 @@ void cluster_quote_log(const struct private_postgres *p)
         log_error("postgresql said", "%s", LOG_STR(lines[i % LINES]));
 }
 
+// one_session.c, by descriptor: it may lie where only we can reach it. -1: it is not installed.
+static int open_library(void)
+{
+    char path[1024];
+    if (!process_find_beside("stoa-one-session.so", path, sizeof path)) {
+        log_warn("plugins' statements take processor time from the server: stoa-one-session.so "
+                 "is not installed",
+                 "%s", "");
+        return -1;
+    }
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 enum fail cluster_start(const struct private_postgres *p, const char *program, char *const *argv,
                         int input, int death_signal, pid_t *ret_pid, struct fault *fault)
 {
@@ -221,21 +234,30 @@ enum fail cluster_start(const struct private_postgres *p, const char *program, c
     snprintf(home, sizeof home, "HOME=%s", p->home);
     snprintf(search, sizeof search, "PATH=%s:/usr/bin:/bin",
              p->programs); // they look for each other
-    char *env[] = {"LC_ALL=C.UTF-8", "LANGUAGE=C", "TZ=UTC", search, home, NULL};
-    int log = cluster_open_log(p);
+    int log = cluster_open_log(p), library = p->profile->runs_strangers_sql ? open_library() : -1;
+    char *env[] = {"LC_ALL=C.UTF-8",
+                   "LANGUAGE=C",
+                   "TZ=UTC",
+                   search,
+                   home,
+                   library >= 0 ? "LD_PRELOAD=/proc/self/fd/3" : NULL,
+                   NULL};
     struct process_plan plan = {.program = path,
                                 .argv = argv,
                                 .env = env,
                                 .uid = p->uid,
                                 .gid = p->gid,
                                 .extra_group = p->uid != p->server_uid ? p->server_gid : 0,
-                                .fds = (int[]){input, log, log},
-                                .fd_count = 3,
+                                .fds = (int[]){input, log, log, library},
+                                .fd_count = library >= 0 ? 4 : 3,
                                 .death_signal = death_signal,
+                                .comes_last = p->profile->runs_strangers_sql,
                                 .address_space = p->profile->address_space};
     enum fail fail = process_start(&plan, ret_pid, fault);
     if (log >= 0)
         close(log);
+    if (library >= 0)
+        close(library);
     return fail;
 }
 

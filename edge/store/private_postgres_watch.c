@@ -73,12 +73,14 @@ static bool is_autovacuum(pid_t pid)
     return strncmp(title, "postgres: ", 10) == 0 && strstr(title, "autovacuum worker") != NULL;
 }
 
-// Sessions of PostgreSQL lead a session of the kernel's each, which may have a priority of its own
-// as a group (sched(7), autogroup).
+// Where it leads a session of its own (one_session.c is not there), that has a weight, too
+// (sched(7), autogroup).
 static void lower(pid_t pid)
 {
     char path[64];
     setpriority(PRIO_PROCESS, (id_t)pid, GIVES_WAY);
+    if (getsid(pid) != pid)
+        return;
     snprintf(path, sizeof path, "/proc/%d/autogroup", (int)pid);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd >= 0 && dprintf(fd, "%d", GIVES_WAY) < 0)

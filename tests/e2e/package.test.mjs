@@ -29,7 +29,7 @@ test('it holds the programs, the manual page, the configuration and the unit, ow
     for (const [name, mode] of Object.entries({
         '/usr/lib/stoa/stoa': '-rwxr-xr-x', '/usr/lib/stoa/stoa-inspect': '-rwxr-xr-x', '/usr/lib/stoa/stoa-inspect-files': '-rwxr-xr-x', '/usr/bin/stoa -> ../lib/stoa/stoa': 'lrwxrwxrwx',
         '/etc/stoa/stoa.yaml': '-rw-r--r--', '/usr/lib/systemd/system/stoa.service': '-rw-r--r--', '/usr/lib/sysusers.d/stoa.conf': '-rw-r--r--',
-        '/usr/share/man/man1/stoa.1.gz': '-rw-r--r--',
+        '/usr/share/man/man1/stoa.1.gz': '-rw-r--r--', '/usr/lib/stoa/stoa-one-session.so': '-rw-r--r--',
     })) {
         assert.equal(files.get(name)?.mode, mode, name);
         assert.equal(files.get(name).owner, 'root/root', name);

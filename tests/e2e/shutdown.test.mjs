@@ -193,7 +193,7 @@ test('stoa without its other programs: a sentence, and exit 1', () => {
     const ended = spawnSync(path.join(folder, 'stoa'), ['serve', '--data', path.join(folder, 'data'), '--listen-apps', '127.0.0.1:0', '--listen-console', '127.0.0.1:0',
         '--listen-admin', '127.0.0.1:0'], { encoding: 'utf8', env: { PATH: process.env.PATH }, timeout: 60000 });
     assert.equal(ended.status, 1, ended.stderr);
-    assert.match(ended.stderr, /The program stoa-inspect is not in /);
+    assert.match(ended.stderr, /stoa-inspect is not beside this program/);
 });
 
 test('a start while the database is away: 503 in the contract\'s form, and recovery without a restart', async () => {

@@ -63,32 +63,41 @@ static void test_descriptors_take_their_places(void **state)
 }
 
 // What such a process says of its place in the queues.
-static void told_place(bool is_expendable, char *to, size_t room)
+static void told_place(bool is_expendable, bool comes_last, char *to, size_t room)
 {
     int p[2];
     assert_int_equal(pipe(p), 0);
     struct process_plan plan =
-        shell("nice; cat /proc/self/oom_score_adj; grep -so 'nice.*' /proc/self/autogroup; true",
+        shell("nice; cat /proc/self/oom_score_adj; cut -d' ' -f6 /proc/self/stat; "
+              "grep -so 'nice.*' /proc/self/autogroup; true",
               (int[]){-1, p[1], 2}, 3);
     plan.is_expendable = is_expendable;
+    plan.comes_last = comes_last;
     run(&plan, p[0], to, room);
     close(p[0]);
     close(p[1]);
 }
 
-static void test_the_expendable_come_last(void **state)
+static void test_some_come_last(void **state)
 {
-    char ordinary[128], expendable[128], wanted[128];
-    int nice, score, group;
-    told_place(false, ordinary, sizeof ordinary);
-    told_place(true, expendable, sizeof expendable);
-    // the third line is there where the machine groups its sessions
-    int lines = sscanf(ordinary, "%d %d nice %d", &nice, &score, &group);
-    assert_in_range(lines, 2, 3);
-    assert_in_range(nice, 0, 14);
-    snprintf(wanted, sizeof wanted, lines == 3 ? "%d\n1000\nnice 5\n" : "%d\n1000\n", nice + 5);
-    assert_string_equal(expendable, wanted);
-    assert_true(lines < 3 || group == 0);
+    char ordinary[128], expendable[128], last[128], wanted[128];
+    int nice, score, session, group;
+    told_place(false, false, ordinary, sizeof ordinary);
+    told_place(true, false, expendable, sizeof expendable);
+    told_place(false, true, last, sizeof last);
+    // the fourth line is there where the machine groups its sessions
+    int lines = sscanf(ordinary, "%d %d %d nice %d", &nice, &score, &session, &group);
+    assert_in_range(lines, 3, 4);
+    assert_in_range(nice, 0, 9);
+    assert_int_not_equal(session, getsid(0));
+    assert_true(lines == 3 || group == 0);
+    // the expendable stay in our session, and weigh what that weighs
+    int n = snprintf(wanted, sizeof wanted, "%d\n1000\n%d\n", nice + 10, (int)getsid(0));
+    assert_memory_equal(expendable, wanted, n);
+    assert_int_equal(sscanf(last, "%d %d %d nice %d", &nice, &score, &session, &group), lines);
+    assert_int_not_equal(session, getsid(0));
+    assert_int_not_equal(score, 1000);
+    assert_true(lines == 3 || group == 5);
 }
 
 static void test_root_is_given_up(void **state)
@@ -236,7 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_descriptors_take_their_places),
-        cmocka_unit_test(test_the_expendable_come_last),
+        cmocka_unit_test(test_some_come_last),
         cmocka_unit_test(test_root_is_given_up),
         cmocka_unit_test(test_program_below_a_closed_folder),
         cmocka_unit_test(test_exec_failure_is_told),

@@ -315,6 +315,33 @@ static void test_daily_role_is_small(void **state)
                        "rows=1\n") == 0);
 }
 
+// How many children a postmaster has; each leads a process group, and its session is `session`, or
+// its own when that is 0.
+static unsigned check_children(pid_t postmaster_pid, pid_t session)
+{
+    char command[64];
+    int pid, group, its_session;
+    unsigned n = 0;
+    snprintf(command, sizeof command, "ps -o pid=,pgid=,sid= --ppid %d", (int)postmaster_pid);
+    FILE *f = popen(command, "r");
+    for (; fscanf(f, "%d %d %d", &pid, &group, &its_session) == 3; ++n) {
+        assert_int_equal(group, pid);
+        assert_int_equal(its_session, session != 0 ? session : pid);
+    }
+    pclose(f);
+    return n;
+}
+
+// Processor time is shared out among sessions first.
+static void test_strangers_statements_share_one_session(void **state)
+{
+    pid_t plugins = postmaster_of(&day, "plugins");
+    assert_int_equal(getsid(plugins), plugins);
+    assert_int_equal(getsid(day.server), day.server);
+    assert_in_range(check_children(plugins, plugins), 3, 100);
+    assert_in_range(check_children(postmaster(&day), 0), 3, 100);
+}
+
 static void test_cluster_listens_on_its_socket_alone(void **state)
 {
     char path[256];
@@ -750,6 +777,7 @@ int main(void)
         cmocka_unit_test(test_server_is_born_with_nothing_else),
         cmocka_unit_test(test_secrets_are_gone_from_the_supervisor),
         cmocka_unit_test(test_daily_role_is_small),
+        cmocka_unit_test(test_strangers_statements_share_one_session),
         cmocka_unit_test(test_cluster_listens_on_its_socket_alone),
         cmocka_unit_test(test_caged_process_starts_and_ends),
         cmocka_unit_test(test_each_kind_of_caged_process_has_its_own_user),
