@@ -2,6 +2,7 @@
 // within the document.
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include "edge/base/jsonx.h"
 #include "edge/base/yaml.h"
 
@@ -34,7 +35,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     problems_init(&problems);
     struct yaml_marks *marks = NULL;
     json_t *value = yaml_load(str_of(data, size), 1, "fuzz", &problems, &marks);
-    check((value == NULL) == (problems.count != 0));
+    check(value != NULL || problems.count != 0);
+    for (size_t i = 0; value != NULL && i != problems.count; ++i)
+        check(strstr(problems.list[i].message, "stands here twice") != NULL);
     if (value != NULL) {
         check_marks(marks, value, (unsigned)size + 2);
         if (json_is_object(value) || json_is_array(value)) {
