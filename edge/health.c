@@ -138,8 +138,9 @@ static void put_guard(struct buf *to)
                 "counter", g.large_heads);
     put_counter(to, "guard_large_bodies_total", "Bodies over the limit (413).", "counter",
                 g.large_bodies);
-    put_counter(to, "guard_busy_total", "Bodies refused for want of room (503).", "counter",
-                g.busy);
+    put_counter(to, "guard_busy_total",
+                "Bodies (503) and HTTP/2 requests (REFUSED_STREAM) refused for want of room.",
+                "counter", g.busy);
     put_counter(to, "guard_disk_full_total", "Bodies refused for want of disk (507).", "counter",
                 g.disk_full);
     put_counter(to, "guard_timeouts_total", "Slow heads, bodies and readers that were ended.",

@@ -41,6 +41,7 @@ enum {
     DOMAINS_THREADS = 6,
     EXCHANGE_THREADS = 4,
     DATA_THREADS = 4,
+    STREAM_BYTES = 8 * 1024, // what an HTTP/2 request takes that is open, at least
 };
 
 static struct settings settings;
@@ -151,6 +152,13 @@ static struct share_holder body_sender(void *ctx, h2o_req_t *req)
     return share_holder_of_address(&visitor);
 }
 
+static bool is_proxy(void *ctx, h2o_req_t *req)
+{
+    struct sockaddr_storage sa;
+    return req->conn->callbacks->get_peername(req->conn, (struct sockaddr *)&sa) != 0 &&
+           http_is_trusted_proxy((struct sockaddr *)&sa);
+}
+
 static void add_header(h2o_req_t *req, const char *name, const char *value)
 {
     h2o_iovec_t v = h2o_strdup(&req->pool, value, SIZE_MAX);
@@ -203,6 +211,7 @@ static struct guard_policy policy_of(const struct settings *s)
     guard_policy_defaults(&p);
     p.body_limit = body_limit;
     p.body_sender = body_sender;
+    p.is_proxy = is_proxy;
     p.error_body = error_body;
     p.header_bytes = s->header_bytes;
     p.header_count = s->header_count;
@@ -215,6 +224,7 @@ static struct guard_policy policy_of(const struct settings *s)
     p.minimum_rate = s->minimum_rate;
     p.body_memory_per_connection = s->body_memory_per_connection;
     p.body_memory_total = s->body_memory_total;
+    p.streams_total = s->body_memory_total / STREAM_BYTES;
     p.body_directory = bodies;
     p.body_disk_total = s->body_disk_total;
     return p;

@@ -6,7 +6,12 @@
 
 // What is below the first two is what any connection or request has, and not worth two atomic
 // operations; senders' shares are under a lock, and go by the third.
-enum { H1_FREE = 64 * 1024, HEAD_FREE = 2 * 1024, SHARE_STEP = 16 * 1024 };
+enum {
+    H1_FREE = 64 * 1024,
+    HEAD_FREE = 2 * 1024,
+    SHARE_STEP = 16 * 1024,
+    SMALL_STEP = 4 * 1024, // the first of an HTTP/2 request, of which a connection has many
+};
 
 // ---- whose they are
 
@@ -26,102 +31,88 @@ const struct guard_refusal *guard_refusal_of(enum share_answer answer)
                                      : &guard_busy_for_you;
 }
 
-// The first step is free, so that small bodies, which nearly all are, cost nothing here.
-static size_t steps_of(size_t bytes)
+// Over HTTP/1 the first step is free, so that small bodies, which nearly all are, cost nothing here: they are as many as connections.
+static size_t steps_of(const struct guard_conn *c, size_t bytes)
 {
-    return bytes <= SHARE_STEP ? 0 : (bytes + SHARE_STEP - 1) / SHARE_STEP * SHARE_STEP;
+    if (bytes <= SHARE_STEP && c->kind != GUARD_H2)
+        return 0;
+    if (bytes <= SMALL_STEP)
+        return bytes != 0 ? SMALL_STEP : 0;
+    return (bytes + SHARE_STEP - 1) / SHARE_STEP * SHARE_STEP;
 }
 
 // A step is given back two steps below, so that it is not taken and given back all the time.
-static void share(struct guard_conn *c)
+static void share(const struct guard_conn *c, struct guard_held *h)
 {
-    size_t wanted = steps_of(c->buffered);
-    if (wanted == c->shared ||
-        (wanted < c->shared && wanted != 0 && c->shared - wanted < (size_t)2 * SHARE_STEP))
+    size_t wanted = steps_of(c, h->bytes);
+    if (wanted == h->shared ||
+        (wanted < h->shared && h->bytes != 0 && h->shared - wanted < (size_t)2 * SHARE_STEP))
         return;
-    shares_set(&in_memory, &c->sender, c->shared, wanted);
-    c->shared = wanted;
+    shares_set(&in_memory, &h->sender, h->shared, wanted);
+    h->shared = wanted;
 }
 
-static enum share_answer look_at_share(struct guard_conn *c, h2o_req_t *req, size_t n)
+static enum share_answer look_at_share(const struct guard_conn *c, struct guard_held *h,
+                                       h2o_req_t *req, size_t n)
 {
-    size_t wanted = steps_of(c->buffered + n);
-    if (wanted <= c->shared)
+    size_t wanted = steps_of(c, h->bytes + n);
+    if (wanted <= h->shared)
         return SHARE_FITS;
-    if (c->shared == 0)
-        c->sender = guard_sender_of(req);
-    return shares_look(&in_memory, &c->sender, c->shared, wanted, guard_policy.body_memory_total,
+    if (h->shared == 0)
+        h->sender = guard_sender_of(req);
+    return shares_look(&in_memory, &h->sender, h->shared, wanted, guard_policy.body_memory_total,
                        guard_policy.body_memory_per_connection);
 }
 
 // ---- how many they are
 
-void guard_hold(struct guard_conn *c, size_t n)
+void guard_hold(struct guard_conn *c, struct guard_held *h, size_t n)
 {
+    h->bytes += n;
     c->buffered += n;
     atomic_fetch_add_explicit(&guard_totals.buffered, n, memory_order_relaxed);
-    share(c);
+    share(c, h);
 }
 
-void guard_release(struct guard_conn *c, size_t n)
+void guard_release(struct guard_conn *c, struct guard_held *h, size_t n)
 {
-    if (n > c->buffered)
-        n = c->buffered;
+    if (n > h->bytes)
+        n = h->bytes;
     if (n == 0)
         return;
+    h->bytes -= n;
     c->buffered -= n;
     atomic_fetch_sub_explicit(&guard_totals.buffered, n, memory_order_relaxed);
-    share(c);
+    share(c, h);
 }
 
-// A hundred streams of a connection have a head each, whose bytes stay until they are answered.
-static size_t counted(const h2o_req_t *req)
+// The bytes of a head stay until its request is answered.
+size_t guard_counted_head(const h2o_req_t *req)
 {
     size_t n = guard_head_size(req);
     return n > HEAD_FREE ? n : 0;
 }
 
-void guard_hold_head(struct guard_conn *c, h2o_req_t *req)
-{
-    size_t n = counted(req);
-    if (n == 0)
-        return;
-    if (c->shared == 0)
-        c->sender = guard_sender_of(req);
-    guard_hold(c, n);
-}
-
-void guard_release_head(struct guard_conn *c, const h2o_req_t *req)
-{
-    guard_release(c, counted(req));
-}
-
-const struct guard_refusal *guard_judge_head(struct guard_conn *c, h2o_req_t *req)
-{
-    size_t n = counted(req);
-    return n != 0 ? guard_judge_room(c, req, n) : NULL;
-}
-
-void guard_hold_body(struct guard_conn *c, const h2o_buffer_t *body, size_t more)
+void guard_hold_body(struct guard_conn *c, struct guard_held *h, const h2o_buffer_t *body)
 {
     if (guard_is_file(body))
-        c->stored += body->size + more;
+        c->stored += body->size;
     else
-        guard_hold(c, body->size + more);
+        guard_hold(c, h, body->size);
 }
 
-void guard_release_body_of(struct guard_conn *c, const h2o_buffer_t *body)
+void guard_release_body_of(struct guard_conn *c, struct guard_held *h, const h2o_buffer_t *body)
 {
     if (guard_is_file(body))
         c->stored -= body->size < c->stored ? body->size : c->stored;
     else
-        guard_release(c, body->size);
+        guard_release(c, h, body->size);
 }
 
 bool guard_has_share(const struct guard_conn *c, size_t n)
 {
     size_t held = c->buffered + c->stored, most = guard_policy.body_memory_per_connection;
-    return held <= most && n <= most - held;
+    return c->is_proxy || (held <= most && n <= most - held);
 }
 
 static bool has_room(const struct guard_conn *c, size_t n)
@@ -130,9 +121,10 @@ static bool has_room(const struct guard_conn *c, size_t n)
     return guard_has_share(c, n) && total + n <= guard_policy.body_memory_total;
 }
 
-const struct guard_refusal *guard_judge_room(struct guard_conn *c, h2o_req_t *req, size_t n)
+const struct guard_refusal *guard_judge_room(struct guard_conn *c, struct guard_held *h,
+                                             h2o_req_t *req, size_t n)
 {
-    return has_room(c, n) ? guard_refusal_of(look_at_share(c, req, n)) : &guard_busy;
+    return has_room(c, n) ? guard_refusal_of(look_at_share(c, h, req, n)) : &guard_busy;
 }
 
 const struct guard_refusal *guard_judge_length(const struct guard_conn *c, uint64_t n)
@@ -166,14 +158,14 @@ static const struct guard_refusal *account(struct guard_conn *c)
     bool in_file = guard_is_file(input);
     if (held == (in_file ? c->stored : c->buffered) && (c->stored == 0 || in_file))
         return NULL;
-    guard_release(c, c->buffered);
+    guard_release(c, &c->held, c->buffered);
     c->stored = 0;
     if (held == 0)
         return NULL;
-    const struct guard_refusal *why = !in_file                   ? guard_judge_room(c, c->req, held)
+    const struct guard_refusal *why = !in_file ? guard_judge_room(c, &c->held, c->req, held)
                                       : guard_has_share(c, held) ? NULL
                                                                  : &guard_busy;
-    guard_hold_body(c, input, 0);
+    guard_hold_body(c, &c->held, input);
     return held > before ? why : NULL;
 }
 

@@ -166,7 +166,7 @@ void h2o_http2_accept(h2o_accept_ctx_t *ctx, h2o_socket_t *sock, struct timeval 
     }
     outer = enter(c);
     // of an HTTP/1 connection that turned out to be one of prior knowledge
-    guard_release(c, c->buffered);
+    guard_release(c, &c->held, c->buffered);
     c->stored = 0;
     c->kind = GUARD_H2;
     c->raw = NULL;
@@ -280,7 +280,9 @@ void guard_socket_gone(void *conn)
         guard_current = NULL;
     c->sock = NULL;
     c->req = NULL;
-    guard_release(c, c->buffered);
+    guard_release(c, &c->held, c->held.bytes);
+    assert(c->buffered == 0 && c->streams == NULL); // libh2o has closed each stream
+    guard_give_back_places(c, NULL);
     if (c->linger_fd != -1)
         linger_start(c);
     else

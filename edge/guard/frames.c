@@ -76,6 +76,12 @@ void guard_refuse_stream(struct guard_conn *c, uint32_t id)
     c->refused[slot].ended = false;
 }
 
+void guard_forget_stream(struct guard_conn *c, uint32_t id)
+{
+    guard_refuse_stream(c, id);
+    c->refused[refused_slot(c, id)].ended = true;
+}
+
 // The stream's own window is not given back: a client that respects it stops by itself.
 static void throw_away(struct seen *s, int slot)
 {
@@ -92,19 +98,20 @@ static void throw_away(struct seen *s, int slot)
 
 // Answers at once, while the body still comes: libh2o's way from a head to its error, taken from
 // the middle of the body.
-static void refuse_body(struct seen *s, h2o_http2_stream_t *stream, const struct guard_refusal *why)
+void guard_refuse_body(struct guard_conn *c, h2o_http2_stream_t *stream,
+                       const struct guard_refusal *why)
 {
-    guard_count_refusal(why);
-    guard_release_body_of(s->c, stream->_req_body);
+    h2o_http2_conn_t *conn = c->sock->data;
+    guard_release_body_of(c, &guard_stream_of(c, stream)->held, stream->_req_body);
     h2o_buffer_consume(&stream->_req_body, stream->_req_body->size);
-    h2o_http2_stream_set_state(s->conn, stream, H2O_HTTP2_STREAM_STATE_REQ_PENDING);
-    h2o_http2_stream_set_state(s->conn, stream, H2O_HTTP2_STREAM_STATE_SEND_HEADERS);
-    guard_refuse_stream(s->c, stream->stream_id);
+    h2o_http2_stream_set_state(conn, stream, H2O_HTTP2_STREAM_STATE_REQ_PENDING);
+    h2o_http2_stream_set_state(conn, stream, H2O_HTTP2_STREAM_STATE_SEND_HEADERS);
+    guard_refuse_stream(c, stream->stream_id);
     guard_answer(&stream->req, why);
 }
 
-static const struct guard_refusal *judge_data(struct guard_conn *c, h2o_http2_stream_t *stream,
-                                              size_t n)
+static const struct guard_refusal *judge_data(struct guard_conn *c, struct guard_held *h,
+                                              h2o_http2_stream_t *stream, size_t n)
 {
     h2o_req_t *req = &stream->req;
     size_t limit = guard_body_limit(req, str_of(req->input.method.base, req->input.method.len),
@@ -114,20 +121,30 @@ static const struct guard_refusal *judge_data(struct guard_conn *c, h2o_http2_st
     if (size > limit)
         return &guard_body_too_large;
     if (!guard_wants_file(size))
-        return guard_judge_room(c, req, n);
+        return guard_judge_room(c, h, req, n);
     return guard_has_share(c, n) ? NULL : &guard_busy;
 }
 
-static const struct guard_refusal *admit_data(struct guard_conn *c, h2o_http2_stream_t *stream,
-                                              size_t n)
+static const struct guard_refusal *admit_data(struct guard_conn *c, struct guard_held *h,
+                                              h2o_http2_stream_t *stream, size_t n)
 {
-    const struct guard_refusal *why = judge_data(c, stream, n);
+    const struct guard_refusal *why = judge_data(c, h, stream, n);
     if (why != NULL)
         return why;
-    guard_release_body_of(c, stream->_req_body);
+    bool was_file = guard_is_file(stream->_req_body);
     why = guard_reserve(&stream->req, &stream->_req_body, n, stream->_expected_content_length);
-    guard_hold_body(c, stream->_req_body, why == NULL ? n : 0);
-    return why;
+    if (why != NULL)
+        return why;
+    size_t more = n;
+    if (!was_file && guard_is_file(stream->_req_body)) {
+        guard_release(c, h, stream->_req_body->size);
+        more += stream->_req_body->size;
+    }
+    if (guard_is_file(stream->_req_body))
+        c->stored += more;
+    else
+        guard_hold(c, h, more);
+    return NULL;
 }
 
 static void set_data_price(struct seen *s)
@@ -152,12 +169,15 @@ static int on_data(struct seen *s)
     int slot = refused_slot(s->c, s->frame->stream_id);
     h2o_http2_stream_t *stream = h2o_http2_conn_get_stream(s->conn, s->frame->stream_id);
     if (slot == -1 && stream != NULL && stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY) {
-        const struct guard_refusal *why = admit_data(s->c, stream, payload.length);
+        struct guard_stream *own = guard_stream_of(s->c, stream);
+        const struct guard_refusal *why = admit_data(s->c, &own->held, stream, payload.length);
         if (why == NULL) {
+            own->body_bytes += payload.length;
             s->c->body_bytes += payload.length;
             return 0;
         }
-        refuse_body(s, stream, why);
+        guard_count_refusal(why);
+        guard_refuse_body(s->c, stream, why);
         slot = refused_slot(s->c, s->frame->stream_id);
     }
     if (slot != -1)
@@ -173,9 +193,7 @@ void h2o_http2_stream_close(h2o_http2_conn_t *conn, h2o_http2_stream_t *stream)
     struct guard_conn *c = guard_conn_of(conn->sock);
     GUARD_SEES(h2o_http2_stream_close);
     if (c != NULL)
-        guard_release_head(c, &stream->req);
-    if (c != NULL && stream->_req_body != NULL)
-        guard_release_body_of(c, stream->_req_body);
+        guard_stream_leave(c, stream);
     if (c != NULL && conn->state < H2O_HTTP2_CONN_STATE_IS_CLOSING) {
         int slot = refused_slot(c, stream->stream_id);
         if (slot != -1 && !c->refused[slot].ended)
@@ -200,8 +218,12 @@ void h2o_http2__encode_rst_stream_frame(h2o_buffer_t **buf, uint32_t stream_id, 
 {
     struct guard_conn *c = guard_current;
     GUARD_SEES(h2o_http2__encode_rst_stream_frame);
-    if (c != NULL && c->kind == GUARD_H2)
+    if (c != NULL && c->kind == GUARD_H2) {
         charge(c, PRICE_RESET);
+        if (c->turned_away == stream_id && stream_id != 0)
+            errnum = -H2O_HTTP2_ERROR_REFUSED_STREAM;
+        c->turned_away = 0;
+    }
     guard_real.h2o_http2__encode_rst_stream_frame(buf, stream_id, errnum);
 }
 

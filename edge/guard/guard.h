@@ -47,6 +47,8 @@ struct guard_policy {
     // Who sends this request, whose head has been read: what is held of bodies is shared among
     // senders (shares.h). On a loop thread. NULL: it is not.
     struct share_holder (*body_sender)(void *ctx, h2o_req_t *req);
+    // Whether this request's connection is a proxy's, on which many send. Once a connection, on a loop thread. NULL: none is.
+    bool (*is_proxy)(void *ctx, h2o_req_t *req);
     // Writes the body of an error and returns its content type (a literal). `req` is NULL when the
     // head could not be parsed, else the callback may add response headers to it. NULL: the
     // contract's JSON form without a requestId.
@@ -80,6 +82,11 @@ struct guard_policy {
     const char *body_directory;
     size_t body_file_from;
     uint64_t body_disk_total, body_disk_spare;
+
+    // HTTP/2 requests that are open at once, of all connections (at least a few kilobytes each, however small their heads): nobody has more than are
+    // then left for others (edge/limits/places.h), but the first four of each connection, which is no proxy's, are not counted. One for which there
+    // is no place is reset, for another try (REFUSED_STREAM).
+    uint64_t streams_total;
 
     // One token bucket a connection for HTTP/2 frames that cost the peer nothing: resets, pings,
     // settings, empty frames …
@@ -161,7 +168,7 @@ struct guard_counters {
     uint64_t bad_heads;      // 400 by the guard
     uint64_t large_heads;    // 431 and 414
     uint64_t large_bodies;   // 413
-    uint64_t busy;           // 503 for want of room for a body
+    uint64_t busy;           // 503 for want of room for a body; resets for want of a place
     uint64_t disk_full;      // 507
     uint64_t timeouts;       // 408, and slow or silent connections ended
     uint64_t calmed;         // ENHANCE_YOUR_CALM

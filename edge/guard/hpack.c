@@ -114,16 +114,28 @@ static bool is_well_formed(h2o_req_t *req, const h2o_http2_stream_t *stream, siz
     return stream->_req_body != NULL || content_length == SIZE_MAX || content_length == 0;
 }
 
+static const struct guard_refusal *judge_and_hold_head(struct guard_conn *c,
+                                                       h2o_http2_stream_t *stream)
+{
+    struct guard_stream *own = guard_stream_of(c, stream);
+    size_t n = guard_counted_head(&stream->req);
+    if (n == 0)
+        return NULL;
+    const struct guard_refusal *why = guard_judge_room(c, &own->held, &stream->req, n);
+    guard_hold(c, &own->held, n); // until the stream leaves, refused or not
+    return why;
+}
+
 static const struct guard_refusal *judge(struct guard_conn *c, h2o_req_t *req, size_t block,
                                          size_t content_length)
 {
-    const h2o_http2_stream_t *stream = H2O_STRUCT_FROM_MEMBER(h2o_http2_stream_t, req, req);
+    h2o_http2_stream_t *stream = H2O_STRUCT_FROM_MEMBER(h2o_http2_stream_t, req, req);
+    const struct guard_refusal *why = judge_and_hold_head(c, stream);
     if (req->input.path.len > guard_policy.target_length)
         return &guard_target_too_long;
     if (block > guard_policy.header_bytes || guard_head_size(req) > guard_policy.header_bytes ||
         req->headers.size > guard_policy.header_count)
         return &guard_headers_too_large;
-    const struct guard_refusal *why = guard_judge_head(c, req);
     if (why != NULL || stream->_req_body == NULL)
         return why;
     if (content_length != SIZE_MAX &&
@@ -163,18 +175,17 @@ static int parse_request(struct guard_conn *c, h2o_req_t *req, h2o_hpack_header_
     // the peer's word on the scheme is no evidence
     req->input.scheme = c->sock->ssl != NULL ? &H2O_URL_SCHEME_HTTPS : &H2O_URL_SCHEME_HTTP;
     bool is_fine = is_well_formed(req, stream, *content_length);
-    const struct guard_refusal *why = NULL;
-    if (is_fine)
-        why =
-            f.state == FIELDS_MORE ? &guard_headers_too_large : judge(c, req, len, *content_length);
-    guard_hold_head(c, req); // from here to h2o_http2_stream_close its fields stay as they are
-    if (!is_fine) {
+    if (!is_fine || !guard_stream_enter(c, stream)) {
         // libh2o resets a stream that lacks one of these (a stream error, RFC 9113 §8.1.1)
-        guard_count(&guard_totals.malformed);
+        guard_count(is_fine ? &guard_totals.busy : &guard_totals.malformed);
+        c->turned_away = is_fine ? stream->stream_id : 0;
         *pseudo &= ~H2O_HPACK_PARSE_HEADERS_PATH_EXISTS;
         return ret;
     }
     ++c->requests;
+    const struct guard_refusal *why = judge(c, req, len, *content_length);
+    if (f.state == FIELDS_MORE)
+        why = &guard_headers_too_large;
     return why != NULL ? refuse(c, req, why, err_desc) : ret;
 }
 

@@ -67,6 +67,24 @@ struct guard_meter { // progress of one direction, see sweep.c
     uint64_t mark, since;
 };
 
+// Request bytes in memory that one sender has on a connection.
+struct guard_held {
+    size_t bytes, shared;       // `shared`: in steps, what counts against `sender`
+    struct share_holder sender; // while `shared` is not 0
+};
+
+// What is kept of an HTTP/2 request beside libh2o's own stream: of one with a body or a large head, and of each that a proxy sends. In its pool.
+struct guard_stream {
+    struct guard_stream *next;
+    uint32_t id;
+    bool has_place;             // of its own, and not of its connection
+    struct share_holder placed; // while has_place
+    struct guard_held held;
+    uint64_t body_bytes;     // that have come
+    uint64_t conn_bytes;     // of the connection's, at body.since
+    struct guard_meter body; // see sweep.c
+};
+
 enum { GUARD_REFUSED_STREAMS = 8 };
 enum { GUARD_STREAMS_MAX = 100 }; // libh2o's, constant
 
@@ -83,10 +101,9 @@ struct guard_conn {
     int linger_fd;
     uint64_t linger_until;
     size_t lingered;
-    size_t buffered, stored;    // request bytes accounted to this connection: in memory, in files
-    size_t shared;              // of `buffered`, in steps: what counts against `sender`
-    struct share_holder sender; // while `shared` is not 0
-    uint64_t body_bytes;        // that have come over HTTP/2
+    size_t buffered, stored; // request bytes accounted to this connection: in memory, in files
+    struct guard_held held;  // `buffered` of HTTP/1
+    uint64_t body_bytes;     // that have come over HTTP/2
     // refusals
     const struct guard_refusal *raw; // libh2o's next write is its constant 400: send this instead
     char *answer;                    // the bytes of that
@@ -107,9 +124,14 @@ struct guard_conn {
     size_t window_credit;  // bytes_written that WINDOW_UPDATE frames have been paid with
     struct {
         uint32_t id; // 0 = free
-        bool ended;  // the peer has ended or reset its half
+        bool ended;  // the peer has ended or reset its half, or we the stream
     } refused[GUARD_REFUSED_STREAMS];
     unsigned next_refused;
+    struct guard_stream *streams;
+    bool is_asked, is_proxy;    // the second is known; it has many senders
+    uint32_t turned_away;       // the stream whose reset says that it may be tried again
+    unsigned places;            // for streams, beyond the first few
+    struct share_holder placed; // while `places` is not 0
     // sweep
     struct guard_meter in, out, body;
     unsigned phase;
@@ -148,21 +170,19 @@ void guard_answer(h2o_req_t *req, const struct guard_refusal *why);
 
 struct share_holder guard_sender_of(h2o_req_t *req);
 const struct guard_refusal *guard_refusal_of(enum share_answer answer); // NULL: it fits
-void guard_hold(struct guard_conn *c, size_t n);
-void guard_release(struct guard_conn *c, size_t n);
-// The same for the head of an HTTP/2 request, unless it is as small as nearly all are; and whether
-// there is room for it.
-void guard_hold_head(struct guard_conn *c, h2o_req_t *req);
-void guard_release_head(struct guard_conn *c, const h2o_req_t *req);
-const struct guard_refusal *guard_judge_head(struct guard_conn *c, h2o_req_t *req);
-// The same for a body, wherever it stands; `more` bytes are about to be added.
-void guard_hold_body(struct guard_conn *c, const h2o_buffer_t *body, size_t more);
-void guard_release_body_of(struct guard_conn *c, const h2o_buffer_t *body);
-// Within what one connection may hold; NULL when it is within what all may hold in memory, too, and
-// within its sender's share. The sender is that of `req`, for as long as the connection holds
-// anything.
+// `h` is the connection's over HTTP/1, the stream's over HTTP/2.
+void guard_hold(struct guard_conn *c, struct guard_held *h, size_t n);
+void guard_release(struct guard_conn *c, struct guard_held *h, size_t n);
+// What counts of the head of an HTTP/2 request: 0 when it is as small as nearly all are.
+size_t guard_counted_head(const h2o_req_t *req);
+// The same for a body, wherever it stands.
+void guard_hold_body(struct guard_conn *c, struct guard_held *h, const h2o_buffer_t *body);
+void guard_release_body_of(struct guard_conn *c, struct guard_held *h, const h2o_buffer_t *body);
+// Within what one connection may hold, unless it is a proxy's; NULL when it is within what all may hold in memory, too, and within its sender's
+// share. The sender is that of `req`, for as long as `h` has anything.
 bool guard_has_share(const struct guard_conn *c, size_t n);
-const struct guard_refusal *guard_judge_room(struct guard_conn *c, h2o_req_t *req, size_t n);
+const struct guard_refusal *guard_judge_room(struct guard_conn *c, struct guard_held *h,
+                                             h2o_req_t *req, size_t n);
 // Of a body whose length has been announced, before any of it is there; UINT64_MAX: not announced.
 const struct guard_refusal *guard_judge_length(const struct guard_conn *c, uint64_t n);
 // After each turn of an HTTP/1 connection: moves a large body to a file, accounts what the input
@@ -199,9 +219,25 @@ void guard_sweep_retime(struct guard_loop *loop);
 
 size_t guard_head_size(const h2o_req_t *req); // RFC 9113 §6.5.2, of an HTTP/2 request
 
+// ---- streams.c: HTTP/2 requests, by who sends them
+
+// Whether there is a place for this stream, whose head has been read and is well-formed. False: it is to be turned away.
+bool guard_stream_enter(struct guard_conn *c, h2o_http2_stream_t *stream);
+// What is kept of it; NULL when nothing is.
+struct guard_stream *guard_stream_of(struct guard_conn *c, const h2o_http2_stream_t *stream);
+// It goes: what it holds is given back.
+void guard_stream_leave(struct guard_conn *c, h2o_http2_stream_t *stream);
+// Gives back the places that the connection does not use; without libh2o's connection, all.
+void guard_give_back_places(struct guard_conn *c, const h2o_http2_conn_t *conn);
+
 // ---- frames.c
 
 // Bytes that still come for this stream are thrown away.
 void guard_refuse_stream(struct guard_conn *c, uint32_t id);
+// The same for one that has been reset.
+void guard_forget_stream(struct guard_conn *c, uint32_t id);
+// Answers at once, while the body still comes.
+void guard_refuse_body(struct guard_conn *c, h2o_http2_stream_t *stream,
+                       const struct guard_refusal *why);
 
 #endif

@@ -34,6 +34,7 @@ void guard_policy_defaults(struct guard_policy *p)
         .body_file_from = 256 * 1024,
         .body_disk_total = UINT64_C(4) << 30,
         .body_disk_spare = 64 * 1024 * 1024,
+        .streams_total = 64 * 1024,
         .bucket_size = 400,
         .bucket_per_second = 50,
         .linger_timeout = 2000,

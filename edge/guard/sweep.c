@@ -4,8 +4,9 @@
 //
 // Progress is what the kernel says the peer has acknowledged and sent (TCP_INFO), so a reader that
 // takes nothing is seen even though its answer has long been handed over. Of HTTP/2 bodies it is
-// what has come of them, whatever else comes beside. A connection on which a handler is working is
-// left alone. All times are monotonic: the loop's own clock is the wall's.
+// what has come of them, whatever else comes beside; and a body that keeps no pace beside others
+// that do is ended by itself, unless there comes as much as all of them together should bring. A
+// connection on which a handler is working is left alone. All times are monotonic: the loop's own clock is the wall's.
 #include <netinet/in.h>
 #include <linux/tcp.h>
 #include <sys/socket.h>
@@ -24,7 +25,7 @@ enum phase {
 struct doing {
     enum phase phase;
     bool takes, gives; // the peer must send, the peer must take
-    bool takes_body;   // the peer must send bodies' bytes (HTTP/2)
+    unsigned bodies;   // so many bodies' bytes must the peer send (HTTP/2)
 };
 
 static struct doing of_h1(const struct guard_conn *c)
@@ -51,7 +52,7 @@ static struct doing of_h2(const struct guard_conn *c)
     if (conn->num_streams.pull.open == 0)
         return d;
     kh_foreach_value(conn->streams, stream, {
-        d.takes_body |= stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY;
+        d.bodies += stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY;
         d.gives |= stream->state == H2O_HTTP2_STREAM_STATE_SEND_BODY_IS_FINAL ||
                    (stream->state == H2O_HTTP2_STREAM_STATE_SEND_BODY &&
                     h2o_http2_stream_has_pending_data(stream));
@@ -78,7 +79,7 @@ static bool is_moving(struct guard_conn *c, struct doing d, uint64_t now)
 {
     struct tcp_info info = {0};
     socklen_t n = sizeof(info);
-    if (!d.takes && !d.gives && !d.takes_body) {
+    if (!d.takes && !d.gives && d.bodies == 0) {
         c->in.since = c->out.since = c->body.since = now;
         return true;
     }
@@ -87,7 +88,7 @@ static bool is_moving(struct guard_conn *c, struct doing d, uint64_t now)
     bool in = keeps_up(&c->in, d.takes, info.tcpi_bytes_received, guard_policy.body_timeout, now);
     bool out = keeps_up(&c->out, d.gives, info.tcpi_bytes_acked, guard_policy.write_timeout, now);
     // a frame counts when it is whole, and as far as it has come
-    bool body = keeps_up(&c->body, d.takes_body, c->body_bytes + c->sock->input->size,
+    bool body = keeps_up(&c->body, d.bodies != 0, c->body_bytes + c->sock->input->size,
                          guard_policy.body_timeout, now);
     return in && out && body;
 }
@@ -183,10 +184,13 @@ static void sweep_one(struct guard_conn *c, uint64_t now)
     if (c->kind == GUARD_H1)
         guard_h1_account(c);
     struct doing d = c->kind == GUARD_H1 ? of_h1(c) : of_h2(c);
-    if (!is_moving(c, d, now))
+    if (c->kind == GUARD_H2)
+        guard_give_back_places(c, c->sock->data);
+    if (!is_moving(c, d, now)) {
         end_slow(c);
-    else
-        check_phase(c, d.phase, now);
+        return;
+    }
+    check_phase(c, d.phase, now);
 }
 
 // Ending one connection ends no other, so the next one is safe to keep.

@@ -64,7 +64,7 @@ static uint64_t tag_of(uint64_t key, unsigned set_bits, unsigned value_bits)
 
 // --- counters ---
 
-bool limits_enter(uint64_t key, uint32_t max)
+bool limits_enter_many(uint64_t key, uint32_t n, uint32_t max)
 {
     _Atomic uint64_t *set = counts[key & ((1 << COUNT_SET_BITS) - 1)];
     uint64_t tag = tag_of(key, COUNT_SET_BITS, COUNT_BITS);
@@ -86,25 +86,35 @@ bool limits_enter(uint64_t key, uint32_t max)
         if (at == COUNT_WAYS)
             return false;
         uint64_t count = (seen & ~COUNT_MASK) == tag ? seen & COUNT_MASK : 0;
-        if (count >= max)
+        if (count + n > max)
             return false;
-        if (atomic_compare_exchange_weak(&set[at], &seen, tag | (count + 1)))
+        if (atomic_compare_exchange_weak(&set[at], &seen, tag | (count + n)))
             return true;
     }
 }
 
-void limits_leave(uint64_t key)
+void limits_leave_many(uint64_t key, uint32_t n)
 {
     _Atomic uint64_t *set = counts[key & ((1 << COUNT_SET_BITS) - 1)];
     uint64_t tag = tag_of(key, COUNT_SET_BITS, COUNT_BITS);
     for (size_t i = 0; i != COUNT_WAYS; ++i) {
         uint64_t word = atomic_load(&set[i]);
-        while ((word & ~COUNT_MASK) == tag && (word & COUNT_MASK) != 0)
+        while ((word & ~COUNT_MASK) == tag && (word & COUNT_MASK) >= n)
             if (atomic_compare_exchange_weak(&set[i], &word,
-                                             (word & COUNT_MASK) == 1 ? 0 : word - 1))
+                                             (word & COUNT_MASK) == n ? 0 : word - n))
                 return;
     }
     assert(!"limits_leave without limits_enter");
+}
+
+bool limits_enter(uint64_t key, uint32_t max)
+{
+    return limits_enter_many(key, 1, max);
+}
+
+void limits_leave(uint64_t key)
+{
+    limits_leave_many(key, 1);
 }
 
 // --- arrival times ---

@@ -41,6 +41,9 @@ str limits_network(const struct ip *a);
 // limits_leave.
 bool limits_enter(uint64_t key, uint32_t max);
 void limits_leave(uint64_t key);
+// The same for `n` of it at once, which may be given back in other portions.
+bool limits_enter_many(uint64_t key, uint32_t n, uint32_t max);
+void limits_leave_many(uint64_t key, uint32_t n);
 
 // GCRA: true and charged when the event conforms to one per `interval_us` with a burst of `burst`;
 // false and *ret_wait_us set otherwise.

@@ -5,7 +5,7 @@ import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { request, startServer, until } from '../harness/server.mjs';
 import { pie } from '../harness/pie.mjs';
-import { Connection, FLAG, continuation, data, headers, request as fields } from '../harness/h2raw.mjs';
+import { Connection, ERROR, FLAG, TYPE, continuation, data, headers, request as fields } from '../harness/h2raw.mjs';
 
 const MIB = 1024 * 1024;
 const SETTINGS = { // strangers have 48 MiB together on the disk, 30 MiB in memory; whoever is alone may have as much as one connection may hold
@@ -160,4 +160,91 @@ test('one address fills the memory with small bodies: others have room', async (
     assert.match(other.said, /^HTTP\/1\.1 401 /);
     for (const c of [...connections, other]) c.close();
     await until(async () => await held('buffered') === 0, 'the memory to be given back');
+});
+
+test('what comes on one connection of a proxy is counted for who sent it', async () => {
+    const { port, host } = new URL(server.console);
+    const block = (from) => fields({ ':method': 'POST', ':path': '/api/plugins/import', ':authority': host }, [['x-forwarded-for', from]]);
+    const send = (id, from, flags) => {
+        c.send(headers(id, block(from), FLAG.END_HEADERS));
+        for (let part = 0; part < 15; ++part) c.send(data(id, Buffer.alloc(16000), part === 14 ? flags : 0));
+    };
+    const c = await Connection.open(Number(port));
+    let id = 1;
+    for (; id < 190; id += 2) send(id, '198.18.0.1', 0);
+    await until(() => c.frames.some((f) => f.status === 503), 'the one to be told that it is too much');
+    assert.ok(await held('buffered') > 18 * MIB, 'it holds as much as whoever is alone may');
+    send(id, '198.19.0.2', FLAG.END_STREAM);
+    assert.equal((await c.response(id)).status, 401, 'another one');
+    c.close();
+    await until(async () => await held('buffered') === 0, 'the memory to be given back');
+});
+
+// As many requests may be open as body_memory_total has 8 KiB, those of strangers three quarters of that: 3840.
+const opened = (connections) => connections.flatMap((c) => c.frames).filter((f) => f.type === TYPE.RST_STREAM);
+const heads = (c, block) => c.send(...Array.from({ length: 100 }, (none, i) => headers(1 + 2 * i, block(i), FLAG.END_HEADERS)));
+
+test('a network by a proxy opens requests without end: others have places, and it has them again', async () => {
+    const { port, host } = new URL(server.console);
+    const block = (from) => fields({ ':method': 'POST', ':path': '/api/plugins/import', ':authority': host }, [['x-forwarded-for', from]]);
+    const flood = async () => {
+        const connections = [];
+        for (let i = 0; i < 40; ++i) {
+            const c = await Connection.open(Number(port));
+            connections.push(c);
+            heads(c, (k) => block(`2001:db8:1:${(100 * i + k).toString(16)}::1`));
+            await c.isAlive();
+        }
+        return connections;
+    };
+    const connections = await flood();
+    const resets = opened(connections);
+    assert.ok(resets.every((f) => f.code === ERROR.REFUSED_STREAM));
+    assert.ok(resets.length > 1400 && resets.length < 1500, `${resets.length} of 4000 were turned away, not a third of what there is and the rest`);
+    const c = connections[39];
+    c.send(headers(301, block('2001:db8:2::1'), FLAG.END_HEADERS), data(301, 'x'));
+    assert.equal((await c.response(301)).status, 401, 'another network, by the same connection');
+    c.send(headers(303, block('2001:db8:1::1'), FLAG.END_HEADERS), data(303, 'x'));
+    assert.equal((await c.response(303)).reset, ERROR.REFUSED_STREAM);
+    assert.ok(await c.isAlive());
+    for (const one of connections) one.close();
+    await until(async () => await held('buffered') === 0, 'the memory to be given back');
+    const again = await flood();
+    assert.equal(opened(again).length, resets.length);
+    for (const one of again) one.close();
+});
+
+test('an address opens requests on many connections of its own: others have places, and four on each connection are its own', async () => {
+    const { trusted_proxies: none, proxy_header: neither, ...settings } = SETTINGS;
+    const direct = await startServer({ settings });
+    const { port, host } = new URL(direct.console);
+    const block = fields({ ':method': 'POST', ':path': '/api/plugins/import', ':authority': host });
+    const connections = [];
+    for (let i = 0; i < 30; ++i) {
+        const c = await Connection.open(Number(port));
+        connections.push(c);
+        heads(c, () => block);
+        await c.isAlive();
+    }
+    const resets = opened(connections);
+    assert.ok(resets.every((f) => f.code === ERROR.REFUSED_STREAM));
+    assert.ok(resets.length > 940 && resets.length < 970, `${resets.length} of 3000 were turned away, and not all but 1920 and 120`);
+    assert.ok(connections.every((c) => !c.closed && !c.goaway));
+    const last = connections[29];
+    assert.equal(opened([last]).length, 96);
+    last.send(data(1, 'x'));
+    assert.equal((await last.response(1)).status, 401);
+    const other = await Connection.open(Number(port), { localAddress: '127.0.9.1' });
+    heads(other, () => block);
+    other.send(data(199, 'x'));
+    assert.equal((await other.response(199)).status, 401, 'another network');
+    assert.equal(opened([other]).length, 0);
+    connections[0].send(...Array.from({ length: 100 }, (all, i) => data(1 + 2 * i, 'x')));
+    await until(() => connections[0].frames.filter((f) => f.status === 401).length === 100, 'answers');
+    await until(async () => { // when the places of those that are answered have been given back
+        last.send(headers(last.next ??= 301, block));
+        return (await last.response((last.next += 2) - 2)).status === 401;
+    }, 'a place', 5000);
+    for (const c of [...connections, other]) c.close();
+    await direct.stop();
 });

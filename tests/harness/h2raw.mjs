@@ -78,10 +78,10 @@ function readStatus(payload) {
 
 export class Connection {
     /** Connects, and unless `preface` is false sends the preface with `with` as its SETTINGS; does not read while `paused`. */
-    static async open(port, { secure = false, servername = 'localhost', preface = true, with: pairs = [], acknowledge = true, paused = false } = {}) {
+    static async open(port, { secure = false, servername = 'localhost', preface = true, with: pairs = [], acknowledge = true, paused = false, localAddress } = {}) {
         const socket = secure
             ? tls.connect({ port, host: '127.0.0.1', servername, rejectUnauthorized: false, ALPNProtocols: ['h2'] })
-            : net.connect({ port, host: '127.0.0.1', noDelay: true });
+            : net.connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
         await new Promise((resolve, reject) => socket.once(secure ? 'secureConnect' : 'connect', resolve).once('error', reject));
         const c = new Connection(socket, acknowledge);
         if (paused) socket.pause();

@@ -1,6 +1,6 @@
 // <h2o/http2_internal.h> includes a "khash.h" that no Debian package ships at that path. This is
 // our own, for reading the library's tables only: the same struct layout (64-bit keys, open
-// addressing, two flag bits a bucket: 2 = never used, 1 = deleted), and just the four operations
+// addressing, two flag bits a bucket: 2 = never used, 1 = deleted), and just the five operations
 // that header and the guard use. The self-test sees that the layout is right.
 #ifndef STOA_GUARD_KHASH_H
 #define STOA_GUARD_KHASH_H
@@ -38,6 +38,7 @@ static inline unsigned khash_flags(const uint32_t *flags, khint_t bucket)
 
 #define kh_get(name, h, key) kh_get_##name(h, key)
 #define kh_end(h) ((h)->n_buckets)
+#define kh_size(h) ((h)->size)
 #define kh_val(h, at) ((h)->vals[at])
 #define kh_foreach_value(h, var, code)                                                             \
     for (khint_t kh_at_ = 0; kh_at_ != (h)->n_buckets; ++kh_at_) {                                 \
