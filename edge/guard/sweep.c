@@ -93,6 +93,55 @@ static bool is_moving(struct guard_conn *c, struct doing d, uint64_t now)
     return in && out && body;
 }
 
+// ---- bodies beside others over HTTP/2
+
+// Of a frame that is not whole yet, when it is of this body.
+static size_t on_its_way(const struct guard_conn *c, uint32_t id)
+{
+    const h2o_buffer_t *input = c->sock->input;
+    const uint8_t *head = (const uint8_t *)input->bytes;
+    if (input->size < H2O_HTTP2_FRAME_HEADER_SIZE || head[3] != H2O_HTTP2_FRAME_TYPE_DATA ||
+        h2o_http2_decode32u(head + 5) != id)
+        return 0;
+    return input->size - H2O_HTTP2_FRAME_HEADER_SIZE;
+}
+
+// A client may well send one body after the other.
+static bool brings_enough_for(const struct guard_conn *c, unsigned bodies, uint64_t moved)
+{
+    return moved >= bodies * (guard_policy.minimum_rate * guard_policy.body_timeout / 1000);
+}
+
+static bool body_is_moving(struct guard_conn *c, struct guard_stream *s, unsigned bodies,
+                           uint64_t now)
+{
+    uint64_t came = s->body_bytes + on_its_way(c, s->id),
+             all = c->body_bytes + c->sock->input->size, before = s->body.since;
+    bool moves = keeps_up(&s->body, true, came, guard_policy.body_timeout, now);
+    if (!moves && brings_enough_for(c, bodies, all - s->conn_bytes)) {
+        s->body = (struct guard_meter){.mark = came, .since = now};
+        moves = true;
+    }
+    if (s->body.since != before)
+        s->conn_bytes = all;
+    return moves;
+}
+
+// The last to come are the first to go, until what comes is enough for those that are left.
+static void end_slow_bodies(struct guard_conn *c, unsigned bodies, uint64_t now)
+{
+    h2o_http2_conn_t *conn = c->sock->data;
+    for (struct guard_stream *s = c->streams, *next; s != NULL && bodies > 1; s = next) {
+        next = s->next;
+        h2o_http2_stream_t *stream = h2o_http2_conn_get_stream(conn, s->id);
+        if (stream->state != H2O_HTTP2_STREAM_STATE_RECV_BODY || body_is_moving(c, s, bodies, now))
+            continue;
+        guard_count(&guard_totals.timeouts);
+        guard_refuse_body(c, stream, &guard_request_timeout);
+        --bodies;
+    }
+}
+
 static void end_slow(struct guard_conn *c)
 {
     guard_count(&guard_totals.timeouts);
@@ -190,6 +239,8 @@ static void sweep_one(struct guard_conn *c, uint64_t now)
         end_slow(c);
         return;
     }
+    if (d.bodies > 1)
+        end_slow_bodies(c, d.bodies, now);
     check_phase(c, d.phase, now);
 }
 

@@ -144,6 +144,22 @@ test('slow clients', { concurrency: true }, async (t) => {
             clearInterval(timer);
             inTime(Date.now() - begun, LIMITS.bodyTimeout);
         });
+        it(`HTTP/2: bodies that have stopped beside one that comes: 408 for them alone${over}`, async () => {
+            const c = await open();
+            const begun = Date.now();
+            const post = request({ ':method': 'POST', ':path': '/echo' });
+            c.send(...Array.from({ length: 20 }, (none, i) => headers(1 + 2 * i, post, FLAG.END_HEADERS)), data(3, 'x', 0));
+            const timer = setInterval(() => c.send(data(21, Buffer.alloc(140), 0)), 100); // more than one should bring, less than two should
+            const refused = () => c.frames.filter((f) => f.status === 408).map((f) => f.id);
+            await c.until(() => refused().length === 19, 8000);
+            inTime(Date.now() - begun, LIMITS.bodyTimeout);
+            clearInterval(timer);
+            assert.ok(!refused().includes(21));
+            c.send(data(21, 'x'));
+            assert.ok(target.fine.includes((await c.response(21)).status));
+            assert.equal(c.goaway, undefined);
+            c.close();
+        });
         it(`HTTP/2: a block without an end: cut off${over}`, async () => {
             const c = await open({ acknowledge: false });
             const begun = Date.now();
@@ -211,6 +227,35 @@ test('slow clients', { concurrency: true }, async (t) => {
         }
         const answer = await c.response(1, 20000);
         assert.ok(target.isProbe ? /"bytes":12000\b/.test(answer.body) : target.fine.includes(answer.status), JSON.stringify([answer, c.goaway, c.closed]));
+        c.close();
+    });
+    it('HTTP/2: bodies that come one after the other go through', async () => {
+        const c = await Connection.open(target.tlsPort, { secure: true });
+        const post = request({ ':method': 'POST', ':path': '/echo' });
+        c.send(...[1, 3, 5].map((id) => headers(id, post, FLAG.END_HEADERS)));
+        for (const id of [1, 3, 5])
+            for (let i = 0; i < 20; ++i) {
+                c.send(data(id, Buffer.alloc(600), i === 19 ? FLAG.END_STREAM : 0)); // twice what three should bring
+                await wait(100);
+            }
+        for (const id of [1, 3, 5]) assert.ok(target.fine.includes((await c.response(id, 20000)).status), `stream ${id}`);
+        c.close();
+    });
+    it('HTTP/2: of bodies that all come too slowly, as many go through as the line has room for', async () => {
+        const c = await Connection.open(target.tlsPort, { secure: true });
+        const post = request({ ':method': 'POST', ':path': '/echo' });
+        c.send(...Array.from({ length: 9 }, (none, i) => headers(1 + 2 * i, post, FLAG.END_HEADERS)));
+        const refused = (id) => c.frames.some((f) => f.id === id && f.status === 408);
+        for (let i = 0; i < 50; ++i) {
+            const left = [1, 3, 5, 7, 9, 11, 13, 15, 17].filter((id) => !refused(id));
+            for (const id of left) c.send(data(id, Buffer.alloc(Math.floor(4500 / 10 / left.length)), i === 49 ? FLAG.END_STREAM : 0));
+            await wait(100);
+        }
+        const got = [];
+        for (let id = 1; id < 18; id += 2) got.push((await c.response(id, 20000)).status);
+        const through = got.filter((status) => target.fine.includes(status)).length;
+        assert.ok(through >= 1 && through <= 5 && got.every((status) => status === 408 || target.fine.includes(status)), got.join(' '));
+        assert.ok(target.fine.includes(got[0]), 'the first');
         c.close();
     });
     it('an honest slow reader gets all', async () => {
