@@ -150,7 +150,7 @@ void declared_check(const json_t *fields, const json_t *set, json_t *wrong)
         else if (json_is_true(json_object_get(field, "required")) && is_empty(value))
             json_object_set_new(wrong, name, json_string("This field is required."));
         else if (!fits(field, value, &why))
-            json_object_set_new(wrong, name, json_string(why.text));
+            json_object_set_new(wrong, name, jsonx_string(str_from(why.text))); // may be cut
     }
 }
 

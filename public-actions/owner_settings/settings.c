@@ -16,7 +16,9 @@ static void refuse(json_t *wrong, const char *where, const char *format, ...)
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    json_object_set_new(wrong, where, json_string(text));
+    // Strangers' words may be cut within a character, and must not make the refusal vanish.
+    char *place AUTOFREE = str_dup(str_of(where, str_utf8_prefix(str_from(where))));
+    json_object_set_new(wrong, place, jsonx_string(str_from(text)));
 }
 
 static void refuse_strangers(const json_t *object, const char *const *known, const char *where,

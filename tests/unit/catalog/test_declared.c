@@ -116,6 +116,22 @@ static void long_values_are_refused(void **state)
     assert_int_equal(json_object_size(wrong), 0);
 }
 
+// The list of options is cut, wherever that is.
+static void no_option_is_none_however_long_the_others_are(void **state)
+{
+    for (int n = 150; n != 200; ++n) {
+        json_auto_t *set = json_pack("{s:s}", "f", "nonsense"), *wrong = json_object();
+        char text[512] = "";
+        memset(text, 'x', (size_t)n);
+        for (int i = 0; i != 20; ++i)
+            strcat(text, "\u00e4");
+        json_auto_t *fields = json_pack("{s:{s:s, s:[{s:s}, {s:s}]}}", "f", "type", "select",
+                                        "options", "value", text, "value", "other");
+        declared_check(fields, set, wrong);
+        assert_int_equal(json_object_size(wrong), 1);
+    }
+}
+
 static void a_required_field_without_a_value_is_missing(void **state)
 {
     json_auto_t *fields = parse(declared), *all = declared_effective(fields, NULL, NULL);
@@ -150,6 +166,7 @@ int main(void)
         cmocka_unit_test(values_that_fit_are_taken),
         cmocka_unit_test(all_that_is_wrong_is_said_at_once),
         cmocka_unit_test(long_values_are_refused),
+        cmocka_unit_test(no_option_is_none_however_long_the_others_are),
         cmocka_unit_test(a_required_field_without_a_value_is_missing),
         cmocka_unit_test(names_are_listed_and_cut),
     };

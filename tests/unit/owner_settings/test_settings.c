@@ -98,6 +98,22 @@ static void origins_are_spelled_one_way(void **state)
     instance_settings_fini(&s);
 }
 
+// A name of more bytes than are told, cut within a character.
+static void a_long_name_is_no_setting_either(void **state)
+{
+    for (int n = 97; n != 102; ++n) {
+        json_auto_t *wrong = json_object();
+        char text[200];
+        snprintf(text, sizeof text, "{\"%.*s\u00e4\u00e4\u00e4\":1}", n,
+                 "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+                 "nnnnnnn"
+                 "nnnnnnnnnnnnnnnnnnnn");
+        struct instance_settings s = read_all(text, wrong);
+        instance_settings_fini(&s);
+        assert_int_equal(json_object_size(wrong), 1);
+    }
+}
+
 static void what_is_no_origin_is_refused(void **state)
 {
     static const char *const bad[] = {"null",
@@ -246,6 +262,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read_again),
         cmocka_unit_test(origins_are_spelled_one_way),
         cmocka_unit_test(what_is_no_origin_is_refused),
+        cmocka_unit_test(a_long_name_is_no_setting_either),
         cmocka_unit_test(at_most_twenty_origins),
         cmocka_unit_test(rates_have_bounds),
         cmocka_unit_test(uploads_have_bounds),
