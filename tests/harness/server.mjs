@@ -84,8 +84,9 @@ export function makeCertificate(names = ['localhost'], addresses = ['127.0.0.1',
 export function request(url, { method = 'GET', headers = {}, body, timeout = 30000 * slowness(), ...options } = {}) {
     const target = new URL(url);
     return new Promise((resolve, reject) => {
-        const tls = target.protocol === 'https:';
-        const call = (tls ? https : http).request(target, { method, headers, agent: false, rejectUnauthorized: false, ...options }, (answer) => {
+        const where = { protocol: target.protocol, hostname: target.hostname.replace(/^\[|\]$/g, ''), port: target.port, path: target.pathname + target.search };
+        // no URL as the first argument: https of Debian's Node 18 takes the path from it even when `options` has one
+        const call = (target.protocol === 'https:' ? https : http).request({ ...where, method, headers, agent: false, rejectUnauthorized: false, ...options }, (answer) => {
             const parts = [];
             answer.on('data', (part) => parts.push(part));
             answer.on('error', reject);
