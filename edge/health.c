@@ -125,8 +125,9 @@ static void put_http(struct buf *to)
     put_counter(to, "response_body_bytes_total", "Body bytes handed to connections.", "counter",
                 c.body_bytes);
     put_counter(to, "access_log_dropped_total",
-                "Access log lines dropped since the disk was slower than the load.", "counter",
-                c.log_lines_dropped);
+                "Access log lines dropped since the disk was slower than the load, or could not be "
+                "written.",
+                "counter", c.log_lines_dropped);
 }
 
 static void put_guard(struct buf *to)

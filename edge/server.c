@@ -275,10 +275,9 @@ static enum fail start_network(struct fault *fault)
     if (fail == FAIL_NONE && settings.certificate_count != 0)
         fail = tls_init(settings.certificates, settings.certificate_count, console_host(),
                         settings.ticket_interval, fault);
-    if (fail == FAIL_NONE)
-        fail = access_log_open(settings.access_log, fault);
     if (fail != FAIL_NONE)
         return fail;
+    access_log_open(settings.access_log);
     limits_init();
     trust_proxies();
     h2o_config_init(&config);

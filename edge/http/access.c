@@ -1,6 +1,7 @@
 // Lines are made on the loop into a buffer of its own; a full or 200 ms old buffer is handed to the
 // writer thread, which alone touches the disk. When the disk is slower than the load, whole buffers
-// are dropped and counted: a request never waits for its log line.
+// are dropped and counted: a request never waits for its log line. So are lines that cannot be written
+// at all, on a full disk or with a file that may not be opened; the file is tried again each second.
 #include "edge/http/access.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@ enum {
     BUFFER_SIZE = 128 * 1024,
     LINE_MAX_BYTES = 4096,
     FLUSH_MS = 200,
+    OPEN_AGAIN_MS = 1000,
     QUEUE_MAX = 64,
     SPARES_MAX = 4,
 };
@@ -52,30 +54,86 @@ static size_t spare_count;
 static bool is_ending;
 static pthread_t writer;
 
-static int open_file(void)
+// Of the writer thread, once it runs.
+static uint64_t open_again_at; // 0: the file that should be open is
+static uint64_t lost_since;    // lines since it was last said that it can be written; 0: none
+static bool is_torn;           // the last line in the file has no end
+static _Atomic uint64_t lost;
+
+// The file of before, when there is one, is written to meanwhile. Said once, not each time.
+static void open_file(bool is_asked)
 {
-    return open(file_name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    int fd = open(file_name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    int error = errno;
+    bool is_news = (fd >= 0) == (open_again_at != 0);
+    open_again_at = fd < 0 ? clock_monotonic_ms() + OPEN_AGAIN_MS : 0;
+    if (fd < 0 && (is_news || is_asked))
+        log_error("the access log cannot be opened; it is tried again each second",
+                  "file=%s reason=\"%s\" meanwhile=\"%s\"", LOG_STR(str_from(file_name)),
+                  strerror(error),
+                  log_fd < 0 ? "requests are not logged" : "the file of before is written to");
+    if (fd < 0)
+        return;
+    if (is_news)
+        log_info("the access log is open", "file=%s", LOG_STR(str_from(file_name)));
+    if (log_fd >= 0)
+        close(log_fd);
+    log_fd = fd;
+    is_torn = false;
+}
+
+static uint64_t count_lines(str s)
+{
+    uint64_t lines = 0;
+    for (size_t i = 0; i != s.n; ++i)
+        lines += s.p[i] == '\n';
+    return lines;
+}
+
+// A full disk, or no file: the lines are lost, the server goes on.
+static void lose(str rest, int error)
+{
+    uint64_t lines = count_lines(rest);
+    atomic_fetch_add_explicit(&lost, lines, memory_order_relaxed);
+    if (lost_since == 0 && log_fd >= 0)
+        log_error("the access log cannot be written; lines are lost", "reason=\"%s\"",
+                  strerror(error));
+    lost_since += lines;
+}
+
+static bool write_all(str s)
+{
+    for (size_t done = 0; done != s.n;) {
+        ssize_t n = write(log_fd, s.p + done, s.n - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            is_torn |= done != 0 && s.p[done - 1] != '\n';
+            lose(str_skip(s, done), n < 0 ? errno : ENOSPC);
+            return false;
+        }
+        done += (size_t)n;
+    }
+    return true;
 }
 
 static void write_out(const struct log_buffer *b)
 {
-    if (atomic_exchange(&must_reopen, false) && file_name != NULL) {
-        int fd = open_file();
-        if (fd >= 0) {
-            close(log_fd);
-            log_fd = fd;
-        } else {
-            log_warn("the access log could not be opened again", "reason=%s", strerror(errno));
-        }
+    bool is_asked = atomic_exchange(&must_reopen, false);
+    bool is_due = open_again_at != 0 && clock_monotonic_ms() >= open_again_at;
+    if (file_name != NULL && (is_asked || is_due))
+        open_file(is_asked);
+    str text = str_of(b->bytes, b->n);
+    if (log_fd < 0) {
+        lose(text, EBADF);
+        return;
     }
-    for (size_t done = 0; done != b->n;) {
-        ssize_t n = write(log_fd, b->bytes + done, b->n - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return; // a full disk: the lines are lost, the server goes on
-        done += (size_t)n;
-    }
+    if (is_torn && write(log_fd, "\n", 1) == 1)
+        is_torn = false;
+    if (!write_all(text) || lost_since == 0)
+        return;
+    log_info("the access log is written again", "lost=%llu", (unsigned long long)lost_since);
+    lost_since = 0;
 }
 
 // Under the lock, as take_spare.
@@ -122,23 +180,19 @@ static void *writer_main(void *arg)
     return NULL;
 }
 
-enum fail access_log_open(const char *where, struct fault *fault)
+void access_log_open(const char *where)
 {
     if (strcmp(where, "off") == 0)
-        return FAIL_NONE;
+        return;
     if (strcmp(where, "-") == 0) {
         log_fd = STDOUT_FILENO;
     } else {
         file_name = str_dup(str_from(where));
-        log_fd = open_file();
-        if (log_fd < 0)
-            return fault_set(fault, FAIL_INTERNAL, "access_log",
-                             "The access log %s cannot be opened: %s.", where, strerror(errno));
+        open_file(true);
     }
     is_off = false;
     if (pthread_create(&writer, NULL, writer_main, NULL) != 0)
         abort();
-    return FAIL_NONE;
 }
 
 void access_log_reopen(void)
@@ -163,10 +217,8 @@ static void hand_over(struct loop_log *l)
     }
     pthread_mutex_unlock(&lock);
     if (is_full) {
-        uint64_t lines = 0;
-        for (size_t i = 0; i != b->n; ++i)
-            lines += b->bytes[i] == '\n';
-        atomic_fetch_add_explicit(&l->dropped, lines, memory_order_relaxed);
+        atomic_fetch_add_explicit(&l->dropped, count_lines(str_of(b->bytes, b->n)),
+                                  memory_order_relaxed);
         free(b);
     }
 }
@@ -202,7 +254,8 @@ void access_log_stop(void)
 
 struct http_counters http_counters(void)
 {
-    struct http_counters sum = {0};
+    struct http_counters sum = {.log_lines_dropped =
+                                    atomic_load_explicit(&lost, memory_order_relaxed)};
     for (unsigned i = 0; i != loop_count(); ++i) {
         for (size_t k = 0; k != 6; ++k)
             sum.requests[k] += atomic_load_explicit(&logs[i].requests[k], memory_order_relaxed);

@@ -12,8 +12,9 @@ struct http_counters {
     uint64_t log_lines_dropped;
 };
 
-// "off", "-" (standard output) or a file, appended to. Before loops start.
-enum fail access_log_open(const char *where, struct fault *fault) MUST_CHECK;
+// "off", "-" (standard output) or a file, appended to. Before loops start. A file that cannot be
+// opened is said, and tried again: no request waits for it, and no server ends because of it.
+void access_log_open(const char *where);
 // After a rotation: the file is opened again by its name. Any thread.
 void access_log_reopen(void);
 void access_log_start(struct loop *loop); // on each loop's thread, before its first turn

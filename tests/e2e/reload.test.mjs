@@ -21,7 +21,7 @@ before(async () => {
     write({});
     server = await startServer({
         args: ['--config', config], settings: { listen_tls: '127.0.0.1:0', tls_certificate: pair.certificate, tls_key: pair.key },
-        expectErrors: [/the settings are not used/, /the server ended.*signal/],
+        expectErrors: [/the settings are not used/, /the server ended.*signal/, /the access log cannot be opened/],
     });
     page = (await server.api('POST', '/api/plugins/import', pie('kept', { 'index.html': 'kept' }))).json.publicAppUrl;
 });
@@ -200,6 +200,30 @@ test('the access log: a new file after a rotation, and no line lost', async () =
     await until(() => ids.every((id) => both().includes(id)), 'every line'); // another loop hands its lines over in its own time
     const all = both();
     for (const id of ids) assert.equal(all.filter((one) => one === id).length, 1, `${id} of ${ids}`);
+});
+
+test('an access log that may not be opened ends no server, and is tried again', async () => {
+    const folder = path.join(server.dataDir, 'logs');
+    const log = path.join(folder, 'access.log');
+    const from = server.log().length;
+    const dropped = async () => Number(/stoa_access_log_dropped_total (\d+)/.exec((await request(`${server.admin}/metrics`)).text)[1]);
+    fs.rmSync(log);
+    fs.chmodSync(folder, 0o500);
+    try {
+        process.kill(server.serverPid, 'SIGKILL');
+        await server.logged(/server: the access log cannot be opened; it is tried again each second file=\S+ reason="Permission denied" meanwhile="requests are not logged"/, from);
+        await server.logged(/ supervisor: serving /, from);
+        assert.equal((await request(page)).status, 200);
+        await until(async () => await dropped() > 0, 'a dropped line is counted');
+    } finally {
+        fs.chmodSync(folder, 0o700);
+    }
+    await until(async () => {
+        await request(page);
+        return fs.existsSync(log) && fs.readFileSync(log, 'utf8').includes('"status":200');
+    }, 'a line', 5000 * slowness());
+    await server.logged(/server: the access log is open file=/, from);
+    await server.logged(/server: the access log is written again lost=[1-9]/, from);
 });
 
 test('requests in flight do not notice, however many reloads', async () => {
