@@ -1,10 +1,12 @@
 // Session tickets on custom domains: resumed under the name and the certificate they were made with, and for as long as their key lives.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { DOMAINS, startWithDomains } from '../harness/domains.mjs';
 import { openTls } from '../harness/names.mjs';
 import { pie } from '../harness/pie.mjs';
-import { until } from '../harness/server.mjs';
+import { temporaryDirectory, until } from '../harness/server.mjs';
 
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'];
 const INTERVAL = 6000;
@@ -37,7 +39,6 @@ for (const version of VERSIONS) {
     test(`a ticket is its name's, also where one certificate names both (${version})`, async () => {
         const { session } = await connect(ONE, version);
         assert.equal((await connect(ONE, version, session)).resumed, true);
-        assert.equal((await connect('ONE.customer-one.com', version, session)).resumed, true);
         assert.equal((await connect(TWO, version, session)).resumed, false);
         assert.equal((await connect(INSTANCE, version, session)).resumed, false);
         const other = await connect(INSTANCE, version);
@@ -46,6 +47,18 @@ for (const version of VERSIONS) {
         await assert.rejects(connect('nobody.customer-one.com', version, session), { code: 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME' });
     });
 }
+
+// By another client: Node's, since its updates of 2026, offers no session under a name of other letters.
+test('a name in capitals is the same name', () => {
+    const file = path.join(temporaryDirectory('session'), 'session.pem');
+    for (const version of ['-tls1_2', '-tls1_3']) {
+        const connected = (name, ...options) => spawnSync('sh', ['-c', 'sleep 0.5 | openssl s_client "$@"', '-', '-connect', `127.0.0.1:${server.tlsPort}`, '-servername', name, version, ...options],
+            { encoding: 'utf8' }).stdout;
+        assert.match(connected(ONE, '-sess_out', file), /^New, /m);
+        assert.match(connected(ONE.toUpperCase(), '-sess_in', file), /^Reused, /m, version);
+        assert.match(connected(TWO, '-sess_in', file), /^New, /m, version);
+    }
+});
 
 test('keys turn: a ticket opens for one to two intervals, and no longer', async () => {
     const began = Date.now();
