@@ -3,6 +3,7 @@
 #include "edge/supervisor_internal.h"
 #include "edge/base/clock.h"
 #include "edge/base/log.h"
+#include <sys/statvfs.h>
 
 static void create_cluster(struct supervisor *sv, int which, const struct cluster_profile *profile,
                            const char *url, const struct user *user)
@@ -78,14 +79,23 @@ void supervisor_cluster_advance(struct cluster *c)
         cluster_failed(c, &fault);
 }
 
+// A full disk is the commonest reason, and the one that PostgreSQL cannot go on with.
+static unsigned long long free_mib(const char *data)
+{
+    struct statvfs s;
+    return statvfs(data, &s) == 0 ? (unsigned long long)s.f_bavail * s.f_frsize >> 20 : 0;
+}
+
 void supervisor_cluster_ended(struct supervisor *sv, struct cluster *c, int status)
 {
     private_postgres_ended(c->postgres, status);
     if (sv->is_stopping || !c->has_answered)
         return;
     unsigned pause = supervisor_backoff_ended(&c->backoff);
-    log_error("PostgreSQL ended; starting it again", "cluster=%s status=\"%s\" in_ms=%u",
-              private_postgres_name(c->postgres), process_status_text(status), pause);
+    const char *name = private_postgres_name(c->postgres), *data = sv->settings->data;
+    log_error("PostgreSQL ended; starting it again",
+              "cluster=%s status=\"%s\" in_ms=%u free_mib=%llu its_log=%s/%s-pg/postgres.log", name,
+              process_status_text(status), pause, free_mib(data), data, name);
 }
 
 void supervisor_cluster_again(struct cluster *c)

@@ -10,6 +10,11 @@ static const char sql_table[] =
     " feature text not null, number integer not null,"
     " applied_at timestamptz(3) not null default now(), sha256 bytea not null,"
     " primary key (feature, number))";
+// Asked first, since its own words ("permission denied for schema public") do not say whose or what
+// to do; and not by "if not exists", which asks for the right even when there is nothing to make.
+static const char sql_rights[] =
+    "select current_user, current_database(),"
+    " coalesce(has_schema_privilege(current_schema(), 'create'), false)";
 static const char sql_newest[] =
     "select feature, max(number) from stoa_migrations group by feature order by feature";
 static const char sql_applied[] =
@@ -65,10 +70,25 @@ static enum fail commit_or_roll_back(struct db *db, enum fail f, struct fault *f
     return f;
 }
 
+static enum fail check_rights(struct db *db, struct fault *fault)
+{
+    DB_ROWS_AUTO rows = NULL;
+    enum fail f = db_query(db, fault, &rows, sql_rights);
+    if (f != FAIL_NONE || db_get_bool(rows, 0, 2))
+        return f;
+    str role = db_get(rows, 0, 0), name = db_get(rows, 0, 1);
+    return fault_set(fault, FAIL_INTERNAL, "database_rights",
+                     "The role %.*s may not make tables in the database %.*s. Let it own the "
+                     "database: alter database \"%.*s\" owner to \"%.*s\".",
+                     STR_FMT(role), STR_FMT(name), STR_FMT(name), STR_FMT(role));
+}
+
 static enum fail prepare(struct db *db, const struct migration *list, size_t count,
                          struct fault *fault)
 {
     enum fail f = begin_locked(db, fault);
+    if (f == FAIL_NONE)
+        f = check_rights(db, fault);
     if (f == FAIL_NONE)
         f = db_query(db, fault, NULL, sql_table);
     if (f == FAIL_NONE)

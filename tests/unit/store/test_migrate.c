@@ -80,6 +80,20 @@ static void test_changed_text_is_refused(void **state)
     db_close(db);
 }
 
+static void test_a_role_without_rights_is_told_what_it_needs(void **state)
+{
+    struct db *db = fresh();
+    struct fault fault = {0};
+    assert_int_equal(db_query(db, &fault, NULL, "set search_path = nowhere"), FAIL_NONE);
+    assert_int_equal(migrate(db, list, 3, &fault), FAIL_INTERNAL);
+    assert_string_equal(fault.code, "database_rights");
+    assert_non_null(strstr(fault.public_text, " may not make tables in the database "));
+    assert_non_null(strstr(fault.public_text, "alter database \""));
+    assert_int_equal(db_query(db, &fault, NULL, "set search_path = public"), FAIL_NONE);
+    assert_int_equal(migrate(db, list, 3, &fault), FAIL_NONE);
+    db_close(db);
+}
+
 static void test_broken_one_leaves_nothing(void **state)
 {
     struct db *db = fresh();
@@ -154,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_the_rest_is_added_later),
         cmocka_unit_test(test_newer_database_is_refused_with_a_sentence),
         cmocka_unit_test(test_changed_text_is_refused),
+        cmocka_unit_test(test_a_role_without_rights_is_told_what_it_needs),
         cmocka_unit_test(test_broken_one_leaves_nothing),
         cmocka_unit_test(test_many_at_once_do_it_once),
 #ifdef STOA_FAULTS
