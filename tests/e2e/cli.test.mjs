@@ -453,8 +453,10 @@ test('a server whose token is another user\'s is told apart from one that cannot
     fs.writeFileSync(path.join(data, 'keys/owner.token'), `${server.token}\n`, { mode: 0o600 });
     const ready = { ...JSON.parse(fs.readFileSync(server.readyFile, 'utf8')), tokenFile: path.join(data, 'keys/owner.token') };
     fs.writeFileSync(path.join(data, 'ready.json'), JSON.stringify(ready), { mode: 0o644 });
+    const program = path.join(data, 'stoa'); // the checkout may be root's alone
+    fs.copyFileSync(server.stoaBin, program);
     const asNobody = () => new Promise((resolve) => {
-        const child = spawn(server.stoaBin, ['apps', '--data', data], { cwd: '/', env: { ...ENV, HOME: '/nonexistent' }, uid: 65534, gid: 65534 });
+        const child = spawn(program, ['apps', '--data', data], { cwd: '/', env: { ...ENV, HOME: '/nonexistent' }, uid: 65534, gid: 65534 });
         let err = '';
         child.stderr.setEncoding('utf8').on('data', (part) => { err += part; });
         child.on('close', (code) => resolve({ code, err }));

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { openBrowser } from '../harness/browser.mjs';
 import { raw } from '../harness/names.mjs';
 import { archive, pie } from '../harness/pie.mjs';
-import { processTree } from '../harness/processes.mjs';
+import { maySeeAll, processTree } from '../harness/processes.mjs';
 import { buildFolder, plainEnvironment, request, startServer, temporaryDirectory, until } from '../harness/server.mjs';
 
 let server; // every app at {instance}.apps.localhost, which Chromium trusts with workers over plain HTTP
@@ -50,7 +50,7 @@ const descriptorsOf = (pid) => Object.fromEntries(fs.readdirSync(`/proc/${pid}/f
 /** What a user of that name gets from a shell command: its exit status, 0 when it was let. */
 const as = (user, ...command) => spawnSync('setpriv', [`--reuid=${user}`, `--regid=${user}`, '--clear-groups', ...command], { encoding: 'utf8' }).status;
 
-test('1 server, clusters, helpers and handlers: a user each, no rights, closed to each other', { skip: IS_ROOT ? false : 'needs root' }, async () => {
+test('1 server, clusters, helpers and handlers: a user each, no rights, closed to each other', { skip: IS_ROOT && maySeeAll ? false : 'needs root that may look into all processes' }, async () => {
     const code = 'module.exports = { handler: () => 1 };';
     const all = await startServer({ privatePostgres: true, env: { STOA_SECRET_OF_TESTS: undefined, PGPASSWORD: 'pgleak', http_proxy: 'http://proxyleak' } });
     try {

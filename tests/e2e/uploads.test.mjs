@@ -8,6 +8,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { archive, pie } from '../harness/pie.mjs';
 import { asUser, postgresPrograms, startCluster } from '../harness/postgres.mjs';
+import { mayMount } from '../harness/processes.mjs';
 import { request, startServer, temporaryDirectory, until } from '../harness/server.mjs';
 
 const BOUNDARY = 'edge-of-a-part';
@@ -316,7 +317,7 @@ describe('a quota', () => {
     });
 });
 
-describe('a full disk', { skip: process.getuid() !== 0 && 'only root may mount' }, () => {
+describe('a full disk', { skip: !mayMount && 'needs root that may mount' }, () => {
     const dataDir = temporaryDirectory('full');
     let server;
     let app;

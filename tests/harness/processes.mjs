@@ -92,5 +92,11 @@ export function openDescriptors(pid) {
     return count;
 }
 
+const hasCapability = (bit) => (BigInt(`0x${/^CapEff:\s*(\w+)/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]}`) >> BigInt(bit)) % 2n === 1n;
+/** Whether we may mount: containers take that from their root. */
+export const mayMount = hasCapability(21) && spawnSync('unshare', ['-m', 'true']).status === 0;
+/** Whether we may look into the processes of all users (CAP_SYS_PTRACE): containers take that from their root, too. */
+export const maySeeAll = hasCapability(19);
+
 /** What stands before a program built with TSan: that of gcc 12 needs the address layout it knows. Nothing where a container forbids to choose it. */
 export const fixedLayout = () => (spawnSync('setarch', ['-R', 'true']).status === 0 ? ['setarch', '-R'] : []);
