@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <yaml.h>
 
-enum { MAX_DEPTH = 32, MAX_NODES = 100000 };
+enum { MAX_DEPTH = 32, MAX_NODES = 20000 };
 
 struct mark {
     const void *what; // a json_t, or jansson's own copy of a member's key, which stays where it is
@@ -304,7 +304,7 @@ static json_t *read_value(struct reader *r, unsigned depth)
         return json_null();
     }
     if (++r->nodes > MAX_NODES) {
-        stop(r, at, "There are more than 100,000 values in here.");
+        stop(r, at, "There are more than 20,000 values in here.");
         return json_null();
     }
     json_t *value = json_null();

@@ -1,6 +1,6 @@
 // YAML (libyaml) into jansson values, with marks. Strict, for strangers' files: one document;
 // aliases, anchors' use, tags, merge keys, duplicate keys, non-string keys, depth over 32 and more
-// than 100,000 nodes are refused. Plain scalars resolve by YAML 1.2's core schema (null,
+// than 20,000 nodes (megabytes of values) are refused. Plain scalars resolve by YAML 1.2's core schema (null,
 // true/false, decimal integers that fit 64 bits, finite floats; all else is a string); quoted and
 // block scalars are strings. JSON is YAML's flow style and is read by the same function. Pool
 // threads.
