@@ -56,12 +56,12 @@ static enum fail take(struct db *db, const struct plugin *p, struct plugin *ret,
     return catalog_find_current(db, p, 1, ret_deployed, fault);
 }
 
-// The first that has it among its manifest's piece names; as many at once as a page has.
+// The first that has it among its manifest's piece names.
 static enum fail find_by_piece_name(struct db *db, const struct piece *list, size_t count, str name,
                                     struct plugin *ret, struct deployed *ret_deployed,
                                     struct fault *fault)
 {
-    enum { AT_ONCE = 100 };
+    enum { AT_ONCE = 8 };
     for (size_t from = 0; from < count; from += AT_ONCE) {
         struct plugin plugins[AT_ONCE];
         struct deployed all[AT_ONCE] = {0};

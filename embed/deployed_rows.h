@@ -1,5 +1,5 @@
 // Rows that each name a plugin, shown with what it has deployed: a project's apps, its connections. What
-// all of them run is asked for at once. Pool threads.
+// they run is asked for a few at a time. Pool threads.
 #ifndef STOA_EMBED_DEPLOYED_ROWS_H
 #define STOA_EMBED_DEPLOYED_ROWS_H
 #include "edge/catalog/hooks.h"
