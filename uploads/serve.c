@@ -4,7 +4,7 @@
 //
 // Bytes are mapped from their blob, never copied: a thousand slow readers hold a thousand
 // descriptors and the system's page cache, which gives way. Descriptors and mappings do not: a
-// visitor has so many, all together have so many (hold). The pool thread brings them into memory
+// visitor has so many, all together have so many, and nobody more than are left for others (hold). The pool thread brings them into memory
 // and, the first time in this process, checks them against their digest, so that the loop seldom
 // waits for a disk. What goes out in clear text goes from the file by the kernel.
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include "edge/http/conditional.h"
 #include "edge/http/range.h"
 #include "edge/limits/limits.h"
+#include "edge/limits/places.h"
 #include "edge/loop/pool.h"
 #include "edge/store/blob.h"
 #include "uploads/links.h"
@@ -33,13 +34,19 @@ enum {
     HELD_SHARE = 4,      // … and of its descriptors one of this many is for files
 };
 
+// What a file under way counts against.
+struct held {
+    uint64_t visitor; // a key
+    struct share_holder who;
+};
+
 // A file that is being given. Immutable; the last reply that sends of it frees it.
 struct given {
     struct shared shared; // first
     struct file file;
-    uint64_t held;  // what let_go takes
-    bool is_inline; // its type and bytes may be shown
-    bool is_utf8;   // text, and all of it is
+    struct held held; // what let_go takes
+    bool is_inline;   // its type and bytes may be shown
+    bool is_utf8;     // text, and all of it is
     int fd;
     struct mapped mapped; // of its bytes, when there are any
 };
@@ -50,7 +57,7 @@ struct visit {
     struct request *request; // NULL once the client has left; this loop only
     struct visit **holder;
     struct link link;
-    uint64_t held;       // what let_go takes; with a file it is the file's
+    struct held held;    // what let_go takes; with a file it is the file's
     struct given *given; // a reference
     struct fault fault;
     enum fail fail;
@@ -98,7 +105,7 @@ static void refuse_link(struct request *r, enum link_state state)
 
 // --- how many at once: any thread ---
 
-static _Atomic unsigned held;
+static struct places held = {.kind = 2};
 
 static unsigned held_most(void)
 {
@@ -108,10 +115,10 @@ static unsigned held_most(void)
     return share < HELD_MOST ? (unsigned)share : HELD_MOST;
 }
 
-static void let_go(uint64_t key)
+static void let_go(const struct held *h)
 {
-    limits_leave(key);
-    atomic_fetch_sub_explicit(&held, 1, memory_order_relaxed);
+    limits_leave(h->visitor);
+    places_give_back(&held, &h->who, 1);
 }
 
 static uint64_t key_of(const struct request *r, str what)
@@ -122,19 +129,21 @@ static uint64_t key_of(const struct request *r, str what)
 
 // False: it was refused. A connection has a hundred streams, and each may be read as slowly as the
 // guard allows.
-static bool hold(struct request *r, uint64_t *ret_key)
+static bool hold(struct request *r, struct held *ret)
 {
-    *ret_key = key_of(r, STR("files held"));
-    if (!limits_enter(*ret_key, HELD_EACH)) {
+    struct held h = {key_of(r, STR("files held")), share_holder_of_address(&r->visitor)};
+    if (!limits_enter(h.visitor, HELD_EACH)) {
         refuse(r, 429, "rate_limited",
                "These are many files at once. Please wait until some of them have come.", 2);
         return false;
     }
-    if (atomic_fetch_add_explicit(&held, 1, memory_order_relaxed) < held_most())
-        return true;
-    let_go(*ret_key);
-    refuse_busy(r);
-    return false;
+    if (!places_take(&held, &h.who, 1, held_most())) {
+        limits_leave(h.visitor);
+        refuse_busy(r);
+        return false;
+    }
+    *ret = h;
+    return true;
 }
 
 // --- loading: pool thread ---
@@ -196,7 +205,7 @@ static void given_free(struct shared *s)
         mapped_close(&g->mapped);
     if (g->fd >= 0)
         close(g->fd);
-    let_go(g->held);
+    let_go(&g->held);
     free(g);
 }
 
@@ -478,14 +487,14 @@ static void on_loaded(struct job *job)
     if (v->given != NULL)
         shared_unref(&v->given->shared); // the reply holds its own
     else
-        let_go(v->held);
+        let_go(&v->held);
     free(v);
 }
 
 static void start(struct request *r, const struct link *link)
 {
-    uint64_t key;
-    if (!hold(r, &key))
+    struct held h;
+    if (!hold(r, &h))
         return;
     struct visit *v = calloc(1, sizeof *v);
     if (v == NULL)
@@ -494,10 +503,10 @@ static void start(struct request *r, const struct link *link)
     v->job.done = on_loaded;
     v->request = r;
     v->link = *link;
-    v->held = key;
+    v->held = h;
     if (pool_post(LANE_LOAD, &v->job) != FAIL_NONE) {
         free(v);
-        let_go(key);
+        let_go(&h);
         refuse_busy(r);
         return;
     }

@@ -9,6 +9,8 @@
 
 enum { PLACES_FREE = 4, PLACES_STEP = 8 };
 
+static struct places places = {.kind = 1};
+
 static bool is_proxy(struct guard_conn *c, h2o_req_t *req)
 {
     if (!c->is_asked) {
@@ -25,7 +27,7 @@ static bool take_places(struct guard_conn *c, h2o_http2_stream_t *stream)
         return true;
     if (c->places == 0)
         c->placed = guard_sender_of(&stream->req);
-    if (!places_take(&c->placed, PLACES_STEP, guard_policy.streams_total))
+    if (!places_take(&places, &c->placed, PLACES_STEP, guard_policy.streams_total))
         return false;
     c->places += PLACES_STEP;
     return true;
@@ -43,7 +45,7 @@ static struct guard_stream *keep(struct guard_conn *c, h2o_http2_stream_t *strea
 static bool take_place(struct guard_conn *c, h2o_http2_stream_t *stream)
 {
     const struct share_holder sender = guard_sender_of(&stream->req);
-    if (!places_take(&sender, 1, guard_policy.streams_total))
+    if (!places_take(&places, &sender, 1, guard_policy.streams_total))
         return false;
     struct guard_stream *s = keep(c, stream);
     s->has_place = true;
@@ -84,7 +86,7 @@ void guard_stream_leave(struct guard_conn *c, h2o_http2_stream_t *stream)
         guard_release_body_of(c, &s->held, stream->_req_body);
     guard_release(c, &s->held, s->held.bytes);
     if (s->has_place)
-        places_give_back(&s->placed, 1);
+        places_give_back(&places, &s->placed, 1);
     *at = s->next;
 }
 
@@ -95,6 +97,6 @@ void guard_give_back_places(struct guard_conn *c, const h2o_http2_conn_t *conn)
              kept = (needed + PLACES_STEP - 1) / PLACES_STEP * PLACES_STEP;
     if (kept >= c->places)
         return;
-    places_give_back(&c->placed, c->places - kept);
+    places_give_back(&places, &c->placed, c->places - kept);
     c->places = kept;
 }

@@ -389,6 +389,29 @@ describe('a link', () => {
         await until(async () => (await visit(server, link.href)).status === 200, 'what was held is given back');
     });
 
+    test('one network holds all files it can: another one has room', async () => {
+        const server = await startServer({ under: ['prlimit', '--nofile=2048:2048'] }); // 512 are for files, and 384 of these for strangers
+        const app = await deploy(server, 'files');
+        const link = new URL(await linkTo(server, keep(server, app, crypto.randomBytes(64 * 1024), { mime: 'application/zip' })));
+        const ask = { ':path': link.pathname + link.search, ':authority': link.host };
+        const status = (session) => new Promise((resolve, reject) => { session.request(ask).on('response', (h) => resolve(h[':status'])).on('error', reject); });
+        const from = (localAddress) => http2.connect(server.apps, { settings: { initialWindowSize: 0 }, localAddress }).on('error', () => {});
+        const sessions = [];
+        const got = [];
+        for (let i = 0; i < 10; ++i) {
+            sessions.push(from(`127.0.7.${1 + i}`));
+            got.push(...await Promise.all(Array.from({ length: 60 }, () => status(sessions[i]))));
+        }
+        const given = got.filter((s) => s === 200).length;
+        assert.ok(given > 240 && given <= 256, `${given} are given`);
+        assert.equal(got.filter((s) => s === 503).length, 600 - given);
+        sessions.push(from('127.0.9.1'));
+        assert.deepEqual(await Promise.all(Array.from({ length: 40 }, () => status(sessions.at(-1)))), Array(40).fill(200));
+        for (const session of sessions) session.destroy();
+        await until(async () => (await visit(server, link.href)).status === 200, 'what was held is given back');
+        await server.stop();
+    });
+
     test('lives on when the master key changes, while the old one is kept', async () => {
         const settings = { apps_origin: 'http://apps.localhost:8080', shared_origin: 'accepted' };
         const first = await startServer({ settings });

@@ -6,6 +6,8 @@
 #include <cmocka.h>
 #include "edge/limits/limits.h"
 
+static struct places places = {.kind = 1}, others = {.kind = 2};
+
 enum { TOTAL = 1000, MANY = 100 };
 
 static int setup(void **state)
@@ -23,7 +25,7 @@ static struct share_holder stranger(uint64_t n, uint64_t network)
 static uint32_t take_all(const struct share_holder *who)
 {
     uint32_t n = 0;
-    while (places_take(who, 1, TOTAL))
+    while (places_take(&places, who, 1, TOTAL))
         ++n;
     return n;
 }
@@ -34,10 +36,10 @@ static void nobody_has_more_than_is_left(void **state)
     uint32_t of_a = take_all(&a), of_b = take_all(&b);
     assert_int_equal(of_a, 375); // of the 750 of strangers
     assert_in_range(of_b, 186, 188);
-    places_give_back(&a, of_a);
-    places_give_back(&b, of_b);
+    places_give_back(&places, &a, of_a);
+    places_give_back(&places, &b, of_b);
     assert_int_equal(take_all(&a), of_a); // all was given back
-    places_give_back(&a, of_a);
+    places_give_back(&places, &a, of_a);
 }
 
 static void a_network_has_two_thirds(void **state)
@@ -54,8 +56,8 @@ static void a_network_has_two_thirds(void **state)
     assert_in_range(of_other, 124, 126);
     for (unsigned i = 0; i != MANY; ++i)
         if (has[i] != 0)
-            places_give_back(&of[i], has[i]);
-    places_give_back(&other, of_other);
+            places_give_back(&places, &of[i], has[i]);
+    places_give_back(&places, &other, of_other);
 }
 
 static void strangers_leave_a_quarter(void **state)
@@ -70,24 +72,33 @@ static void strangers_leave_a_quarter(void **state)
     uint32_t of_known = take_all(&known);
     assert_in_range(of_known, 125, 130);
     assert_int_equal(take_all(&nobody), TOTAL - all - of_known);
-    places_give_back(&nobody, TOTAL - all - of_known);
-    places_give_back(&known, of_known);
+    places_give_back(&places, &nobody, TOTAL - all - of_known);
+    places_give_back(&places, &known, of_known);
     for (unsigned i = 0; i != MANY; ++i)
         if (has[i] != 0)
-            places_give_back(&of[i], has[i]);
+            places_give_back(&places, &of[i], has[i]);
 }
 
 static void several_at_once_are_all_or_none(void **state)
 {
     struct share_holder a = stranger(5, 5);
-    assert_true(places_take(&a, 370, TOTAL));
-    assert_false(places_take(&a, 8, TOTAL));
-    assert_true(places_take(&a, 5, TOTAL));
-    places_give_back(&a, 5); // in other portions
-    places_give_back(&a, 300);
-    places_give_back(&a, 70);
+    assert_true(places_take(&places, &a, 370, TOTAL));
+    assert_false(places_take(&places, &a, 8, TOTAL));
+    assert_true(places_take(&places, &a, 5, TOTAL));
+    places_give_back(&places, &a, 5); // in other portions
+    places_give_back(&places, &a, 300);
+    places_give_back(&places, &a, 70);
     assert_int_equal(take_all(&a), 375);
-    places_give_back(&a, 375);
+    places_give_back(&places, &a, 375);
+}
+
+static void kinds_are_apart(void **state)
+{
+    struct share_holder a = stranger(6, 6);
+    uint32_t n = take_all(&a);
+    assert_true(places_take(&others, &a, 375, TOTAL));
+    places_give_back(&others, &a, 375);
+    places_give_back(&places, &a, n);
 }
 
 int main(void)
@@ -97,6 +108,7 @@ int main(void)
         cmocka_unit_test(a_network_has_two_thirds),
         cmocka_unit_test(strangers_leave_a_quarter),
         cmocka_unit_test(several_at_once_are_all_or_none),
+        cmocka_unit_test(kinds_are_apart),
     };
     return cmocka_run_group_tests_name("places", tests, setup, NULL);
 }
