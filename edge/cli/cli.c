@@ -236,9 +236,11 @@ static void warn_of_token(const struct cli *cli)
                           "not."));
 }
 
-// With --json, too, this is said on stderr: stdout is what failed.
+// With --json, too, this is said on stderr: stdout is what failed. Who stopped reading needs no word.
 static enum cli_exit say_lost(const struct cli *cli)
 {
+    if (output_reader_has_left())
+        return EXIT_LOCAL;
     output_text(&cli->output, stderr, STYLE_BAD, STR("stoa: "));
     fputs("What this printed could not be written in full; what it did is done.\n", stderr);
     return EXIT_LOCAL;

@@ -32,6 +32,10 @@ static void show(struct cli *cli, const json_t *config)
     const char *name;
     json_t *field;
     const json_t *values = json_object_get(config, "values"), *own = json_object_get(config, "set");
+    if (json_object_size(json_object_get(config, "fields")) == 0) {
+        cli_note(cli, "The manifest asks for no values.");
+        return;
+    }
     listing_init(&t, 5);
     for (size_t i = 0; i != 5; ++i)
         listing_add(&t, STYLE_DIM,

@@ -21,6 +21,10 @@ static void print_tables(const struct cli *cli, const json_t *stats)
     struct listing t;
     size_t i;
     json_t *table;
+    if (json_array_size(json_object_get(stats, "tables")) == 0) {
+        cli_note(cli, "There are no tables.");
+        return;
+    }
     listing_init(&t, 2);
     listing_add(&t, STYLE_DIM, STR("TABLE"));
     listing_add_right(&t, STYLE_DIM, STR("SIZE"));
@@ -151,6 +155,8 @@ static void print_rows(const struct cli *cli, const json_t *page)
         listing_add(&t, STYLE_NONE, json_is_null(cell) ? STR("") : text_of(cell));
     listing_print(&t, &cli->output);
     listing_fini(&t);
+    if (json_array_size(json_object_get(page, "rows")) == 0)
+        cli_note(cli, "The table has no rows.");
     if (json_is_string(json_object_get(page, "next")))
         cli_note(cli, "These are the first %d rows; --csv and --json give all.", PAGE);
 }

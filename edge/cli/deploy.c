@@ -173,8 +173,12 @@ static void list_files(const struct pack *pack, json_t *deployment)
 static enum cli_exit show_new_app(struct deploy *d, json_t *answer)
 {
     json_t *deployment = json_object_get(answer, "deployment");
-    if (d->source.kind == SOURCE_FOLDER && json_is_object(deployment))
+    if (d->source.kind == SOURCE_FOLDER && json_is_object(deployment)) {
         list_files(&d->source.pack, deployment);
+    } else { // how many an archive has, nobody has counted
+        json_object_set_new(deployment, "fileCount", json_null());
+        json_object_set_new(deployment, "totalBytes", json_null());
+    }
     json_object_set_new(
         answer, "warnings",
         json_pack("[{s:s}]", "message",

@@ -60,11 +60,15 @@ bool output_flush(void)
     return fflush(stdout) == 0 && ferror(stdout) == 0;
 }
 
-bool output_has_no_reader(void)
+bool output_reader_has_left(void)
 {
     struct pollfd out = {.fd = STDOUT_FILENO}; // what is looked for comes unasked
-    return ferror(stdout) != 0 ||
-           (poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP)) != 0);
+    return poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+bool output_has_no_reader(void)
+{
+    return ferror(stdout) != 0 || output_reader_has_left();
 }
 
 void listing_init(struct listing *t, size_t columns)

@@ -25,6 +25,8 @@ void output_json(const struct output *o, const json_t *document);
 // Writes what is still held back. False when that, or a write before, failed: not all that was
 // printed has arrived.
 bool output_flush(void);
+// The other end of the pipe is closed, as `| head` does when it has seen enough.
+bool output_reader_has_left(void);
 // Nobody reads stdout any more: a write failed, or the other end of the pipe is closed. What goes on by
 // itself ends then, since a closed pipe is no signal here.
 bool output_has_no_reader(void);

@@ -29,6 +29,10 @@ static enum cli_exit show(struct cli *cli, json_t *answer)
         show_members(json_object_get(answer, "data"), "slug");
         return EXIT_DONE;
     }
+    if (json_array_size(json_object_get(answer, "data")) == 0) {
+        cli_note(cli, "There are no apps in the catalogue yet.");
+        return EXIT_DONE;
+    }
     listing_init(&t, 5);
     for (i = 0; i != 5; ++i)
         listing_add(&t, STYLE_DIM,

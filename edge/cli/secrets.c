@@ -92,6 +92,12 @@ static enum cli_exit list(struct cli *cli, const char *app)
         show_members(json_object_get(s.of_instance, "data"), "name");
         return EXIT_DONE;
     }
+    if (json_array_size(json_object_get(s.of_plugin, "data")) +
+            json_array_size(json_object_get(s.of_instance, "data")) ==
+        0) {
+        cli_note(cli, "The manifest of \"%.80s\" asks for no secrets.", app);
+        return EXIT_DONE;
+    }
     listing_init(&t, 5);
     for (size_t i = 0; i != 5; ++i)
         listing_add(&t, STYLE_DIM,

@@ -122,8 +122,10 @@ void show_deployed(struct cli *cli, const json_t *answer, bool is_dry_run)
         uint64_t files = number(deployment, "fileCount");
         fputs(unchanged ? "Unchanged: " : is_dry_run ? "Would deploy " : "Deployed ", stdout);
         show_name(cli, json_object_get(answer, "plugin"));
-        printf(", %" PRIu64 " file%s, %s\n", files, files == 1 ? "" : "s",
-               units_bytes(number(deployment, "totalBytes"), size));
+        if (!json_is_null(json_object_get(deployment, "fileCount")))
+            printf(", %" PRIu64 " file%s, %s", files, files == 1 ? "" : "s",
+                   units_bytes(number(deployment, "totalBytes"), size));
+        putchar('\n');
         show_changes(cli, json_object_get(deployment, "changes"),
                      is_dry_run ? SIZE_MAX : CHANGES_SHOWN);
     }

@@ -1,6 +1,6 @@
 // The command line against a real server, as a person and as a script uses it: from a file to a link and back again.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
@@ -346,6 +346,23 @@ test('what could not be written is told, and is no success', async () => {
     fs.closeSync(full);
 });
 
+test('a reader that has seen enough is told nothing', async () => {
+    const env = { ...ENV, HOME: home, STOA_URL: server.console, STOA_TOKEN: server.token };
+    const child = spawn('sh', ['-c', '"$0" help | true; sleep 0.2; { sleep 0.3; "$0" help; } | true', server.stoaBin], { cwd: home, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let err = '';
+    child.stderr.setEncoding('utf8').on('data', (part) => { err += part; });
+    await new Promise((resolve) => child.on('close', resolve));
+    assert.equal(err, '');
+});
+
+test('lists with nothing in them say so', async () => {
+    write('bare.pie', pie('bare', 'x'));
+    await ok(['deploy', 'bare.pie']);
+    assert.match((await ok(['secrets', 'bare'])).err, /^The manifest of "bare" asks for no secrets\.$/m);
+    assert.match((await ok(['config', 'bare'])).err, /^The manifest asks for no values\.$/m);
+    await ok(['delete', 'bare', '--yes']);
+});
+
 test('what goes on by itself ends when nobody reads it any more', async () => {
     write('left.pie', pie('left', 'x'));
     await ok(['deploy', 'left.pie']);
@@ -398,6 +415,10 @@ test('a dry run of a new folder says what it does not know', async () => {
     const json = JSON.parse((await ok(['deploy', 'fresh', '--dry-run', '--json'])).out);
     assert.deepEqual(json.deployment.changes.map((change) => change.path), ['index.html']);
     assert.match(json.warnings[0].message, /has not checked/);
+    // of an archive not even how many files it has
+    execFileSync('tar', ['-czf', path.join(home, 'fresh.tgz'), '-C', path.join(home, 'fresh'), '.']);
+    const packed = await ok(['deploy', 'fresh.tgz', '--plugin', 'packed', '--dry-run']);
+    assert.match(packed.out, /^Would deploy Packed \(packed\) 0\.1\.0\n$/);
 });
 
 test('login takes STOA_TOKEN before what stands on stdin', async () => {
