@@ -75,7 +75,7 @@ static bool is_number(str s)
 
 static bool begins_formula(str s)
 {
-    return s.n != 0 && memchr("=+-@\t\r", s.p[0], 6) != NULL && !is_number(s);
+    return s.n != 0 && memchr("=+-@\t\r\n", s.p[0], 7) != NULL && !is_number(s);
 }
 
 void data_csv_cell(struct buf *to, str cell)
