@@ -16,11 +16,16 @@ enum {
     AGAIN_MS = 100,
 };
 
+static void log_why(struct fault *fault, const char *why)
+{
+    fault_log(fault, "plugins' cluster: %.*s", (int)strcspn(why, "\n"), why);
+}
+
 static enum fail unavailable(struct fault *fault, const char *why)
 {
     fault_set(fault, FAIL_BUSY, "managed_db_unavailable",
               "The database of plugins' data cannot be reached right now. Try again in a moment.");
-    fault_log(fault, "plugins' cluster: %.*s", (int)strcspn(why, "\n"), why);
+    log_why(fault, why);
     return FAIL_BUSY;
 }
 
@@ -103,6 +108,7 @@ enum fail managed_db_link_open(const char *url, const char *dbname, struct manag
         return unavailable(fault, "there is none");
     PGconn *conn = connect_to(keys, values);
     if (PQstatus(conn) != CONNECTION_OK) {
+        log_why(fault, PQerrorMessage(conn));
         enum fail fail =
             is_login_refusal(conn)
                 ? fault_set(fault, FAIL_DENIED, "managed_db_login",

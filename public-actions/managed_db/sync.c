@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include "edge/base/clock.h"
 #include "edge/base/jsonx.h"
+#include "edge/base/log.h"
 #include "public-actions/managed_db/definition.h"
 #include "public-actions/managed_db/tables.h"
 
@@ -189,6 +190,15 @@ static void sync_all(struct sync *s, json_t *tables)
     }
 }
 
+static void say_not_made(struct problems *warnings, const char *plugin_id,
+                         const struct fault *fault)
+{
+    log_warn("a plugin's tables could not be made", "plugin=%s code=%s reason=%s", plugin_id,
+             fault->code, LOG_STR(str_from(fault->log_text)));
+    problems_add(warnings, 0, 0, "database",
+                 "The tables could not be made: %s Deploy again to make them.", fault->public_text);
+}
+
 void managed_db_sync(struct db *db, const char *project_id, const char *plugin_id,
                      const json_t *front, struct problems *warnings)
 {
@@ -216,9 +226,7 @@ void managed_db_sync(struct db *db, const char *project_id, const char *plugin_i
     if (fail == FAIL_NONE)
         sync_all(&s, tables);
     else
-        problems_add(warnings, 0, 0, "database",
-                     "The tables could not be made: %s Deploy again to make them.",
-                     s.fault.public_text);
+        say_not_made(warnings, plugin_id, &s.fault);
     managed_db_link_close(&s.link);
     explicit_bzero(&access, sizeof access);
 }

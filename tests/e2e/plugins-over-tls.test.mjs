@@ -102,17 +102,19 @@ test('statements that outlive their run are ended over TLS too', { timeout: 6000
     assert.equal(answer.json?.data, '57014', answer.text);
 });
 
-for (const [what, settings] of [
-    ['a certificate of another authority', () => url('other')],
-    ['a certificate for another name', () => url('ours', '127.0.0.1')],
-    ['a wrong password', () => url('ours').replace('battery', 'batterie')],
-    ['a connection without TLS', () => url('ours').replace('verify-full', 'disable')],
+for (const [what, settings, why] of [
+    ['a certificate of another authority', () => url('other'), /certificate verify failed/],
+    ['a certificate for another name', () => url('ours', '127.0.0.1'), /does not match host name/],
+    ['a wrong password', () => url('ours').replace('battery', 'batterie'), /password authentication failed for user/],
+    ['a connection without TLS', () => url('ours').replace('verify-full', 'disable'), /no encryption/],
 ]) {
     test(`${what} is not believed`, { timeout: 60000 * slowness() }, async () => {
         const doubtful = await startServer({ settings: { plugin_database: settings() }, expectErrors: [/database|plugin|cluster/] });
         const { call } = await deploy(doubtful, 'careful');
         const answer = await call({ add: 'secret' });
         assert.deepEqual([answer.status, answer.json?.code], [503, 'busy'], answer.text);
+        const said = await doubtful.logged(/warn server: a plugin's tables could not be made plugin=\S+ code=managed_db_unavailable reason=(.*)/);
+        assert.match(said[1], why); // the operator is to know what to mend
         assert.doesNotMatch(doubtful.log(), /staple/);
         await doubtful.stop();
     });
