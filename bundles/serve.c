@@ -18,6 +18,13 @@
 // Of names that no app has and that nobody has asked for lately, each of which is a query.
 enum { MISSES_PER_MINUTE = 600, MISSES_AT_ONCE = 300 };
 static const uint64_t miss_us = 60 * 1000000 / MISSES_PER_MINUTE;
+// A miss is known as one when its query has been answered: so many may be under way to an address, and to a network half of what the pool lets wait.
+enum { LOOKS_EACH = 300, LOOKS_OF_NETWORK = 1000 };
+
+// Keys; `visitor` 0: none.
+struct look {
+    uint64_t visitor, network;
+};
 
 // A visit that waits. Its memory is the request's; a client that leaves is noticed by on_gone.
 struct parked {
@@ -25,6 +32,7 @@ struct parked {
     struct visit visit;
     struct loop_timer timer;
     struct mount *mount; // a reference, or NULL
+    struct look look;    // while it waits for its app
 };
 
 static const struct bundle_options *options;
@@ -44,9 +52,38 @@ void serve_on_loop_start(struct loop *loop)
 
 // --- waiting ---
 
+static uint64_t looks_of(str sender)
+{
+    str parts[] = {STR("looks for an app"), sender};
+    return limits_key_of(LIMIT_OTHER, parts, 2);
+}
+
+static bool look_begin(const struct request *r, struct look *ret)
+{
+    struct look l = {looks_of(limits_visitor(&r->visitor)), looks_of(limits_network(&r->visitor))};
+    if (!limits_enter(l.visitor, LOOKS_EACH))
+        return false;
+    if (!limits_enter(l.network, LOOKS_OF_NETWORK)) {
+        limits_leave(l.visitor);
+        return false;
+    }
+    *ret = l;
+    return true;
+}
+
+static void look_end(struct look *l)
+{
+    if (l->visitor == 0)
+        return;
+    limits_leave(l->visitor);
+    limits_leave(l->network);
+    l->visitor = 0;
+}
+
 static void on_gone(void *holder)
 {
     struct parked *p = holder;
+    look_end(&p->look);
     shelf_cancel(&p->wait);
     loop_timer_stop(&p->timer);
     mount_unref(p->mount);
@@ -57,6 +94,7 @@ static void on_timeout(struct loop_timer *t)
 {
     struct parked *p = (struct parked *)((char *)t - offsetof(struct parked, timer));
     shelf_cancel(&p->wait);
+    look_end(&p->look);
     visit_reply_failure(&p->visit, FAIL_TIMEOUT, "busy");
 }
 
@@ -64,6 +102,7 @@ static void on_failure(struct shelf_wait *w, enum fail fail, const char *code)
 {
     struct parked *p = (struct parked *)w;
     loop_timer_stop(&p->timer);
+    look_end(&p->look);
     visit_reply_failure(&p->visit, fail, code);
 }
 
@@ -244,6 +283,7 @@ static void on_mount(struct shelf_wait *w, struct mount *m)
     struct parked *p = (struct parked *)w;
     uint64_t wait_us;
     loop_timer_stop(&p->timer);
+    look_end(&p->look);
     if (m->site == NULL)
         limits_conforms(misses_of(p->visit.r), miss_us, MISSES_AT_ONCE, &wait_us);
     p->visit.mount = m;
@@ -312,7 +352,13 @@ void serve_on_request(struct request *r)
         visit_reply_too_often(&v, (unsigned)(wait_us / 1000000) + 1);
         return;
     }
+    struct look look;
+    if (!look_begin(r, &look)) {
+        visit_reply_failure(&v, FAIL_BUSY, "busy");
+        return;
+    }
     struct parked *p = park(&v);
+    p->look = look;
     shelf_wait_mount(shelf, p->visit.address.key, &p->wait);
 }
 

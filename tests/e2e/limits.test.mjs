@@ -318,6 +318,23 @@ test('connections in all: over the limit they are refused, and the admin listene
     await until(async () => (await request(small.apps).catch(() => ({}))).status === 404, 'a place', 3000);
 });
 
+test('names that no app has: while no query is answered, only so many of an address and of a network wait for theirs', async () => {
+    const { port: at, host } = new URL(server.apps);
+    const session = server.database.session();
+    session.say("begin; lock table instances in access exclusive mode; select 'locked';");
+    await until(() => session.said().includes('locked'), 'the lock');
+    const connections = await Promise.all(Array.from({ length: 14 }, (_, i) => Connection.open(Number(at), { localAddress: `127.0.78.${i < 4 ? 1 : i}` })));
+    for (const [k, c] of connections.entries())
+        c.send(...Array.from({ length: 95 }, (_, n) => headers(1 + 2 * n, h2request({ ':path': `/apps/nobody/y-${k}-${n}/`, ':authority': host }))));
+    const refused = (list) => list.flatMap((c) => c.frames).filter((f) => f.status === 503).length;
+    await until(() => refused(connections) >= 14 * 95 - 1000, 'the others to be refused');
+    assert.equal(refused(connections), 14 * 95 - 1000);
+    assert.equal(refused(connections.slice(0, 4)), 4 * 95 - 300);
+    session.end('rollback;');
+    await until(() => connections.flatMap((c) => c.frames).filter((f) => f.status === 404).length === 1000, 'answers');
+    for (const c of connections) c.close();
+});
+
 test('names that no app has: a visitor who asks for hundreds waits, others are served', async () => {
     const from = '127.0.77.1';
     const ask = (where, localAddress = from) => request(new URL(where, server.apps).href, { localAddress });
