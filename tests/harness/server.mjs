@@ -148,10 +148,11 @@ export async function startServer(options = {}) {
     const args = ['serve', '--data', dataDir, '--ready-file', readyFile, '--listen-apps', '127.0.0.1:0', '--listen-console', '127.0.0.1:0',
         '--listen-admin', '127.0.0.1:0', ...(databaseUrl ? ['--database', databaseUrl] : []),
         ...Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]), ...(options.args ?? [])];
+    fs.copyFileSync(path.join(repository, 'tests/harness/tsan.supp'), path.join(home, 'tsan.supp')); // the checkout may be root's alone
     const sanitizers = {
         ASAN_OPTIONS: 'exitcode=99:malloc_context_size=12:detect_stack_use_after_return=1:allocator_may_return_null=0',
         UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
-        TSAN_OPTIONS: `exitcode=66:halt_on_error=0:second_deadlock_stack=1:suppressions=${path.join(repository, 'tests/harness/tsan.supp')}`,
+        TSAN_OPTIONS: `exitcode=66:halt_on_error=0:second_deadlock_stack=1:suppressions=${path.join(home, 'tsan.supp')}`,
     };
     const [program, ...before] = [...(options.under ?? (/tsan/.test(build) ? fixedLayout() : [])), stoaBin];
     const child = spawn(program, [...before, ...args], {

@@ -333,7 +333,7 @@ static void one_that_cannot_be_ended_keeps_its_room(void **state)
                            "{\"timeoutMs\":300}]");
     assert_has(json, "\"code\":\"57014\"");
     assert_string_equal(played_sql(NULL, there), "1");
-    struct asked next = {.within_ms = 20000};
+    struct asked next = {.within_ms = 60000};
     ask_start(&next, "a", "p", "[\"select 1 as v\"]");
     usleep(500000);
     assert_string_equal(played_sql(NULL, there), "1"); // else the values are too small

@@ -162,10 +162,11 @@ const char *player_data(const struct player *p)
     return player_has_failed(p) ? p->body : p->body + p->head.ref;
 }
 
-static long number_in(const char *path, const char *field)
+static long status_of(const struct player *p, const char *field)
 {
-    char line[256];
+    char path[64], line[256];
     long n = -1;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)p->pid);
     FILE *f = fopen(path, "r");
     assert(f != NULL);
     while (n < 0 && fgets(line, sizeof line, f) != NULL)
@@ -175,16 +176,12 @@ static long number_in(const char *path, const char *field)
     return n;
 }
 
-long player_memory(const struct player *p, const char *field)
+long player_memory(const struct player *p)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)p->pid);
-    return number_in(path, field);
+    return status_of(p, "RssAnon:");
 }
 
 long player_threads(const struct player *p)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/status", (int)p->pid);
-    return number_in(path, "Threads:");
+    return status_of(p, "Threads:");
 }

@@ -36,7 +36,7 @@ void player_call(struct player *p, uint32_t run, const char *input_json);
 // The result's data, NUL-terminated, or of a failure its meta.
 const char *player_data(const struct player *p);
 bool player_has_failed(const struct player *p);
-// From /proc/PID/smaps_rollup, in KiB, and the number of threads.
-long player_memory(const struct player *p, const char *field);
+// Its own memory in KiB (RssAnon), and the number of threads.
+long player_memory(const struct player *p);
 long player_threads(const struct player *p);
 #endif
