@@ -158,6 +158,7 @@ static void init_actions(const struct settings *s)
     runs_init(&(struct runs_options){.database = s->database,
                                      .keep_days = s->keep_run_days,
                                      .keep_rows = s->keep_runs,
+                                     .log_bytes_per_day = s->run_log_bytes_per_day,
                                      .keep_days_of = keep_days_of});
     static struct action_options options;
     options = (struct action_options){.apps_origin = s->apps_origin,

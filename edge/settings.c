@@ -103,6 +103,7 @@ const struct setting settings_table[] = {
     COUNT(handler_spares, "2", 0, 16, 0, "Blank worker processes kept ready"),
     COUNT(keep_run_days, "30", 1, 3650, 0, "How many days runs and events are kept"),
     COUNT(keep_runs, "10000", 100, 10000000, 0, "Most runs that are kept of one instance"),
+    SIZE(run_log_bytes_per_day, "256MiB", MIB, 1024 * GIB, 0, "Text of logs and facts that one project's runs may add in a day; over it they are kept without their log"),
     COUNT(uploads_per_hour, "20", 1, 1000000, 0, "Files one visitor may upload to one app in an hour, unless the app's owner says otherwise"),
     SIZE(upload_bytes_per_hour, "100MiB", MIB, 1024 * GIB, 0, "Their bytes together"),
     SIZE(upload_quota_bytes, "250MiB", MIB, 1024 * GIB, 0, "Bytes of files kept for one plugin and owner (507)"),

@@ -72,7 +72,7 @@ struct settings {
     char *fetch_allow;     // "127.0.0.1:9000": comma-separated addresses
     // handlers
     uint64_t worker_memory, workers_memory, handler_busy, handler_queue, handler_spares;
-    uint64_t keep_run_days, keep_runs;
+    uint64_t keep_run_days, keep_runs, run_log_bytes_per_day;
     // uploads
     uint64_t uploads_per_hour, upload_bytes_per_hour, upload_quota_bytes, upload_quota_files,
         keep_upload_days;

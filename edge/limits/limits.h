@@ -24,6 +24,7 @@ enum limit_kind {
     LIMIT_UPLOAD_BYTES,
     LIMIT_SHARE_ADDRESS, // of what is shared: shares.h
     LIMIT_SHARE_NETWORK,
+    LIMIT_RUN_TEXT, // of a project
     LIMIT_OTHER
 };
 

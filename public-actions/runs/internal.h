@@ -31,6 +31,10 @@ void runs_writer_start(void);
 void runs_writer_stop(void);
 void runs_writer_metrics(struct buf *to);
 
+// --- record.c
+// Charges a record's text to its project's part of the day; over it a line says why there is no log.
+void run_record_bound(struct run_record *r, uint64_t bytes_per_day);
+
 // --- writer_room.c: what the writer holds, queued or in its transaction ---
 // One bound for all. Records nobody waits for fill three quarters of it, one project's a quarter;
 // one project's that are waited for fill half: so that no app's long logs and payloads cost a visitor

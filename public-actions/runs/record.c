@@ -1,6 +1,9 @@
 // A run's record, from its making to the shape PostgreSQL takes.
 #include "public-actions/runs/internal.h"
 #include <stdlib.h>
+#include "edge/limits/limits.h"
+
+enum { TEXT_FREE = 4 * 1024, UNIT = 1024, DAY_S = 24 * 3600 };
 
 struct run_record *run_record_create(void)
 {
@@ -26,6 +29,24 @@ void run_record_destroy(struct run_record *r)
     buf_fini(&r->payload);
     json_decref(r->events);
     free(r);
+}
+
+void run_record_bound(struct run_record *r, uint64_t bytes_per_day)
+{
+    size_t bytes = r->log.n + r->facts.n;
+    if (bytes <= TEXT_FREE || bytes_per_day == 0)
+        return;
+    struct limit_check check = {.key = limits_key(LIMIT_RUN_TEXT, str_from(r->project_id)),
+                                .policy = {.name = "run-text",
+                                           .quota = bytes_per_day / UNIT,
+                                           .burst = bytes_per_day / UNIT,
+                                           .window_s = DAY_S},
+                                .cost = bytes / UNIT};
+    if (limits_charge(&check, 1))
+        return;
+    buf_clear(&r->log);
+    buf_add(&r->log, STR("[\"warn\",\"The log of this run is not kept: the project's runs have "
+                         "logged what they may in a day (run_log_bytes_per_day).\"]\n"));
 }
 
 const char *run_source_name(enum run_source source)

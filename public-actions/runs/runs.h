@@ -69,11 +69,13 @@ struct run_kept {
     struct loop_message message;
     enum fail fail;
 };
+// A log of more than 4 KiB that is over its project's part of the day is left out, and says so.
 void runs_record(struct run_record *r, struct loop *loop, struct run_kept *on_kept);
 
 struct runs_options {
     const char *database;
     uint64_t keep_days, keep_rows; // per instance; events are kept as long
+    uint64_t log_bytes_per_day;    // of a project's runs; 0: unbounded
     // What its owner wants: fewer days than that, or 0. NULL: nobody is asked. Pool threads.
     uint32_t (*keep_days_of)(struct db *db, const char *instance_id);
     uint64_t delivery_timeout_ms; // for one attempt; 0: 15 s

@@ -143,6 +143,7 @@ void runs_record(struct run_record *r, struct loop *loop, struct run_kept *on_ke
     if (e == NULL)
         abort();
     assert(run_outcome_is_known(str_from(r->outcome)));
+    run_record_bound(r, runs_options.log_bytes_per_day);
     *e = (struct entry){.record = r,
                         .loop = loop,
                         .kept = on_kept,

@@ -49,6 +49,41 @@ static void others_follow_within_a_moment(void **state)
     assert_in_range(clock_monotonic_ms() - began, 0, 5000);
 }
 
+static struct run_record *loquacious(const char *action)
+{
+    struct run_record *r = setup_run(&mine, action);
+    buf_add(&r->log, STR("[\"log\",\""));
+    for (int i = 0; i != 200 * 1024; ++i)
+        buf_addc(&r->log, 'x');
+    buf_add(&r->log, STR("\"]\n"));
+    return r;
+}
+
+// 1 MiB a day has five of them; short logs go on, and so does another project's.
+static void a_days_logs_have_an_end(void **state)
+{
+    runs_options.log_bytes_per_day = 1 << 20;
+    for (int i = 0; i != 8; ++i)
+        runs_record(loquacious("loud"), NULL, NULL);
+    struct run_record *quiet = setup_run(&mine, "quiet");
+    buf_add(&quiet->log, STR("[\"log\",\"short\"]\n"));
+    runs_record(quiet, NULL, NULL);
+    setup_wait_for("select count(*) from runs where action = 'loud'", 8);
+    setup_wait_for("select count(*) from runs where action = 'quiet' and log like '%short%'", 1);
+    assert_int_equal(setup_number("select count(*) from runs where action = 'loud' and"
+                                  " length(log) > 200000"),
+                     5);
+    assert_int_equal(setup_number("select count(*) from runs where action = 'loud' and"
+                                  " log like '[\"warn\",%run_log_bytes_per_day%'"),
+                     3);
+    struct run_record *other = loquacious("other");
+    snprintf(other->project_id, sizeof other->project_id, "prj_other");
+    run_record_bound(other, 1 << 20);
+    assert_in_range(other->log.n, 200000, 300000);
+    run_record_destroy(other);
+    runs_options.log_bytes_per_day = 0;
+}
+
 static void hostile_text_is_kept_and_takes_nothing_with_it(void **state)
 {
     struct run_record *r = setup_run(&mine, "host\xff"
@@ -407,6 +442,7 @@ int main(void)
         cmocka_unit_test(run_and_event_are_there_when_it_is_kept),
         cmocka_unit_test(a_preview_raises_no_event),
         cmocka_unit_test(others_follow_within_a_moment),
+        cmocka_unit_test(a_days_logs_have_an_end),
         cmocka_unit_test(hostile_text_is_kept_and_takes_nothing_with_it),
         cmocka_unit_test(huge_logs_stay_within_their_bound),
         cmocka_unit_test(one_that_is_refused_takes_no_other_with_it),
